@@ -1,0 +1,1 @@
+"""Loss functions, one a file: free functions, and a Module only where there are weights."""
