@@ -54,14 +54,19 @@ class Turn(nn.Module, ABC):
         frozen: modules that this turn must leave as they are: their parameters take no gradient
             and their BatchNorm runs in eval mode while the turn lasts. Gradients still flow
             through them to their inputs.
+        name: goes before the names of its terms in the logs, where a stage has several turns.
     """
 
     def __init__(
-        self, optimizers: Sequence[ScheduledOptimizer], frozen: Sequence[nn.Module] = ()
+        self,
+        optimizers: Sequence[ScheduledOptimizer],
+        frozen: Sequence[nn.Module] = (),
+        name: str = "",
     ) -> None:
         super().__init__()
         self.optimizers = tuple(optimizers)
         self.frozen = tuple(frozen)
+        self.name = name
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,0 +1,240 @@
+"""BagOfTricks: the strong baseline that the papers build on and compare with.
+
+Luo, Gu, Liao, Lai, Jiang: Bag of Tricks and a Strong Baseline for Deep Person Re-identification,
+CVPR Workshops 2019 (their section and table numbers below).
+
+A ResNet-50 whose last stride is 1 gives one pooled feature. A BatchNorm "neck" parts the space of
+the triplet and center losses (before it) from that of the identity loss (after it), and pictures
+are compared after it. Everything else is training: warm-up, random erasing, label smoothing.
+
+Differs from the paper: losses are batch means; the center loss has the factor 1/2 of its equation
+while its centers move at their own rate, whatever its weight (as in the authors' program).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+
+from passerby.data.samplers import IdentityBalanced
+from passerby.data.transforms import resize
+from passerby.losses.center import CenterLoss
+from passerby.losses.identity import label_smoothed_cross_entropy
+from passerby.losses.triplet import batch_hard_triplet
+from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
+from passerby.methods.layers import bnneck, identity_classifier
+from passerby.methods.resnet import ResNet
+from passerby.methods.schedules import constant, step_decay, warm_up
+from passerby.methods.weights import initialise_trunk
+from passerby.types import Augmentation, Batch, InputSpec, Picture
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the network computes of (B, 3, H, W); D = 2048 for ResNet-50."""
+
+    f_t: Tensor
+    """(B, D), pooled, before the neck: triplet and center loss (section 3.5)."""
+    f_i: Tensor
+    """(B, D), after the neck: identity loss."""
+
+
+class BagOfTricks(nn.Module):
+    """Trunk, global average pooling, BNNeck (section 3).
+
+    Args:
+        trunk: a name in `methods.resnet.TRUNKS`.
+        weights: `none`, `imagenet` or a file.
+        last_stride: 1 (section 3.4) or 2.
+        feature: which side of the neck the embedding is taken from.
+    """
+
+    def __init__(
+        self,
+        trunk: str = "resnet50",
+        *,
+        weights: str = "none",
+        last_stride: int = 1,
+        feature: Literal["after", "before"] = "after",
+    ) -> None:
+        super().__init__()
+        self.trunk = ResNet(trunk, last_stride=last_stride)
+        self.neck = bnneck(self.trunk.channels)
+        self.feature = feature
+        initialise_trunk(self.trunk, trunk, weights)
+
+    def features(self, image: Tensor) -> Features:
+        """(B, 3, H, W) -> the features on both sides of the neck."""
+        f_t = self.trunk(image).mean(dim=(2, 3))
+        return Features(f_t, self.neck(f_t))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, D), the embedding."""
+        features = self.features(image)
+        return features.f_i if self.feature == "after" else features.f_t
+
+
+class Criterion(nn.Module):
+    """What only training needs: the classifier W and the centers c."""
+
+    def __init__(self, identities: int, width: int, center_weight: float) -> None:
+        super().__init__()
+        self.classifier = identity_classifier(width, identities)
+        self.center = CenterLoss(identities, width, weight=center_weight)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's numbers; `[T1]` is its Table 1, a section number its section."""
+
+    trunk: str = "resnet50"
+    """Trunk; resnet18, resnet34, resnet50, resnet101 or thin18."""
+    weights: str = "imagenet"
+    """The trunk's starting weights: none, imagenet or a file."""
+    last_stride: int = 1
+    """Stride of the trunk's last layer (3.4)."""
+    height: int = 256
+    """Height of the input in pixels (2)."""
+    width: int = 128
+    """Width of the input in pixels (2)."""
+    flip: float = 0.5
+    """Probability of a left-right flip (2)."""
+    pad: int = 10
+    """Pixels of black border before the random crop (2)."""
+    erase: float = 0.5
+    """Probability of random erasing (3.2)."""
+    erase_area: tuple[float, float] = (0.02, 0.4)
+    """Least and greatest share that is erased (3.2)."""
+    erase_ratio: tuple[float, float] = (0.3, 3.33)
+    """Least and greatest aspect of what is erased (3.2)."""
+    identities: int = 16
+    """P: identities in a batch (2)."""
+    pictures: int = 4
+    """K: pictures of each (2)."""
+    epochs: int = 120
+    """Training epochs (2)."""
+    learning_rate: float = 3.5e-4
+    """Adam's (2)."""
+    weight_decay: float = 5e-4
+    """Adam's (the authors' program)."""
+    warm_up: int = 10
+    """Epochs over which the learning rate rises linearly from a tenth (3.1)."""
+    milestones: tuple[int, ...] = (40, 70)
+    """Epochs after which the learning rate falls to a tenth (2)."""
+    smoothing: float = 0.1
+    """Epsilon of the label smoothing (3.3)."""
+    margin: float = 0.3
+    """Of the triplet loss (2)."""
+    center_weight: float = 5e-4
+    """Beta: weight of the center loss (3.6)."""
+    center_rate: float = 0.5
+    """Learning rate of the centers (the authors' program)."""
+    feature: Literal["after", "before"] = "after"
+    """Side of the neck that pictures are compared on (3.5)."""
+    metric: Literal["cosine", "euclidean"] = "cosine"
+    """Distance between embeddings (3.5)."""
+
+    @classmethod
+    def for_data(cls, name: str) -> Recipe:
+        """The paper uses the same numbers for every data set."""
+        return cls()
+
+    @classmethod
+    def small(cls) -> Recipe:
+        """For a CPU: a thin trunk from random weights, small pictures, 20 epochs."""
+        return cls(
+            trunk="thin18",
+            weights="none",
+            height=128,
+            width=64,
+            pad=5,
+            epochs=20,
+            learning_rate=1e-3,
+            warm_up=2,
+            milestones=(12, 17),
+        )
+
+
+class BagOfTricksTurn(Turn):
+    """L = L_ID + L_Triplet + beta L_C (Eq. 5)."""
+
+    def __init__(self, recipe: Recipe, network: BagOfTricks, criterion: Criterion) -> None:
+        weights = [*network.parameters(), *criterion.classifier.parameters()]
+        adam = optim.Adam(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        sgd = optim.SGD(criterion.center.parameters(), lr=recipe.center_rate)
+        rate = warm_up(recipe.warm_up, step_decay(recipe.milestones))
+        super().__init__([ScheduledOptimizer(adam, rate), ScheduledOptimizer(sgd, constant)])
+        self.network = network
+        self.criterion = criterion
+        self.smoothing = recipe.smoothing
+        self.margin = recipe.margin
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The three weighted terms."""
+        f: Features = self.network.features(**batch.inputs)
+        logits = self.criterion.classifier(f.f_i)
+        return {
+            "identity": label_smoothed_cross_entropy(logits, batch.labels, self.smoothing),
+            "triplet": batch_hard_triplet(f.f_t, batch.labels, self.margin),
+            "center": self.criterion.center(f.f_t, batch.labels),
+        }
+
+
+def _inputs(recipe: Recipe) -> Inputs:
+    def make(picture: Picture) -> dict[str, NDArray[np.uint8]]:
+        return {"image": resize(picture, recipe.height, recipe.width).image}
+
+    return Inputs({"image": InputSpec(recipe.height, recipe.width, erase=True)}, make)
+
+
+def _network(recipe: Recipe) -> BagOfTricks:
+    return BagOfTricks(
+        recipe.trunk,
+        weights=recipe.weights,
+        last_stride=recipe.last_stride,
+        feature=recipe.feature,
+    )
+
+
+def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
+    assert isinstance(network, BagOfTricks)
+    return Criterion(identities, network.trunk.channels, recipe.center_weight)
+
+
+def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequence[Stage]:
+    assert isinstance(network, BagOfTricks)
+    assert isinstance(criterion, Criterion)
+    size = (recipe.height, recipe.width)
+    augmentation = Augmentation(
+        resize=size,
+        flip=recipe.flip,
+        pad=recipe.pad,
+        crop=size,
+        erase=recipe.erase,
+        erase_area=recipe.erase_area,
+        erase_ratio=recipe.erase_ratio,
+    )
+    turn = BagOfTricksTurn(recipe, network, criterion)
+    sampler = IdentityBalanced(recipe.identities, recipe.pictures)
+    return [Stage("train", recipe.epochs, [turn], sampler, augmentation)]
+
+
+def _descriptor(recipe: Recipe) -> Descriptor:
+    return Descriptor(recipe.metric, f"{recipe.feature} the BNNeck")
+
+
+METHOD = Method(
+    name="bag_of_tricks",
+    title="Luo et al. 2019: Bag of Tricks and a Strong Baseline for Person Re-identification",
+    recipe=Recipe,
+    inputs=_inputs,
+    network=_network,
+    criterion=_criterion,
+    stages=_stages,
+    descriptor=_descriptor,
+)

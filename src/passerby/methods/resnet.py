@@ -1,0 +1,181 @@
+"""ResNet (He et al. 2016): the trunk of every method, with torchvision's parameter names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from passerby.types import InputError
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut (He et al. 2016, Figure 5 left)."""
+
+    expansion = 1
+
+    def __init__(self, channels_in: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels_in, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels_in, H, W) -> (B, width, H / stride, W / stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        y = self.relu(self.bn1(self.conv1(x)))
+        out: Tensor = self.relu(self.bn2(self.conv2(y)) + shortcut)
+        return out
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 convolutions and a shortcut; the stride is on the 3x3, as torchvision's."""
+
+    expansion = 4
+
+    def __init__(self, channels_in: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        channels_out = width * self.expansion
+        self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, channels_out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(channels_out)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels_in, channels_out, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels_in, H, W) -> (B, 4 width, H / stride, W / stride)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        out: Tensor = self.relu(self.bn3(self.conv3(y)) + shortcut)
+        return out
+
+
+def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and channels_in == channels_out:
+        return None
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 1, stride, bias=False), nn.BatchNorm2d(channels_out)
+    )
+
+
+@dataclass(frozen=True)
+class Taps:
+    """What the trunk computes on its way, for an input (B, 3, H, W) and a last stride of 1."""
+
+    pool1: Tensor
+    """(B, w, H/4, W/4), after the stem's max pool; w = 64 but for thin trunks."""
+    layer1: Tensor
+    """(B, e w, H/4, W/4); e = 1 for basic blocks, 4 for bottlenecks (res2 in some papers)."""
+    layer2: Tensor
+    """(B, 2 e w, H/8, W/8)."""
+    layer3: Tensor
+    """(B, 4 e w, H/16, W/16)."""
+    layer4: Tensor
+    """(B, 8 e w, H/16, W/16), or H/32, W/32 with a last stride of 2."""
+
+
+@dataclass(frozen=True)
+class TrunkShape:
+    """Which ResNet."""
+
+    block: Callable[[int, int, int], nn.Module]
+    """The residual unit."""
+    expansion: int
+    """Channels that a unit gives out / its width."""
+    units: tuple[int, int, int, int]
+    """Residual units in layer1 ... layer4."""
+    width: int = 64
+    """Channels of the stem; the layers' widths are 1, 2, 4, 8 times it."""
+
+
+TRUNKS = {
+    "resnet18": TrunkShape(BasicBlock, 1, (2, 2, 2, 2)),
+    "resnet34": TrunkShape(BasicBlock, 1, (3, 4, 6, 3)),
+    "resnet50": TrunkShape(Bottleneck, 4, (3, 4, 6, 3)),
+    "resnet101": TrunkShape(Bottleneck, 4, (3, 4, 23, 3)),
+    "thin18": TrunkShape(BasicBlock, 1, (2, 2, 2, 2), width=32),
+}
+"""`thin18` is ResNet-18 with half the channels, for CPUs."""
+
+
+class ResNet(nn.Module):
+    """The trunk.
+
+    Args:
+        name: a key of `TRUNKS`.
+        last_stride: stride of layer4; 1 keeps H/16 x W/16 (Luo et al. 2019), 2 is the original.
+        classes: adds the pooled classification layer `fc`; None: a trunk alone.
+
+    Raises:
+        InputError: for a name that is not in `TRUNKS` or a stride that is neither 1 nor 2.
+    """
+
+    def __init__(self, name: str, *, last_stride: int = 2, classes: int | None = None) -> None:
+        super().__init__()
+        if name not in TRUNKS:
+            raise InputError(f"trunk must be one of {', '.join(TRUNKS)}; given {name!r}")
+        if last_stride not in (1, 2):
+            raise InputError(f"last_stride must be 1 or 2; given {last_stride}")
+        shape = TRUNKS[name]
+        width = shape.width
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        strides = (1, 2, 2, last_stride)
+        channels = width
+        for index, (units, stride) in enumerate(zip(shape.units, strides, strict=True)):
+            layer, channels = _layer(shape, channels, width * 2**index, units, stride)
+            self.add_module(f"layer{index + 1}", layer)
+        self.channels = channels
+        self.fc = None if classes is None else nn.Linear(channels, classes)
+        self.apply(_initialise)
+
+    def taps(self, image: Tensor) -> Taps:
+        """(B, 3, H, W) -> the feature maps after the stem and each layer."""
+        pool1 = self.maxpool(self.relu(self.bn1(self.conv1(image))))
+        layer1 = self.layer1(pool1)
+        layer2 = self.layer2(layer1)
+        layer3 = self.layer3(layer2)
+        return Taps(pool1, layer1, layer2, layer3, self.layer4(layer3))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> layer4's map (B, channels, H/16, W/16), or H/32 with last stride 2."""
+        return self.taps(image).layer4
+
+    def classify(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, classes) logits.
+
+        Raises:
+            InputError: when the trunk was made without `classes`.
+        """
+        if self.fc is None:
+            raise InputError("classify needs a trunk made with classes=N; this one has none")
+        logits: Tensor = self.fc(
+            torch.flatten(nn.functional.adaptive_avg_pool2d(self(image), 1), 1)
+        )
+        return logits
+
+
+def _layer(
+    shape: TrunkShape, channels: int, width: int, units: int, stride: int
+) -> tuple[nn.Sequential, int]:
+    blocks = []
+    for index in range(units):
+        blocks.append(shape.block(channels, width, stride if index == 0 else 1))
+        channels = width * shape.expansion
+    return nn.Sequential(*blocks), channels
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

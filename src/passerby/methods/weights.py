@@ -1,0 +1,121 @@
+"""Where a trunk's starting weights come from: none, a file, or ImageNet."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from passerby.methods.resnet import ResNet
+from passerby.types import InputError
+
+IMAGENET = {
+    "resnet18": "timm/resnet18.tv_in1k",
+    "resnet34": "timm/resnet34.tv_in1k",
+    "resnet50": "timm/resnet50.tv_in1k",
+    "resnet101": "timm/resnet101.tv_in1k",
+}
+"""Hub repositories that hold torchvision's first ImageNet weights, those that the papers used,
+as safetensors with the same parameter names."""
+
+PREFIXES = ("", "module.", "trunk.", "backbone.", "base.", "model.")
+"""What other programs, and our own runs, write before the trunk's parameter names."""
+
+
+def initialise_trunk(trunk: ResNet, name: str, weights: str) -> None:
+    """Sets the starting weights of `trunk`, which is a `ResNet(name)`.
+
+    Args:
+        trunk: changed in place.
+        name: its key in `TRUNKS`.
+        weights: `none` leaves the random ones; `imagenet` fetches torchvision's from the hub
+            (cached there); anything else is a file: safetensors (a run's `model.safetensors`
+            too) or a PyTorch checkpoint, read without running its code.
+
+    Raises:
+        InputError: no such file, not a file of weights, tensors missing or of another shape, no
+            ImageNet weights for this trunk, or the hub is out of reach.
+    """
+    if weights == "none":
+        return
+    file = _imagenet_file(name) if weights == "imagenet" else Path(weights)
+    load_trunk(trunk, read_tensors(file), str(file))
+
+
+def _imagenet_file(name: str) -> Path:
+    if name not in IMAGENET:
+        raise InputError(
+            f"weights=imagenet exists for {', '.join(IMAGENET)}; {name} takes none or a file"
+        )
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(IMAGENET[name], "model.safetensors"))
+    except Exception as error:  # the hub's client raises many kinds, all of which mean: not there
+        raise InputError(
+            f"weights=imagenet: {IMAGENET[name]} is neither cached nor within reach "
+            f"({type(error).__name__}); give weights=none or weights=FILE"
+        ) from error
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Reads the tensors of a safetensors file or a PyTorch checkpoint, and never runs its code.
+
+    Raises:
+        InputError: no such file, or one that is neither.
+    """
+    if not file.is_file():
+        raise InputError(f"weights must be none, imagenet or a file; there is no file {file}")
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        zipfile.BadZipFile,
+    ) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{file} is not a file of plain tensors: {reason[:160]}") from error
+    for key in ("state_dict", "model", "network"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    tensors = (
+        {k: v for k, v in loaded.items() if isinstance(v, Tensor)}
+        if isinstance(loaded, dict)
+        else {}
+    )
+    if not tensors:
+        raise InputError(f"{file} holds no named tensors")
+    return tensors
+
+
+def load_trunk(trunk: ResNet, tensors: dict[str, Tensor], source: str) -> None:
+    """Copies the trunk's tensors, under any of `PREFIXES`; those of other parts are not looked at.
+
+    Raises:
+        InputError: when one is missing or has another shape; `fc` may be absent.
+    """
+    own = trunk.state_dict()
+    prefix = max(PREFIXES, key=lambda p: sum(p + name in tensors for name in own))
+    wanted = [n for n in own if not (n.startswith("fc.") or n.endswith("num_batches_tracked"))]
+    missing = [name for name in wanted if prefix + name not in tensors]
+    if missing:
+        raise InputError(
+            f"{source} lacks {len(missing)} of the trunk's {len(wanted)} tensors, "
+            f"e.g. {missing[0]}; it holds e.g. {next(iter(tensors))}"
+        )
+    for name in wanted:
+        if tensors[prefix + name].shape != own[name].shape:
+            raise InputError(
+                f"{source}: {name} must be {tuple(own[name].shape)}; "
+                f"it is {tuple(tensors[prefix + name].shape)}"
+            )
+    trunk.load_state_dict({n: tensors[prefix + n] for n in wanted}, strict=False)

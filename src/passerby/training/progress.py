@@ -1,0 +1,79 @@
+"""What the user sees of a training run while it lasts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class TrainingProgress:
+    """A bar on a terminal, and a line for each epoch anywhere.
+
+    Args:
+        epochs: epochs of the whole run, all stages together.
+        console: where it is shown.
+    """
+
+    def __init__(self, epochs: int, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:.0f} %"),
+            TextColumn("{task.fields[rate]} img/s"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("starting", total=float(epochs), rate="-")
+        self._started = time.monotonic()
+        self._resumed_at: float | None = None
+        self._pictures = 0
+        self._epochs = epochs
+
+    def __enter__(self) -> TrainingProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, done: float, label: str, pictures: int) -> None:
+        """A step is done on that many pictures; `done` epochs of the run lie behind it."""
+        if self._resumed_at is None:
+            self._resumed_at = int(done)
+        self._pictures += pictures
+        rate = self._pictures / max(time.monotonic() - self._started, 1e-9)
+        self._bar.update(self._task, completed=done, description=label, rate=f"{rate:.0f}")
+
+    def epoch(
+        self, done: float, label: str, numbers: Mapping[str, float], images_per_second: float
+    ) -> None:
+        """An epoch is done: leaves a line with its numbers."""
+        first = done - 1 if self._resumed_at is None else self._resumed_at
+        seconds = (time.monotonic() - self._started) / max(done - first, 1e-9)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        self.console.print(
+            f"{label}  {shown}  {images_per_second:.0f} img/s  "
+            f"{_clock(seconds * (self._epochs - done))} left",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
