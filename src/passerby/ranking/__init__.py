@@ -1,0 +1,1 @@
+"""Comparing many with many: blocked distances, nearest neighbours, CMC, mAP, mINP."""
