@@ -1,0 +1,166 @@
+"""Market-1501 (Zheng et al. 2015) and every data set in its folder layout.
+
+`bounding_box_train`, `query`, `bounding_box_test` (the gallery) and, where there is one, `gt_bbox`;
+names such as `0002_c1s1_000451_03.jpg`: person 2, camera 1, sequence 1, frame 451, box 3. Person
+-1 is junk (in the gallery, never ranked), person 0000 a distractor (in the gallery, ranked).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from passerby.data.images import is_picture
+from passerby.types import JUNK_ID, InputError, Sample, Split
+
+NAME = re.compile(r"(-1|\d{4,})_c(\d+)s(\d+)_(\d+)_(\d+)(?:\.jpg)?\.(?:jpg|jpeg|png)", re.I)
+"""Person, camera, sequence, frame, box; older copies end in `.jpg.jpg`."""
+
+DISTRACTOR_ID = 0
+"""Person id of gallery pictures that show none of the queries' identities."""
+
+_PARTS = ("bounding_box_train", "query", "bounding_box_test")
+_FOLDER = re.compile(r"market[-_ ]?1501.*", re.I)
+_PUBLISHED = {
+    "training pictures": 12936,
+    "training identities": 751,
+    "queries": 3368,
+    "gallery pictures": 19732,
+    "junk": 3819,
+    "distractors": 2798,
+}
+"""methods.md's table; Zheng et al. 2015 and the data set's own readme."""
+
+
+def load_market1501(root: str | Path) -> Split:
+    """Market-1501, or own pictures in its layout.
+
+    Counts that differ from the published ones become one line in `Split.warnings`.
+
+    Args:
+        root: the folder that holds `bounding_box_train`, or one above it with
+            `Market-1501-v15.09.15` or `market1501` inside.
+
+    Raises:
+        InputError: see `read_market_layout`.
+    """
+    split = read_market_layout(root, "market1501")
+    warning = compare_counts(split, _PUBLISHED)
+    return split if warning is None else replace(split, warnings=(*split.warnings, warning))
+
+
+def read_market_layout(root: str | Path, name: str) -> Split:
+    """A folder in Market-1501's layout as the split `name`; sample names are relative to it.
+
+    `multi_query` holds the pictures of `gt_bbox` that share identity and camera with a query.
+    Junk and distractors among the training pictures are left out, with a warning.
+
+    Raises:
+        InputError: a folder is missing or empty, a picture's name does not fit, a query is junk.
+    """
+    found = find_layout(root)
+    train, query, gallery = (_read_part(found, part) for part in _PARTS)
+    for sample in query:
+        if sample.person_id == JUNK_ID:
+            raise InputError(f"{found / sample.name}: a query needs an identity, -1 is junk")
+    wanted = {(sample.person_id, sample.camera_id) for sample in query}
+    more = _read_part(found, "gt_bbox") if (found / "gt_bbox").is_dir() else ()
+    people = tuple(s for s in train if s.person_id not in (JUNK_ID, DISTRACTOR_ID))
+    left_out = len(train) - len(people)
+    return Split(
+        name=name,
+        root=found,
+        train=people,
+        query=query,
+        gallery=gallery,
+        multi_query=tuple(s for s in more if (s.person_id, s.camera_id) in wanted),
+        warnings=(
+            (f"{left_out} junk or distractor pictures (-1, 0000) left out of the training part",)
+            if left_out
+            else ()
+        ),
+    )
+
+
+def find_layout(root: str | Path) -> Path:
+    """The folder that holds `bounding_box_train`, `query` and `bounding_box_test`.
+
+    Looks at `root`, then at its folders called like Market-1501, then at theirs.
+
+    Raises:
+        InputError: there is none, several folders fit, or one of the three parts is missing.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder")
+    candidates = [root]
+    for _ in range(3):
+        found = [folder for folder in candidates if any((folder / p).is_dir() for p in _PARTS)]
+        if len(found) > 1:
+            names = " and ".join(str(folder.relative_to(root)) for folder in found)
+            raise InputError(f"{root}: holds several data sets, {names}: name one of them")
+        if found:
+            missing = [part for part in _PARTS if not (found[0] / part).is_dir()]
+            if missing:
+                raise InputError(f"{found[0]}: the folder {' and '.join(missing)} is missing")
+            return found[0]
+        candidates = [
+            entry
+            for folder in candidates
+            for entry in sorted(folder.iterdir())
+            if entry.is_dir() and _FOLDER.fullmatch(entry.name)
+        ]
+    raise InputError(
+        f"{root}: holds no folders {', '.join(_PARTS)}, nor a folder Market-1501-v15.09.15 "
+        "or market1501 that does"
+    )
+
+
+def parse_name(name: str) -> tuple[int, int] | None:
+    """Person and camera of a file name in Market-1501's style; None: it is another style.
+
+    >>> parse_name("0002_c1s1_000451_03.jpg")
+    (2, 1)
+    """
+    match = NAME.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def compare_counts(split: Split, published: dict[str, int]) -> str | None:
+    """One line with the counts that differ and the published ones; None: all are equal."""
+    gallery = [sample.person_id for sample in split.gallery]
+    counts = {
+        "training pictures": len(split.train),
+        "training identities": len({sample.person_id for sample in split.train}),
+        "queries": len(split.query),
+        "gallery pictures": len(gallery),
+        "junk": gallery.count(JUNK_ID),
+        "distractors": gallery.count(DISTRACTOR_ID),
+    }
+    different = [
+        f"{what} {counts[what]:,} ({number:,})"
+        for what, number in published.items()
+        if counts[what] != number
+    ]
+    if not different:
+        return None
+    return f"{split.root}: counts differ from {split.name}'s published ones: {', '.join(different)}"
+
+
+def _read_part(root: Path, part: str) -> tuple[Sample, ...]:
+    names = sorted(file.name for file in (root / part).iterdir() if is_picture(file))
+    if not names:
+        raise InputError(f"{root / part}: holds no pictures")
+    parsed = [(name, parse_name(name)) for name in names]
+    odd = [name for name, meaning in parsed if meaning is None]
+    if odd:
+        raise InputError(
+            f"{root / part / odd[0]}: names have to look like 0002_c1s1_000451_03.jpg "
+            f"(person, camera, sequence, frame, box); {len(odd)} of {len(names)} here do not"
+        )
+    return tuple(
+        Sample(root / part / name, f"{part}/{name}", *meaning)
+        for name, meaning in parsed
+        if meaning is not None
+    )
