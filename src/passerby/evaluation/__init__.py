@@ -1,0 +1,1 @@
+"""Embeddings of a data set to its published numbers."""

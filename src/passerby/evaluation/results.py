@@ -1,0 +1,138 @@
+"""Result files and the table in the terminal: no number without what it depends on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from passerby.evaluation.protocols import Evaluation
+from passerby.files import write_text
+from passerby.types import InputError, Scores
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+FORMAT = 1
+"""Version of the file's layout."""
+
+RANKS = (1, 5, 10, 20)
+"""Ranks whose CMC stands in the file by name."""
+
+
+def rank_share(scores: Scores, rank: int) -> float:
+    """Share of the queries whose first match is among the first `rank`.
+
+    A gallery of fewer pictures has found every query's match by its end.
+    """
+    return float(scores.cmc[min(rank, len(scores.cmc)) - 1])
+
+
+def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The contents of a result file.
+
+    Args:
+        evaluation: what was measured.
+        extra: what else belongs to the run (method, seed, command ...), under `run`.
+
+    Returns:
+        Plain values only; all scores are shares from 0 to 1.
+    """
+    ranks = {f"rank_{rank}": rank_share(evaluation.step, rank) for rank in RANKS}
+    return {
+        "format": FORMAT,
+        "data": evaluation.data,
+        "protocol": evaluation.protocol,
+        "same_camera_filter": evaluation.same_camera_filter,
+        "metric": evaluation.metric,
+        "feature": evaluation.feature,
+        "model": evaluation.fingerprint,
+        "counts": {
+            "queries": evaluation.counts.queries,
+            "queries_without_match": len(evaluation.unmatched),
+            "gallery_ranked": evaluation.counts.gallery,
+            "gallery_junk": evaluation.counts.junk,
+            "gallery_distractors": evaluation.counts.distractors,
+        },
+        "scores": {
+            **ranks,
+            "mean_ap_step": evaluation.step.mean_ap,
+            "mean_ap_trapezoid": evaluation.trapezoid.mean_ap,
+            "mean_inp": evaluation.step.mean_inp,
+        },
+        "cmc": evaluation.step.cmc.tolist(),
+        "queries_without_match": list(evaluation.unmatched),
+        "run": dict(extra),
+    }
+
+
+def write_results(file: str | Path, evaluation: Evaluation, extra: Mapping[str, Any]) -> None:
+    """Writes `results` as JSON, atomically; long lists stand on one line.
+
+    Raises:
+        InputError: `extra` holds what JSON cannot (NaN, objects).
+    """
+    try:
+        lines = [
+            f"  {_json(key)}: {_json(value, indent=2 if isinstance(value, dict) else None)}"
+            for key, value in results(evaluation, extra).items()
+        ]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{file}: results must be plain JSON values: {error}") from error
+    write_text(file, "{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def read_results(file: str | Path) -> dict[str, Any]:
+    """Reads what `write_results` wrote.
+
+    Raises:
+        InputError: no such file, no JSON, another format, or a part is missing.
+    """
+    try:
+        found = json.loads(Path(file).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: is not a JSON file") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise InputError(f"{file}: is not a result file of format {FORMAT}")
+    for part in ("data", "protocol", "metric", "feature", "model", "counts", "scores", "run"):
+        if part not in found:
+            raise InputError(f"{file}: a result file must have {part!r}: it is missing")
+    return found
+
+
+def results_table(evaluation: Evaluation) -> Table:
+    """The scores in per cent, for the terminal."""
+    from rich.table import Table
+
+    table = Table(
+        title=f"{evaluation.data}, {evaluation.protocol}, {evaluation.metric} distance, per cent",
+        caption=_caption(evaluation),
+    )
+    shares = {f"rank-{rank}": rank_share(evaluation.step, rank) for rank in RANKS[:3]}
+    shares["mAP (step)"] = evaluation.step.mean_ap
+    shares["mAP (trapezoid)"] = evaluation.trapezoid.mean_ap
+    shares["mINP"] = evaluation.step.mean_inp
+    for name in shares:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{100 * share:.2f}" for share in shares.values()))
+    return table
+
+
+def _caption(evaluation: Evaluation) -> str:
+    counts = evaluation.counts
+    parts = [
+        f"feature: {evaluation.feature}",
+        f"{counts.queries} queries ({len(evaluation.unmatched)} without a match)",
+        f"{counts.gallery} gallery pictures ranked ({counts.distractors} distractors)",
+        f"{counts.junk} junk left out",
+        f"same-camera filter {'on' if evaluation.same_camera_filter else 'off'}",
+    ]
+    return "; ".join(parts)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    return text.replace("\n", "\n  ")

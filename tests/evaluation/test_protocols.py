@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from passerby.evaluation.protocols import evaluate_split, single_query
+from passerby.ranking.metrics import evaluate
+from passerby.types import InputError, Sample, Split
+
+
+def samples(part, people, cameras):
+    return tuple(
+        Sample(Path(f"{part}/{i}.jpg"), f"{part}/{i}.jpg", person, camera)
+        for i, (person, camera) in enumerate(zip(people, cameras, strict=True))
+    )
+
+
+def split():
+    return Split(
+        name="toy",
+        root=Path("."),
+        train=(),
+        query=samples("query", [3, 4, 9], [1, 2, 1]),
+        gallery=samples("gallery", [3, 3, 4, 0, -1, 4, 9], [1, 2, 1, 5, 1, 2, 1]),
+    )
+
+
+def embeddings():
+    random = np.random.default_rng(0)
+    return random.normal(size=(3, 4)), random.normal(size=(7, 4))
+
+
+@pytest.mark.parametrize("same_camera_filter", [True, False])
+def test_single_query_equals_the_plain_evaluation(same_camera_filter):
+    query, gallery = embeddings()
+    both = single_query(
+        query, gallery, split(), metric="cosine", same_camera_filter=same_camera_filter
+    )
+    assert list(both) == ["step", "trapezoid"]
+    for definition, found in both.items():
+        expected = evaluate(
+            query, gallery, [3, 4, 9], [3, 3, 4, 0, -1, 4, 9], [1, 2, 1], [1, 2, 1, 5, 1, 2, 1],
+            metric="cosine", average_precision=definition, same_camera_filter=same_camera_filter,
+        )  # fmt: skip
+        assert found.mean_ap == expected.mean_ap
+        assert found.average_precision == definition
+        np.testing.assert_array_equal(found.ap, expected.ap)
+
+
+def test_an_evaluation_says_what_it_depends_on():
+    evaluation = evaluate_split(
+        *embeddings(), split(), metric="euclidean", feature="after the BNNeck", fingerprint="abc"
+    )
+    assert (evaluation.data, evaluation.protocol) == ("toy", "single-query")
+    assert (evaluation.feature, evaluation.fingerprint) == ("after the BNNeck", "abc")
+    counts = evaluation.counts
+    assert (counts.queries, counts.gallery, counts.junk, counts.distractors) == (3, 6, 1, 1)
+    assert evaluation.unmatched == ("query/2.jpg",)
+
+
+def test_bad_input():
+    query, gallery = embeddings()
+    with pytest.raises(InputError, match="toy: each gallery picture .*7 pictures, 6 embeddings"):
+        single_query(query, gallery[:6], split(), metric="euclidean")
+    with pytest.raises(InputError, match="single-query: given 'telepathy'"):
+        evaluate_split(
+            query, gallery, split(),
+            metric="euclidean", feature="", fingerprint="", protocol="telepathy",
+        )  # fmt: skip
