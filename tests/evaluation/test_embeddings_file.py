@@ -33,7 +33,7 @@ def test_reads_and_evaluates(tmp_path):
     assert evaluation.unmatched == ("query row 1",)
     counts = evaluation.counts
     assert (counts.queries, counts.gallery, counts.junk, counts.distractors) == (2, 3, 1, 1)
-    assert evaluation.data == "e.npz"
+    assert evaluation.folder == "e.npz"
     assert evaluation.same_camera_filter
 
 

@@ -18,7 +18,7 @@ def samples(part, people, cameras):
 def split():
     return Split(
         name="toy",
-        root=Path("."),
+        root=Path("pictures/toy_folder"),
         train=(),
         query=samples("query", [3, 4, 9], [1, 2, 1]),
         gallery=samples("gallery", [3, 3, 4, 0, -1, 4, 9], [1, 2, 1, 5, 1, 2, 1]),
@@ -51,7 +51,8 @@ def test_an_evaluation_says_what_it_depends_on():
     evaluation = evaluate_split(
         *embeddings(), split(), metric="euclidean", feature="after the BNNeck", fingerprint="abc"
     )
-    assert (evaluation.data, evaluation.protocol) == ("toy", "single-query")
+    assert (evaluation.data, evaluation.folder) == ("toy", "toy_folder")
+    assert evaluation.protocol == "single-query"
     assert (evaluation.feature, evaluation.fingerprint) == ("after the BNNeck", "abc")
     counts = evaluation.counts
     assert (counts.queries, counts.gallery, counts.junk, counts.distractors) == (3, 6, 1, 1)

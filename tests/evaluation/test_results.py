@@ -16,8 +16,8 @@ def evaluation():
     distances = np.arange(12.0).reshape(2, 6)
     labels = [3, 8], [4, 3, 4, 4, 4, 3]
     return Evaluation(
-        data="toy", protocol="single-query", metric="euclidean", feature="before the BNNeck",
-        fingerprint="f00", same_camera_filter=True,
+        data="toy", folder="box", protocol="single-query", metric="euclidean",
+        feature="before the BNNeck", fingerprint="f00", same_camera_filter=True,
         step=evaluate_distances(distances, *labels),
         trapezoid=evaluate_distances(distances, *labels, average_precision="trapezoid"),
         counts=Counts(queries=2, gallery=6, junk=5, distractors=4), unmatched=("query/é.jpg",),
@@ -47,6 +47,7 @@ def test_written_and_read_again(tmp_path):
     assert (found["data"], found["protocol"], found["metric"]) == (
         "toy", "single-query", "euclidean",
     )  # fmt: skip
+    assert found["folder"] == "box"
     assert (found["feature"], found["model"]) == ("before the BNNeck", "f00")
     assert found["queries_without_match"] == ["query/é.jpg"]
     assert found["cmc"] == [0, 1, 1, 1, 1, 1]
@@ -84,18 +85,16 @@ def test_table_shows_scores_and_counts():
     Console(file=output, width=140).print(results_table(evaluation()))
     text = " ".join(output.getvalue().split())
     for part in [
-        "toy, single-query, euclidean",
+        "toy (box), single-query, euclidean",
         "0.00 │ 100.00 │ 100.00 │ 41.67",
         "25.83",
         "33.33",
     ]:
         assert part in text
     for part in [
-        "2 queries (1 without a match)",
-        "6 gallery",
-        "4 distractors",
-        "5 junk",
-        "filter on",
+        "2 queries, 1 of them without a match",
+        "6 gallery pictures, 4 of them distractors; 5 junk left out",
+        "same-camera filter on",
     ]:
         assert part in text
 

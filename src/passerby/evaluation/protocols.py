@@ -37,7 +37,9 @@ class Evaluation:
     """Scores of one model on one data set, with all that they depend on."""
 
     data: str
-    """Name of the data set, or the file of embeddings."""
+    """Name of the data set, or `embeddings`."""
+    folder: str
+    """Name of the folder or file that holds it: other pictures may have a data set's layout."""
     protocol: str
     """One of `PROTOCOLS`."""
     metric: str
@@ -135,6 +137,7 @@ def evaluate_split(
     )
     return Evaluation(
         data=split.name,
+        folder=split.root.resolve().name,
         protocol=protocol,
         metric=metric,
         feature=feature,
@@ -165,7 +168,8 @@ def evaluate_arrays(
     )
     by_definition = _both(arrays.query, arrays.gallery, identities, metric)
     return Evaluation(
-        data=arrays.file.name,
+        data="embeddings",
+        folder=arrays.file.name,
         protocol="single-query",
         metric=metric,
         feature=f"as in the file, {arrays.query.shape[1]} wide",

@@ -43,6 +43,7 @@ def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "data": evaluation.data,
+        "folder": evaluation.folder,
         "protocol": evaluation.protocol,
         "same_camera_filter": evaluation.same_camera_filter,
         "metric": evaluation.metric,
@@ -108,7 +109,8 @@ def results_table(evaluation: Evaluation) -> Table:
     from rich.table import Table
 
     table = Table(
-        title=f"{evaluation.data}, {evaluation.protocol}, {evaluation.metric} distance, per cent",
+        title=f"{evaluation.data} ({evaluation.folder}), {evaluation.protocol}, "
+        f"{evaluation.metric} distance, per cent",
         caption=_caption(evaluation),
     )
     shares = {f"rank-{rank}": rank_share(evaluation.step, rank) for rank in RANKS[:3]}
@@ -123,14 +125,14 @@ def results_table(evaluation: Evaluation) -> Table:
 
 def _caption(evaluation: Evaluation) -> str:
     counts = evaluation.counts
-    parts = [
+    lines = [
         f"feature: {evaluation.feature}",
-        f"{counts.queries} queries ({len(evaluation.unmatched)} without a match)",
-        f"{counts.gallery} gallery pictures ranked ({counts.distractors} distractors)",
+        f"{counts.queries} queries, {len(evaluation.unmatched)} of them without a match",
+        f"{counts.gallery} gallery pictures, {counts.distractors} of them distractors; "
         f"{counts.junk} junk left out",
         f"same-camera filter {'on' if evaluation.same_camera_filter else 'off'}",
     ]
-    return "; ".join(parts)
+    return "\n".join(lines)
 
 
 def _json(value: Any, indent: int | None = None) -> str:
