@@ -1,0 +1,80 @@
+# Every target sets up what it needs: a virtual environment in .venv with the versions of
+# constraints.txt. Nothing outside this folder changes. `make PYTHON=/path/to/python3.11 TARGET`
+# takes an interpreter of your own.
+
+PYTHON ?= python3.11 python3 python3.12
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+RUN := .venv/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check --no-input
+INSTALLED := .venv/.installed
+
+# What a user's shell may hold that would send packages elsewhere or let foreign ones in.
+unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
+export PIP_USER := 0
+export PYTHONNOUSERSITE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check format bench
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+demo: $(INSTALLED) ## train and evaluate on synthetic people, draw ranked lists; writes to demo/
+	.venv/bin/passerby demo
+
+test: $(INSTALLED) ## the quick tests (under 8 minutes)
+	$(RUN) -m pytest -m "not slow"
+
+test-all: $(INSTALLED) ## all tests, the slow ones too (under 40 minutes)
+	$(RUN) -m pytest
+
+check: $(INSTALLED) ## format, lint, types, direction of imports
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+	.venv/bin/lint-imports --no-logo
+
+format: $(INSTALLED) ## bring the code into the house format
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+bench: $(INSTALLED) ## run what lies in benchmarks/
+	@for file in benchmarks/*.py; do \
+	  if [ ! -e "$$file" ]; then echo "There are no benchmarks yet."; break; fi; \
+	  echo "== $$file"; $(RUN) "$$file" || exit 1; \
+	done
+
+# The stamp holds the folder that the environment was made for: one that was moved, copied or left
+# half finished is made again; one that is merely older than its list of packages is updated.
+ifneq ($(shell test -x $(RUN) && cat $(INSTALLED) 2>/dev/null),$(CURDIR))
+.PHONY: $(INSTALLED)
+endif
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@set -e; \
+	if [ ! -x $(RUN) ] || [ "$$(cat $@ 2>/dev/null)" != "$(CURDIR)" ]; then \
+	  python=; \
+	  for candidate in $(PYTHON); do \
+	    if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; \
+	    then python=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$python" ]; then \
+	    found=$$(for candidate in $(PYTHON); do "$$candidate" --version 2>/dev/null || true; done | sort -u | paste -sd, -); \
+	    echo "passerby needs Python 3.11 or 3.12 with its venv module (Debian, Ubuntu: python3-venv); found: $${found:-no Python}" >&2; \
+	    exit 1; \
+	  fi; \
+	  rm -f $@; \
+	  echo "Installing into .venv (a minute or two, once)"; \
+	  "$$python" -m venv --clear .venv; \
+	else \
+	  rm -f $@; \
+	  echo "Updating .venv: pyproject.toml or constraints.txt changed"; \
+	fi; \
+	torch="torch==$$(sed -n 's/^torch==//p' constraints.txt)+cpu"; \
+	$(PIP) install -qq --no-deps "$$torch" 2>/dev/null || \
+	$(PIP) install -qq --no-deps --retries 1 --timeout 20 --index-url "$(TORCH_INDEX)" "$$torch" 2>/dev/null || \
+	echo "No CPU build of torch here: taking the one that pip finds"; \
+	$(PIP) install -qq -c constraints.txt hatchling editables; \
+	$(PIP) install -qq -c constraints.txt --no-build-isolation -e '.[dev]'; \
+	echo "$(CURDIR)" > $@
