@@ -99,6 +99,13 @@ def test_table_shows_scores_and_counts():
         assert part in text
 
 
+def test_table_of_one_definition():
+    names = [str(column.header) for column in results_table(evaluation(), "trapezoid").columns]
+    assert names == ["rank-1", "rank-5", "rank-10", "mAP (trapezoid)", "mINP"]
+    with pytest.raises(InputError, match="given 'area'"):
+        results_table(evaluation(), "area")
+
+
 def test_rank_share_beyond_a_small_gallery():
     scores = evaluation().step
     assert rank_share(scores, 1) == 0

@@ -104,18 +104,33 @@ def read_results(file: str | Path) -> dict[str, Any]:
     return found
 
 
-def results_table(evaluation: Evaluation) -> Table:
-    """The scores in per cent, for the terminal."""
+def results_table(evaluation: Evaluation, average_precision: str | None = None) -> Table:
+    """The scores in per cent, for the terminal.
+
+    Args:
+        evaluation: what was measured.
+        average_precision: `step` or `trapezoid` shows mAP by that definition alone; None by both.
+
+    Raises:
+        InputError: an unknown definition.
+    """
     from rich.table import Table
 
+    mean_ap = {"step": evaluation.step.mean_ap, "trapezoid": evaluation.trapezoid.mean_ap}
+    if average_precision is not None:
+        if average_precision not in mean_ap:
+            raise InputError(
+                f"average_precision must be one of {', '.join(mean_ap)}: "
+                f"given {average_precision!r}"
+            )
+        mean_ap = {average_precision: mean_ap[average_precision]}
     table = Table(
         title=f"{evaluation.data} ({evaluation.folder}), {evaluation.protocol}, "
         f"{evaluation.metric} distance, per cent",
         caption=_caption(evaluation),
     )
     shares = {f"rank-{rank}": rank_share(evaluation.step, rank) for rank in RANKS[:3]}
-    shares["mAP (step)"] = evaluation.step.mean_ap
-    shares["mAP (trapezoid)"] = evaluation.trapezoid.mean_ap
+    shares |= {f"mAP ({definition})": share for definition, share in mean_ap.items()}
     shares["mINP"] = evaluation.step.mean_inp
     for name in shares:
         table.add_column(name, justify="right")
