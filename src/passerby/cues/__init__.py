@@ -1,0 +1,1 @@
+"""What a method may want to know of a person beside the pixels: masks and joints."""

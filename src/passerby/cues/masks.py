@@ -1,0 +1,42 @@
+"""Person masks from a folder: 8-bit PNG, same tree and stem as the pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.data.images import cut, picture_size, read_mask
+from passerby.types import InputError, Sample
+
+
+def mask_file(folder: Path, sample: Sample) -> Path:
+    """Where the mask of a sample lies: `train/7/a.jpg` has its mask in `train/7/a.png`.
+
+    Raises:
+        InputError: the sample's name leads out of the folder.
+    """
+    name = PurePosixPath(sample.name)
+    if name.is_absolute() or ".." in name.parts:
+        raise InputError(f"{sample.name}: lies outside the data's folder, so it can have no mask")
+    return folder / name.with_suffix(".png")
+
+
+def folder_mask(folder: Path, sample: Sample) -> NDArray[np.uint8] | None:
+    """The (H, W) mask of a sample's picture, after its box; None: the folder has none.
+
+    Raises:
+        InputError: the mask cannot be read, is no mask, or has another size than the picture.
+    """
+    file = mask_file(folder, sample)
+    if not file.is_file():
+        return None
+    mask = read_mask(file)
+    height, width = picture_size(sample.file)
+    if mask.shape != (height, width):
+        raise InputError(
+            f"{file}: a mask has its picture's size, {height} x {width} (height x width, "
+            f"{sample.file}), got {mask.shape[0]} x {mask.shape[1]}"
+        )
+    return mask if sample.box is None else cut(mask, sample.box, file)
