@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import inspect
 import json
-import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from passerby.data.folder import load_folder
 from passerby.data.manifest import load_manifest
 from passerby.data.market1501 import load_market1501, read_market_layout
-from passerby.files import write_text
 from passerby.types import InputError, Split
-
-_RECIPE_FILE = "recipe.json"
 
 
 def load(name: str, root: str | Path, **options: Any) -> Split:
@@ -43,10 +39,6 @@ def load(name: str, root: str | Path, **options: Any) -> Split:
 
 def options_of(name: str) -> list[str]:
     """Names of a data set's own options."""
-    if name == "synthetic":
-        from passerby.data.synthetic import SyntheticRecipe
-
-        return [field.name for field in fields(SyntheticRecipe)]
     return list(inspect.signature(DATASETS[name]).parameters)[1:]
 
 
@@ -76,38 +68,51 @@ def load_listed(root: str | Path, file: str | Path | None = None) -> Split:
     return load_manifest(found[0], root)
 
 
-def load_synthetic(root: str | Path, **fields_of_recipe: Any) -> Split:
+def load_synthetic(
+    root: str | Path,
+    train_identities: int | None = None,
+    test_identities: int | None = None,
+    cameras: int | None = None,
+    pictures_per_identity: int | None = None,
+    seed: int | None = None,
+) -> Split:
     """The synthetic set, drawn first where `root` does not hold it yet.
 
+    Without options a finished set of any recipe is taken as it is, and an empty or absent folder
+    becomes `synthetic v1`. With options the folder has to hold that very set, or nothing.
+
     Args:
-        root: folder; appears when all of it is drawn.
-        fields_of_recipe: of `passerby.data.synthetic.SyntheticRecipe`; none: `synthetic v1`.
+        root: the set's folder.
+        train_identities: identities of the training part.
+        test_identities: identities that are queried.
+        cameras: cameras, at least 2.
+        pictures_per_identity: mean over the identities.
+        seed: of all that is drawn.
 
     Raises:
-        InputError: the folder holds something else, or a set by another recipe.
+        InputError: the folder holds something else, or an option is out of range.
     """
     from passerby.data.synthetic import SyntheticRecipe, write_synthetic
+    from passerby.data.synthetic.write import DONE
 
-    root = Path(root).absolute()
-    recipe = SyntheticRecipe(**fields_of_recipe)
-    wanted = json.loads(json.dumps(asdict(recipe)))
-    if not root.exists() or not any(root.iterdir()):
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}.") as partial:
-            drawn = Path(partial) / root.name
-            write_synthetic(drawn, recipe)
-            write_text(drawn / _RECIPE_FILE, json.dumps(wanted, indent=1) + "\n")
-            drawn.replace(root)
-    if not (root / _RECIPE_FILE).is_file():
-        raise InputError(f"{root}: holds no {_RECIPE_FILE}, so it is no synthetic set of ours")
-    held = json.loads((root / _RECIPE_FILE).read_text(encoding="utf-8"))
-    for field, value in wanted.items():
-        if held.get(field) != value:
-            raise InputError(
-                f"{root}: holds a synthetic set with {field} {held.get(field)}, wanted {value}: "
-                "name another folder"
-            )
-    return read_market_layout(root, "synthetic")
+    root = Path(root)
+    options: dict[str, int | None] = {
+        "train_identities": train_identities,
+        "test_identities": test_identities,
+        "cameras": cameras,
+        "pictures_per_identity": pictures_per_identity,
+        "seed": seed,
+    }
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if given or not (root / DONE).is_file():
+        write_synthetic(root, SyntheticRecipe(**given))
+    split = read_market_layout(root, "synthetic")
+    held = json.loads((root / DONE).read_text(encoding="utf-8"))["recipe"]
+    standard = asdict(SyntheticRecipe())
+    other = [f"{name} {held[name]}" for name in held if held[name] != standard.get(name)]
+    if not other:
+        return split
+    return replace(split, warnings=(f"{root}: not synthetic v1, but {', '.join(other)}",))
 
 
 DATASETS: dict[str, Callable[..., Split]] = {
