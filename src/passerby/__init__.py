@@ -1,1 +1,57 @@
-"""Person re-identification: find the same person in the pictures of other cameras."""
+"""Person re-identification: find the same person in the pictures of other cameras.
+
+>>> import passerby
+>>> split = passerby.load("market1501", "Market-1501-v15.09.15")            # doctest: +SKIP
+>>> model = passerby.train("bag_of_tricks", split, out="runs/baseline")     # doctest: +SKIP
+>>> embeddings = model.embed(["a.jpg", "b.jpg"])                            # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from passerby.data.datasets import load
+    from passerby.embedding.embedder import Embedder
+    from passerby.experiment import evaluate_model, train
+    from passerby.ranking.metrics import evaluate, evaluate_distances
+    from passerby.ranking.nearest import nearest
+    from passerby.types import InputError
+
+__version__ = version("passerby")
+
+__all__ = [
+    "Embedder",
+    "InputError",
+    "__version__",
+    "evaluate",
+    "evaluate_distances",
+    "evaluate_model",
+    "load",
+    "nearest",
+    "train",
+]
+
+_HOMES = {
+    "Embedder": "passerby.embedding.embedder",
+    "InputError": "passerby.types",
+    "evaluate": "passerby.ranking.metrics",
+    "evaluate_distances": "passerby.ranking.metrics",
+    "evaluate_model": "passerby.experiment",
+    "load": "passerby.data.datasets",
+    "nearest": "passerby.ranking.nearest",
+    "train": "passerby.experiment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported at first use, so that `import passerby` is quick and loads no torch.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'passerby' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

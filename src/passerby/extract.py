@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from passerby.data.loader import picture_loader
+from passerby.data.loader import picture_loader, to_batch
 from passerby.data.transforms import normalise, to_device
 from passerby.method import Inputs
-from passerby.types import Batch, CueSource, InputSpec, Sample
-
-Progress = Callable[[int], None]
+from passerby.types import Batch, CueSource, InputError, InputSpec, Picture, Progress, Sample
 
 
 def embed_samples(
@@ -37,7 +36,7 @@ def embed_samples(
         cues: where masks and joints come from, if the inputs want any.
         batch_size: pictures at a time.
         workers: processes that decode; 0: this one.
-        progress: told the number of pictures after each batch.
+        progress: told after each batch how many pictures are embedded, and N.
 
     Returns:
         (N, D) float32, in the samples' order.
@@ -46,14 +45,38 @@ def embed_samples(
         InputError: a picture cannot be read, or there is none.
     """
     batches = picture_loader(samples, inputs, cues=cues, batch_size=batch_size, workers=workers)
-    return embed_batches(network, inputs.specs, batches, progress)
+    return embed_batches(network, inputs.specs, _told(batches, len(samples), progress))
+
+
+def embed_pictures(
+    network: nn.Module, inputs: Inputs, pictures: Iterable[Picture], *, batch_size: int = 64
+) -> NDArray[np.float32]:
+    """Embeds N decoded pictures, in the order that they come in: (N, D) float32.
+
+    Raises:
+        InputError: there is none, or the method's inputs cannot be made of one.
+    """
+    return embed_batches(network, inputs.specs, _batches(inputs, iter(pictures), batch_size))
+
+
+def _told(batches: Iterable[Batch], total: int, progress: Progress | None) -> Iterator[Batch]:
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch.labels)
+        if progress is not None:
+            progress(done, total)
+
+
+def _batches(inputs: Inputs, pictures: Iterator[Picture], size: int) -> Iterator[Batch]:
+    while chosen := list(islice(pictures, size)):
+        yield to_batch([inputs.make(picture) for picture in chosen])
 
 
 def embed_batches(
     network: nn.Module,
     specs: Mapping[str, InputSpec],
     batches: Iterable[Batch],
-    progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """The same for uint8 batches from anywhere."""
     device = next(network.parameters()).device
@@ -65,8 +88,8 @@ def embed_batches(
             for raw in batches:
                 batch = normalise(to_device(raw, device), specs)
                 parts.append(network(**batch.inputs).float().cpu().numpy())
-                if progress is not None:
-                    progress(len(parts[-1]))
     finally:
         network.train(was_training)
+    if not parts:
+        raise InputError("there must be at least one picture to embed; given none")
     return np.concatenate(parts)

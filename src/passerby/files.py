@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -41,3 +45,24 @@ def write_text(target: str | Path, text: str) -> None:
     """Writes `text` (UTF-8) atomically."""
     with atomic(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_tensors(
+    target: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes named tensors as safetensors, atomically; they may lie anywhere and share memory.
+
+    Raises:
+        OSError: from the operating system, e.g. when the disk is full.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    copies = {
+        name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
+    }
+    with atomic(target) as temporary:
+        try:
+            save_file(copies, temporary, metadata=dict(metadata or {"format": "pt"}))
+        except SafetensorError as error:
+            raise OSError(f"could not write {target}: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -157,6 +157,10 @@ class Batch:
     """(B,) int64 positions in the training list."""
     boxes: dict[str, Tensor] = field(default_factory=dict)
     """By input name, (B, 4) int64 top, left, height, width to erase; height 0 erases nothing."""
+
+
+Progress = Callable[[int, int], None]
+"""Told how much of long work is done, and how much there is in all."""
 
 
 @dataclass(frozen=True)

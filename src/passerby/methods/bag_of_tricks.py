@@ -7,8 +7,8 @@ A ResNet-50 whose last stride is 1 gives one pooled feature. A BatchNorm "neck" 
 the triplet and center losses (before it) from that of the identity loss (after it), and pictures
 are compared after it. Everything else is training: warm-up, random erasing, label smoothing.
 
-Differs from the paper: losses are batch means; the center loss has the factor 1/2 of its equation
-while its centers move at their own rate, whatever its weight (as in the authors' program).
+Differs from the paper: losses are batch means, and the center loss has no factor 1/2 while its
+centers move at their own rate, whatever its weight (both as in the authors' program).
 """
 
 from __future__ import annotations

@@ -131,11 +131,11 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
-        strides = (1, 2, 2, last_stride)
-        channels = width
-        for index, (units, stride) in enumerate(zip(shape.units, strides, strict=True)):
-            layer, channels = _layer(shape, channels, width * 2**index, units, stride)
-            self.add_module(f"layer{index + 1}", layer)
+        units = shape.units
+        self.layer1, channels = _layer(shape, width, width, units[0], 1)
+        self.layer2, channels = _layer(shape, channels, 2 * width, units[1], 2)
+        self.layer3, channels = _layer(shape, channels, 4 * width, units[2], 2)
+        self.layer4, channels = _layer(shape, channels, 8 * width, units[3], last_stride)
         self.channels = channels
         self.fc = None if classes is None else nn.Linear(channels, classes)
         self.apply(_initialise)

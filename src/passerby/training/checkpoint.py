@@ -6,12 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from passerby.files import atomic
+from passerby.files import write_tensors
 from passerby.types import InputError
 
 _STATE = "passerby"
@@ -26,11 +24,7 @@ def save(file: Path, state: Any) -> None:
     """
     tensors: dict[str, Tensor] = {}
     structure = _flatten(state, tensors)
-    with atomic(file) as temporary:
-        try:
-            save_file(tensors, temporary, metadata={_STATE: json.dumps(structure)})
-        except SafetensorError as error:
-            raise OSError(f"could not write {file}: {error}") from error
+    write_tensors(file, tensors, {_STATE: json.dumps(structure)})
 
 
 def load(file: Path) -> Any:
@@ -53,8 +47,7 @@ def load(file: Path) -> Any:
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, Tensor):
         name = str(len(tensors))
-        # cloned: safetensors refuses tensors that share memory
-        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        tensors[name] = value
         return {"tensor": name}
     if isinstance(value, dict):
         return {"dict": [[key, _flatten(item, tensors)] for key, item in value.items()]}
@@ -75,30 +68,3 @@ def _unflatten(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {key: _unflatten(item, tensors) for key, item in content}
     items = [_unflatten(item, tensors) for item in content]
     return tuple(items) if kind == "tuple" else items
-
-
-def write_tensors(file: Path, state: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Writes named tensors as a plain safetensors file that any program reads.
-
-    Raises:
-        OSError: from the operating system.
-    """
-    tensors = {
-        name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()
-    }
-    with atomic(file) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-        except SafetensorError as error:
-            raise OSError(f"could not write {file}: {error}") from error
-
-
-def to_device(state: Any, device: torch.device) -> Any:
-    """The same nested state with its tensors on `device`."""
-    if isinstance(state, Tensor):
-        return state.to(device)
-    if isinstance(state, dict):
-        return {key: to_device(item, device) for key, item in state.items()}
-    if isinstance(state, (list, tuple)):
-        return type(state)(to_device(item, device) for item in state)
-    return state

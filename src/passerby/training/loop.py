@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
@@ -80,10 +80,10 @@ def train_stage(run: Run, position: Position, batches: Batches | None, meter: Me
     for epoch in range(position.epoch, stage.epochs):
         if batches is None:
             batches, meter = draw_batches(run, position), Meter()
-        started, pictures = time.monotonic(), 0
+        key, started, pictures = epoch_key(position), time.monotonic(), 0
         for turn in stage.turns:
             set_rates(turn, epoch)
-        for raw in loader.epoch(batches, epoch_key(position), start_step=position.step):
+        for raw in loader.epoch(batches, key, start_step=position.step):
             moved = to_device(raw, run.fabric.device)
             batch = normalise(moved, run.data.inputs.specs, stage.augmentation.erase_fill)
             seed_step(run.settings.seed, position)

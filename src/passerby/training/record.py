@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from passerby.files import write_text
+from passerby.files import write_tensors, write_text
 from passerby.training import checkpoint
 from passerby.types import InputError
 
@@ -89,7 +89,7 @@ class Record:
     def save_network(self, stage: str, network: nn.Module) -> Path:
         """Writes the network as a stage leaves it."""
         file = self.folder / "stages" / f"{stage}.safetensors"
-        checkpoint.write_tensors(file, network.state_dict(), {"stage": stage})
+        write_tensors(file, network.state_dict(), {"stage": stage})
         return file
 
     def start(self, position: Position) -> None:

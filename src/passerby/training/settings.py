@@ -22,9 +22,6 @@ class Settings:
     """Where to compute; auto takes a GPU when there is one."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: matrix products and convolutions in bfloat16, weights and losses in float32."""
-    channels_last: bool = True
-    """Memory format of networks and pictures: faster convolutions, the same numbers but for
-    their last digits."""
     validation: float = 0.0
     """Share of the training identities that is held out and ranked after every epoch; the test
     set is never looked at."""

@@ -1,0 +1,69 @@
+"""`passerby COMMAND`: finds the command, and turns errors into one line."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib import import_module
+
+COMMANDS = {
+    "demo": "draw people, train on them, find one of them again (a few minutes)",
+    "synth": "write a set of synthetic people in Market-1501 layout",
+    "train": "train a method on a data set",
+    "evaluate": "rank the test pictures of a data set, or a file of embeddings",
+}
+"""By name: what it does. Each lives in `passerby.cli.NAME`, in a function `run(arguments)`."""
+
+HELP = """usage: passerby COMMAND ...
+
+Person re-identification: find the same person in the pictures of other cameras.
+
+commands:
+{commands}
+
+`passerby COMMAND --help` explains every option."""
+
+
+def main() -> None:
+    """Entry point of the `passerby` command; exits with 0, 1 (failure), 2 (bad input) or 130."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line; returns the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        width = max(map(len, COMMANDS))
+        lines = (f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+        print(HELP.format(commands="\n".join(lines)))
+        return 0 if arguments else 2
+    name, *rest = arguments
+    if name == "--version":
+        from passerby import __version__
+
+        print(f"passerby {__version__}")
+        return 0
+    if name not in COMMANDS:
+        return fail(f"no command {name!r}; there are {', '.join(COMMANDS)}", 2)
+    return guarded(name, rest)
+
+
+def guarded(name: str, arguments: list[str]) -> int:
+    """Runs a command; what can go wrong by input, disk or interruption becomes one line."""
+    from passerby.types import InputError
+
+    warnings.simplefilter("ignore")
+    try:
+        import_module(f"passerby.cli.{name}").run(arguments)
+    except InputError as error:
+        return fail(str(error), 2)
+    except (OSError, FloatingPointError) as error:
+        return fail(str(error), 1)
+    except KeyboardInterrupt:
+        return fail("interrupted", 130)
+    return 0
+
+
+def fail(message: str, code: int) -> int:
+    """Says in one line what went wrong."""
+    print(f"passerby: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,90 @@
+"""`passerby train METHOD`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+from rich.console import Console
+
+from passerby.cli.dataset import data_options, load_split, value_of
+from passerby.evaluation.results import results_table
+from passerby.experiment import evaluate_run, make_recipe, train
+from passerby.method import Method
+from passerby.methods import METHODS, import_method
+from passerby.training.settings import Settings
+from passerby.types import InputError
+
+USAGE = """usage: passerby train METHOD --data NAME --root DIR [options]
+
+METHOD is one of {methods}, or path/to/file.py:METHOD for one of your own.
+`passerby train METHOD --help` explains every option."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the run goes and what it does."""
+
+    preset: Literal["paper", "small"] = "paper"
+    """The paper's recipe, or a small one for a CPU; every field of it is an option below."""
+    out: Path | None = None
+    """The run's folder; runs/METHOD-DATA-SEED if not given."""
+    resume: bool = False
+    """Go on from the run's last checkpoint."""
+    evaluate: bool = True
+    """Rank the test pictures at the end and write results.json."""
+    skip_broken: bool = False
+    """Leave broken pictures out, counted, instead of stopping."""
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    if not arguments or arguments[0].startswith("-"):
+        print(USAGE.format(methods=", ".join(METHODS)))
+        if not arguments or arguments[0] not in ("-h", "--help"):
+            raise InputError("train needs the name of a method first")
+        return
+    name, *rest = arguments
+    method = import_method(name)
+    command = parse(method, rest)
+    console = Console(stderr=True)
+    split = load_split(command.data, console)
+    options: Options = command.options
+    out = options.out or Path("runs") / f"{method.name}-{split.name}-{command.settings.seed}"
+    model = train(
+        method,
+        split,
+        out,
+        recipe=command.recipe,
+        settings=command.settings,
+        resume=options.resume,
+        evaluate=False,
+        skip_broken=options.skip_broken,
+        console=console,
+    )
+    if options.evaluate:
+        workers, skip = command.settings.workers, options.skip_broken
+        found = evaluate_run(model, split, out, workers=workers, skip_broken=skip, console=console)
+        Console().print(results_table(found))
+    print(f"run: {out}")
+
+
+def parse(method: Method, arguments: list[str]) -> Any:
+    """The command line as a dataclass with the fields data, options, settings, recipe."""
+    data = value_of(arguments, "--data", "market1501")
+    preset = value_of(arguments, "--preset", "paper")
+    recipe = make_recipe(method, data, "small" if preset == "small" else "paper")
+    flat: Any = tyro.conf.OmitArgPrefixes
+    fields: list[Any] = [
+        ("data", flat[data_options(data)]),
+        ("options", flat[Options], dataclasses.field(default_factory=Options)),
+        ("settings", flat[Settings], dataclasses.field(default_factory=Settings)),
+        ("recipe", flat[type(recipe)], dataclasses.field(default_factory=lambda: recipe)),
+    ]
+    command = dataclasses.make_dataclass("Train", fields, frozen=True)
+    return tyro.cli(
+        command, args=arguments, prog=f"passerby train {method.name}", description=method.title
+    )

@@ -1,0 +1,170 @@
+"""Embedder: pictures in, embeddings out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+from passerby.data.images import from_pil, read_image
+from passerby.embedding.model_files import fingerprint, read_model, write_model
+from passerby.extract import embed_pictures, embed_samples
+from passerby.method import Descriptor, Method
+from passerby.methods import find_method
+from passerby.recipes import from_plain, override, to_plain
+from passerby.types import CueSource, InputError, Picture, Progress, Sample
+
+AnyPicture = str | Path | Image.Image | NDArray[np.uint8]
+
+
+class Embedder:
+    """A network with all that decides on its embeddings.
+
+    Args:
+        method: the method that the network belongs to.
+        recipe: the method's recipe that it was made with.
+        network: `method.network(recipe)`, trained.
+    """
+
+    def __init__(self, method: Method, recipe: Any, network: nn.Module) -> None:
+        self.method = method
+        self.recipe = recipe
+        self.network = network.eval()
+        self.inputs = method.inputs(recipe)
+        self.descriptor: Descriptor = method.descriptor(recipe)
+
+    @classmethod
+    def load(
+        cls, run: str | Path, *, method: Method | None = None, device: str = "cpu"
+    ) -> Embedder:
+        """The embedder of a finished run.
+
+        Args:
+            run: the run's folder, or any folder with its `config.json` and `model.safetensors`.
+            method: needed where the run's method is not one of passerby's own: code that a run
+                names is never imported on its word.
+            device: where to compute, e.g. `cuda`.
+
+        Raises:
+            InputError: no such run, an unknown method, or weights that do not fit it.
+        """
+        files = read_model(Path(run))
+        if method is None:
+            method = find_method(files.method)
+        recipe = from_plain(method.recipe, files.recipe)
+        network = method.network(_without_starting_weights(recipe))
+        try:
+            network.load_state_dict(files.weights)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"the weights in {run} do not fit {method.name}: {reason}") from error
+        return cls(method, recipe, network.to(device))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Method, recipe, inputs, metric and feature as plain values."""
+        return {
+            "method": self.method.name,
+            "recipe": to_plain(self.recipe),
+            "inputs": to_plain(dict(self.inputs.specs)),
+            "metric": self.descriptor.metric,
+            "feature": self.descriptor.feature,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """Stands for weights, preprocessing and feature choice."""
+        decisive = {key: value for key, value in self.config.items() if key != "recipe"}
+        return fingerprint(decisive, self.network.state_dict())
+
+    def save(self, folder: str | Path) -> None:
+        """Writes `config.json` and `model.safetensors`.
+
+        Raises:
+            OSError: from the operating system.
+        """
+        config = {**self.config, "fingerprint": self.fingerprint}
+        write_model(Path(folder), config, self.network.state_dict())
+
+    def embed(
+        self,
+        pictures: Sequence[AnyPicture],
+        masks: Sequence[NDArray[np.uint8] | None] | None = None,
+        joints: Sequence[NDArray[np.float32] | None] | None = None,
+        *,
+        batch_size: int = 64,
+    ) -> NDArray[np.float32]:
+        """Embeds pictures of one person each.
+
+        Args:
+            pictures: N paths, PIL pictures, or uint8 arrays (H, W, 3) in RGB.
+            masks: N masks (H, W), 255 = person, or None; only for methods that look at them.
+            joints: N times (18, 3) joints in pixels of the picture, or None; likewise.
+            batch_size: pictures at a time.
+
+        Returns:
+            (N, D) float32.
+
+        Raises:
+            InputError: no picture, an unreadable one, or one of another shape; lists of other
+                lengths.
+        """
+        if isinstance(pictures, (str, Path, Image.Image)) or len(pictures) == 0:
+            raise InputError(f"embed takes a list of pictures, at least one; given {pictures!r}")
+        for name, cue in (("masks", masks), ("joints", joints)):
+            if cue is not None and len(cue) != len(pictures):
+                raise InputError(
+                    f"{name} must be as many as the pictures; {len(cue)} for {len(pictures)}"
+                )
+
+        known = (
+            Picture(
+                _pixels(picture),
+                None if masks is None else masks[index],
+                None if joints is None else joints[index],
+            )
+            for index, picture in enumerate(pictures)
+        )
+        return embed_pictures(self.network, self.inputs, known, batch_size=batch_size)
+
+    def embed_samples(
+        self,
+        samples: Sequence[Sample],
+        *,
+        cues: CueSource | None = None,
+        batch_size: int = 128,
+        workers: int = 0,
+        progress: Progress | None = None,
+    ) -> NDArray[np.float32]:
+        """Embeds pictures of a data set; see `passerby.extract.embed_samples`."""
+        return embed_samples(
+            self.network,
+            self.inputs,
+            samples,
+            cues=cues,
+            batch_size=batch_size,
+            workers=workers,
+            progress=progress,
+        )
+
+
+def _pixels(picture: AnyPicture) -> NDArray[np.uint8]:
+    if isinstance(picture, (str, Path)):
+        return read_image(picture)
+    if isinstance(picture, Image.Image):
+        return from_pil(picture)
+    array = np.asarray(picture)
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or array.size == 0:
+        raise InputError(
+            f"a picture array must be uint8 (H, W, 3); given {array.dtype} {array.shape}"
+        )
+    return array
+
+
+def _without_starting_weights(recipe: Any) -> Any:
+    return override(recipe, {"weights": "none"}) if hasattr(recipe, "weights") else recipe

@@ -1,0 +1,78 @@
+"""The two files of a model: `model.safetensors` (weights) and `config.json` (all else it needs)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from passerby.files import write_tensors, write_text
+from passerby.types import InputError
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+FORMAT = 1
+"""Version of `config.json`; a greater one is refused."""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What the two files hold."""
+
+    method: str
+    """Name of the method."""
+    recipe: dict[str, Any]
+    """The recipe's fields as plain values."""
+    weights: dict[str, Tensor]
+    """The network's tensors by name."""
+
+
+def fingerprint(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:
+    """32 hex digits that stand for the weights and for all that decides on an embedding.
+
+    Embeddings of different fingerprints must not be compared.
+    """
+    digest = hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), digest_size=16)
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Writes both files, each atomically.
+
+    Raises:
+        OSError: from the operating system, e.g. when the disk is full.
+    """
+    write_tensors(folder / WEIGHTS, weights)
+    write_text(folder / CONFIG, json.dumps({"format": FORMAT, **config}, indent=2) + "\n")
+
+
+def read_model(folder: Path) -> ModelFiles:
+    """Reads both files; no code is run.
+
+    Raises:
+        InputError: a file is missing, is not one of ours, or comes from a later version.
+    """
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise InputError(f"a model folder holds {CONFIG} and {WEIGHTS}; {folder} lacks {name}")
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        weights = load_file(folder / WEIGHTS)
+        files = ModelFiles(str(config["method"]), dict(config["recipe"]), weights)
+        version = int(config["format"])
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise InputError(f"{folder} holds no model of passerby: {error}") from error
+    if version > FORMAT:
+        raise InputError(f"{folder / CONFIG} has format {version}; this version reads {FORMAT}")
+    return files

@@ -1,0 +1,277 @@
+"""An experiment, whole: fit a method, embed the test pictures, evaluate, write the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import yaml
+from lightning_fabric import Fabric
+from rich.console import Console
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from passerby.cues.source import find_cues
+from passerby.data.check import cache_folder, check_pictures, without
+from passerby.data.loader import TrainingData, training_data
+from passerby.embedding.embedder import Embedder
+from passerby.evaluation.protocols import Evaluation, evaluate_split
+from passerby.evaluation.results import write_results
+from passerby.files import write_text
+from passerby.method import Method
+from passerby.methods import find_method
+from passerby.recipes import override, to_plain
+from passerby.training.loop import Run, fit
+from passerby.training.progress import TrainingProgress, counting
+from passerby.training.record import Record
+from passerby.training.settings import Settings
+from passerby.training.validation import hold_out, validator
+from passerby.types import CueSource, InputError, Sample, Split
+
+Preset = Literal["paper", "small"]
+
+
+def make_recipe(
+    method: Method, split_name: str, preset: Preset, changes: Mapping[str, Any] | None = None
+) -> Any:
+    """The method's recipe for a data set, or its small one, with changes by dotted names.
+
+    Raises:
+        InputError: an unknown preset or an unknown name among the changes.
+    """
+    if preset not in ("paper", "small"):
+        raise InputError(f"preset must be paper or small; given {preset!r}")
+    recipe = method.recipe.small() if preset == "small" else method.recipe.for_data(split_name)
+    return override(recipe, changes or {})
+
+
+def train(
+    method: str | Method,
+    split: Split,
+    out: str | Path,
+    *,
+    preset: Preset = "paper",
+    recipe: Any = None,
+    settings: Settings | None = None,
+    cues: CueSource | None = None,
+    resume: bool = False,
+    evaluate: bool = True,
+    skip_broken: bool = False,
+    console: Console | None = None,
+) -> Embedder:
+    """Trains a method and writes the run: weights, checkpoints, metrics, results.
+
+    Args:
+        method: a name in `METHODS`, or a `Method` of one's own.
+        split: what to train and to evaluate on.
+        out: the run's folder; must not hold a run unless `resume`.
+        preset: the paper's recipe for this data set, or the method's small one for a CPU.
+        recipe: changes to it, by dotted names, e.g. `{"epochs": 60}`; or a whole recipe of the
+            method's own class, which takes the preset's place.
+        settings: seed, workers, precision and the like.
+        cues: masks and joints; None: those found beside the data, if the method looks at any.
+        resume: go on from the run's last checkpoint; starts anew where there is none.
+        evaluate: rank the test pictures at the end and write `results.json`.
+        skip_broken: leave broken pictures out instead of stopping; they are counted.
+        console: where progress is shown; standard error if not given.
+
+    Returns:
+        The trained model, as `Embedder.load(out)` gives it.
+
+    Raises:
+        InputError: unknown names, contradictory settings, broken pictures, a run in the way.
+        FloatingPointError: a loss is not finite.
+    """
+    method = find_method(method)
+    settings = settings or Settings()
+    console = console or Console(stderr=True)
+    out = Path(out)
+    chosen = recipe
+    if not isinstance(recipe, method.recipe):
+        chosen = make_recipe(method, split.name, preset, recipe)
+    split = checked(split, skip_broken, console)
+    inputs = method.inputs(chosen)
+    if cues is None and inputs.cues:
+        cues = find_cues(split.root)
+    samples: tuple[Sample, ...] = split.train
+    held: tuple[Sample, ...] = ()
+    if settings.validation:
+        samples, held = hold_out(split.train, settings.validation, settings.seed)
+    data = training_data(samples, inputs, cues, settings.seed)
+    identity = {
+        "method": method.name,
+        "recipe": to_plain(chosen),
+        "seed": settings.seed,
+        "precision": settings.precision,
+        "data": data_fingerprint(data),
+    }
+    fabric = Fabric(accelerator=settings.accelerator, devices=1)
+    fabric.launch()
+    setup = {**identity, "settings": to_plain(settings), **environment(fabric.device)}
+    claim(out, resume, setup)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        network = method.network(chosen)
+        criterion = method.criterion(chosen, network, data.identities)
+    # The loader's batches are channels_last too: convolutions are faster so.
+    convert_conv2d_weight_memory_format(network.to(fabric.device), torch.channels_last)
+    criterion = criterion.to(fabric.device)
+    stages = method.stages(chosen, network, criterion)
+    validate = None
+    if held:
+        validate = validator(network, inputs, method.descriptor(chosen), held, cues)
+    record = Record(out, identity, [stage.name for stage in stages])
+    with TrainingProgress(sum(stage.epochs for stage in stages), console) as progress:
+        fit(Run(fabric, network, criterion, stages, data, settings, record, progress, validate))
+
+    model = Embedder(method, chosen, network)
+    model.save(out)
+    if evaluate:
+        evaluate_run(model, split, out, cues=cues, workers=settings.workers, console=console)
+    return model
+
+
+def evaluate_run(
+    model: Embedder,
+    split: Split,
+    run: str | Path,
+    *,
+    protocol: str = "single-query",
+    cues: CueSource | None = None,
+    workers: int = 0,
+    skip_broken: bool = False,
+    console: Console | None = None,
+    results: str | Path | None = None,
+) -> Evaluation:
+    """Evaluates the model of a run and writes its result file, with the run's settings in it.
+
+    Args:
+        model: `Embedder.load(run)`.
+        split: whose query and gallery pictures to use.
+        run: the run's folder.
+        protocol: as for `evaluate_model`, and likewise `cues` and `workers`.
+        cues: masks and joints.
+        workers: processes that decode pictures.
+        skip_broken: leave broken pictures out instead of stopping; they are counted.
+        console: where progress is shown; nowhere if not given.
+        results: the file to write; `RUN/results.json` if not given.
+
+    Raises:
+        InputError: as `evaluate_model`, and for broken pictures.
+        OSError: from the operating system.
+    """
+    run = Path(run)
+    split = checked(split, skip_broken, console)
+    found = evaluate_model(
+        model, split, protocol=protocol, cues=cues, workers=workers, console=console
+    )
+    config = run / "config.yaml"
+    settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    write_results(results or run / "results.json", found, settings)
+    return found
+
+
+def evaluate_model(
+    model: Embedder,
+    split: Split,
+    *,
+    protocol: str = "single-query",
+    cues: CueSource | None = None,
+    workers: int = 0,
+    console: Console | None = None,
+) -> Evaluation:
+    """Embeds queries and gallery of a split and ranks them.
+
+    Args:
+        model: the embedder.
+        split: whose query and gallery pictures to use.
+        protocol: one of `passerby.evaluation.protocols.PROTOCOLS`.
+        cues: masks and joints; None: those found beside the data, if the method looks at any.
+        workers: processes that decode pictures.
+        console: where progress is shown; nowhere if not given.
+
+    Raises:
+        InputError: no query or gallery pictures, an unreadable one, or an unknown protocol.
+    """
+    if cues is None and model.inputs.cues:
+        cues = find_cues(split.root)
+    parts = {}
+    for name, samples in (("query", split.query), ("gallery", split.gallery)):
+        if not samples:
+            raise InputError(f"{split.name} in {split.root} has no {name} pictures to rank")
+        with counting(f"embedding {name}", console) as progress:
+            parts[name] = model.embed_samples(
+                samples, cues=cues, workers=workers, progress=progress
+            )
+    return evaluate_split(
+        parts["query"],
+        parts["gallery"],
+        split,
+        metric=model.descriptor.metric,
+        feature=model.descriptor.feature,
+        fingerprint=model.fingerprint,
+        protocol=protocol,
+    )
+
+
+def checked(split: Split, skip_broken: bool, console: Console | None = None) -> Split:
+    """The split with every picture decoded once; broken ones stop the work or are left out.
+
+    Raises:
+        InputError: pictures are broken and `skip_broken` is off; names the first and the count.
+    """
+    samples = [*split.train, *split.query, *split.gallery]
+    with counting("checking pictures", console) as progress:
+        broken = check_pictures(samples, cache_folder(), progress)
+    if not broken:
+        return split
+    names = "; ".join(reason for _, reason in broken[:3])
+    message = f"{len(broken)} of {len(samples)} pictures cannot be used: {names}"
+    if not skip_broken:
+        raise InputError(f"{message} (--skip-broken leaves them out)")
+    if console is not None:
+        console.print(f"left out: {message}", highlight=False, soft_wrap=True)
+    return without(split, broken)
+
+
+def claim(out: Path, resume: bool, config: Mapping[str, Any]) -> None:
+    """Makes the run's folder and writes `config.yaml`.
+
+    Raises:
+        InputError: the folder holds a run (or anything else) and `resume` is off.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"a run is a folder; {out} is a file")
+    if not resume and out.is_dir() and any(out.iterdir()):
+        raise InputError(
+            f"{out} is not empty: choose another folder, or go on with its run by --resume"
+        )
+    if not (out / "config.yaml").exists():
+        text = yaml.safe_dump({**config, "command": sys.argv}, sort_keys=False, allow_unicode=True)
+        write_text(out / "config.yaml", text)
+
+
+def data_fingerprint(data: TrainingData) -> str:
+    """Stands for the list of training pictures and who is in them."""
+    rows = [(s.name, s.person_id, s.camera_id, s.box) for s in data.samples]
+    return hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions and machine, as a run states them."""
+    on_gpu = device.type == "cuda"
+    return {
+        "versions": {
+            "passerby": version("passerby"),
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+        },
+        "device": torch.cuda.get_device_name(device) if on_gpu else str(device),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from passerby.methods import METHODS
+from passerby.methods.bag_of_tricks import METHOD, BagOfTricks, Criterion, Recipe
+from passerby.types import Batch, Picture
+
+
+def small(**changes):
+    return Recipe(**{**vars(Recipe.small()), **changes})
+
+
+def batch(recipe, labels):
+    image = torch.randn(len(labels), 3, recipe.height, recipe.width)
+    nothing = torch.zeros(len(labels), dtype=torch.int64)
+    return Batch({"image": image}, torch.tensor(labels), nothing, nothing)
+
+
+def test_the_recipe_is_the_papers():
+    recipe = Recipe.for_data("market1501")
+    assert (recipe.height, recipe.width, recipe.last_stride) == (256, 128, 1)
+    assert (recipe.identities, recipe.pictures, recipe.epochs) == (16, 4, 120)
+    assert (recipe.learning_rate, recipe.warm_up, recipe.milestones) == (3.5e-4, 10, (40, 70))
+    assert (recipe.smoothing, recipe.margin, recipe.center_weight) == (0.1, 0.3, 5e-4)
+    assert (recipe.pad, recipe.flip, recipe.erase) == (10, 0.5, 0.5)
+    assert (recipe.feature, recipe.metric) == ("after", "cosine")
+
+
+def test_the_papers_learning_rates():
+    # Luo et al. 2019, section 3.1: 3.5e-4 t / 10 up to epoch 10, then 3.5e-4, 3.5e-5, 3.5e-6.
+    recipe = small(warm_up=10, milestones=(40, 70), epochs=120, learning_rate=3.5e-4)
+    network = METHOD.network(recipe)
+    (stage,) = METHOD.stages(recipe, network, METHOD.criterion(recipe, network, 4))
+    adam, sgd = stage.turns[0].optimizers
+    for t, rate in {1: 3.5e-5, 5: 1.75e-4, 10: 3.5e-4, 40: 3.5e-4, 41: 3.5e-5, 71: 3.5e-6}.items():
+        assert 3.5e-4 * adam.schedule(t - 1) == pytest.approx(rate)
+    assert sgd.schedule(100) == 1
+
+
+def test_resnet50_at_the_papers_size():
+    with torch.device("meta"):
+        network = BagOfTricks("resnet50")
+        features = network.features(torch.empty(2, 3, 256, 128))
+    assert features.f_t.shape == features.f_i.shape == (2, 2048)
+    # ResNet-50 without its 2048 x 1000 + 1000 classifier, and the neck's scale and bias.
+    assert sum(p.numel() for p in network.parameters()) == 25_557_032 - 2_049_000 + 4096
+
+
+@pytest.mark.parametrize(("feature", "field"), [("after", "f_i"), ("before", "f_t")])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_embedding_is_the_chosen_side_of_the_neck(feature, field, training):
+    network = BagOfTricks("thin18", feature=feature).train(training)
+    image = torch.randn(3, 3, 64, 32)
+    expected = getattr(network.features(image), field)
+    torch.testing.assert_close(network(image), expected)
+
+
+def test_the_terms_against_the_formulas():
+    torch.manual_seed(0)
+    recipe = small()
+    labels = [0, 0, 1, 1, 2, 2]
+    network = METHOD.network(recipe).train()
+    criterion = METHOD.criterion(recipe, network, 3)
+    assert isinstance(criterion, Criterion)
+    (stage,) = METHOD.stages(recipe, network, criterion)
+    given = batch(recipe, labels)
+    terms = stage.turns[0](given)
+    f = network.features(**given.inputs)
+    logits = (f.f_i @ criterion.classifier.weight.T).double()
+    log_p = logits - logits.exp().sum(1, keepdim=True).log()
+    smooth = torch.full((6, 3), 0.1 / 3).double()
+    smooth[torch.arange(6), labels] += 0.9
+    torch.testing.assert_close(terms["identity"].double(), -(smooth * log_p).sum(1).mean())
+    triplet = 0.0
+    for a in range(6):
+        d = [float(torch.dist(f.f_t[a], f.f_t[b])) for b in range(6)]
+        far = max(d[b] for b in range(6) if b != a and labels[b] == labels[a])
+        near = min(d[b] for b in range(6) if labels[b] != labels[a])
+        triplet += max(0.0, 0.3 + far - near) / 6
+    assert float(terms["triplet"]) == pytest.approx(triplet, rel=1e-4)
+    apart = functional.mse_loss(f.f_t, criterion.center.centers[labels], reduction="none")
+    assert float(terms["center"]) == pytest.approx(5e-4 * float(apart.sum(1).mean()), rel=1e-4)
+
+
+def test_gradients_reach_what_trains_and_nothing_else():
+    recipe = small()
+    network = METHOD.network(recipe).train()
+    criterion = METHOD.criterion(recipe, network, 3)
+    (stage,) = METHOD.stages(recipe, network, criterion)
+    turn = stage.turns[0]
+    sum(turn(batch(recipe, [0, 0, 1, 1, 2, 2])).values()).backward()
+    still = [n for n, p in turn.named_parameters() if p.grad is None or not p.grad.any()]
+    assert still == ["network.neck.bias"]
+    assert not network.neck.bias.any()
+    groups = [group for each in turn.optimizers for group in each.optimizer.param_groups]
+    stepped = {id(p) for group in groups for p in group["params"]}
+    assert stepped == {id(p) for p in turn.parameters()}
+
+
+def test_inputs_take_any_picture():
+    recipe = Recipe.small()
+    made = METHOD.inputs(recipe).make(Picture(np.zeros((31, 17, 3), np.uint8)))
+    assert made["image"].shape == (128, 64, 3)
+
+
+def test_it_is_listed():
+    assert METHODS["bag_of_tricks"] is METHOD
