@@ -1,9 +1,10 @@
 # Every target sets up what it needs: a virtual environment in .venv with the versions of
 # constraints.txt. Nothing outside this folder changes. `make PYTHON=/path/to/python3.11 TARGET`
-# takes an interpreter of your own.
+# takes an interpreter of your own; `make TORCH_INDEX=URL TARGET` an index of CPU builds of torch,
+# where pip would otherwise fetch a CUDA build of several GB.
 
 PYTHON ?= python3.11 python3 python3.12
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
 
 RUN := .venv/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check --no-input
@@ -73,7 +74,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	fi; \
 	torch="torch==$$(sed -n 's/^torch==//p' constraints.txt)+cpu"; \
 	$(PIP) install -qq --no-deps "$$torch" 2>/dev/null || \
-	$(PIP) install -qq --no-deps --retries 1 --timeout 20 --index-url "$(TORCH_INDEX)" "$$torch" 2>/dev/null || \
+	{ [ -n "$(TORCH_INDEX)" ] && $(PIP) install -qq --no-deps --index-url "$(TORCH_INDEX)" "$$torch"; } || \
 	echo "No CPU build of torch here: taking the one that pip finds"; \
 	$(PIP) install -qq -c constraints.txt hatchling editables; \
 	$(PIP) install -qq -c constraints.txt --no-build-isolation -e '.[dev]'; \
