@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
-import sys
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,24 +10,25 @@ import torch
 import yaml
 from lightning_fabric import Fabric
 from rich.console import Console
+from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from passerby.cues.source import find_cues
 from passerby.data.check import cache_folder, check_pictures, without
-from passerby.data.loader import TrainingData, training_data
+from passerby.data.loader import training_data
 from passerby.embedding.embedder import Embedder
 from passerby.evaluation.protocols import Evaluation, evaluate_split
 from passerby.evaluation.results import write_results
-from passerby.files import write_text
 from passerby.method import Method
 from passerby.methods import find_method
 from passerby.recipes import override, to_plain
 from passerby.training.loop import Run, fit
 from passerby.training.progress import TrainingProgress, counting
+from passerby.training.provenance import claim, data_fingerprint, environment
 from passerby.training.record import Record
 from passerby.training.settings import Settings
 from passerby.training.validation import hold_out, validator
-from passerby.types import CueSource, InputError, Sample, Split
+from passerby.types import CueSource, InputError, Split
 
 Preset = Literal["paper", "small"]
 
@@ -99,11 +95,18 @@ def train(
     inputs = method.inputs(chosen)
     if cues is None and inputs.cues:
         cues = find_cues(split.root)
-    samples: tuple[Sample, ...] = split.train
-    held: tuple[Sample, ...] = ()
+    samples, held = split.train, split.train[:0]
     if settings.validation:
         samples, held = hold_out(split.train, settings.validation, settings.seed)
     data = training_data(samples, inputs, cues, settings.seed)
+    fabric = Fabric(accelerator=settings.accelerator, devices=1)
+    fabric.launch()
+    network, criterion = build(method, chosen, data.identities, settings.seed, fabric.device)
+    stages = method.stages(chosen, network, criterion)
+    for stage in stages:
+        # A recipe that does not fit the data fails here, before anything is written.
+        if stage.at_epoch_start is None:
+            stage.sampler.batches(data.labels, seed=settings.seed, epoch=0)
     identity = {
         "method": method.name,
         "recipe": to_plain(chosen),
@@ -111,30 +114,32 @@ def train(
         "precision": settings.precision,
         "data": data_fingerprint(data),
     }
-    fabric = Fabric(accelerator=settings.accelerator, devices=1)
-    fabric.launch()
     setup = {**identity, "settings": to_plain(settings), **environment(fabric.device)}
     claim(out, resume, setup)
-    with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
-        network = method.network(chosen)
-        criterion = method.criterion(chosen, network, data.identities)
-    # The loader's batches are channels_last too: convolutions are faster so.
-    convert_conv2d_weight_memory_format(network.to(fabric.device), torch.channels_last)
-    criterion = criterion.to(fabric.device)
-    stages = method.stages(chosen, network, criterion)
     validate = None
     if held:
         validate = validator(network, inputs, method.descriptor(chosen), held, cues)
     record = Record(out, identity, [stage.name for stage in stages])
     with TrainingProgress(sum(stage.epochs for stage in stages), console) as progress:
         fit(Run(fabric, network, criterion, stages, data, settings, record, progress, validate))
-
     model = Embedder(method, chosen, network)
     model.save(out)
     if evaluate:
         evaluate_run(model, split, out, cues=cues, workers=settings.workers, console=console)
     return model
+
+
+def build(
+    method: Method, recipe: Any, identities: int, seed: int, device: torch.device
+) -> tuple[nn.Module, nn.Module]:
+    """Network and criterion of a method, their random weights fixed by the seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = method.network(recipe).to(device)
+        criterion = method.criterion(recipe, network, identities).to(device)
+    # The loader's batches are channels_last too: convolutions are faster so.
+    convert_conv2d_weight_memory_format(network, torch.channels_last)
+    return network, criterion
 
 
 def evaluate_run(
@@ -238,40 +243,3 @@ def checked(split: Split, skip_broken: bool, console: Console | None = None) -> 
     if console is not None:
         console.print(f"left out: {message}", highlight=False, soft_wrap=True)
     return without(split, broken)
-
-
-def claim(out: Path, resume: bool, config: Mapping[str, Any]) -> None:
-    """Makes the run's folder and writes `config.yaml`.
-
-    Raises:
-        InputError: the folder holds a run (or anything else) and `resume` is off.
-    """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"a run is a folder; {out} is a file")
-    if not resume and out.is_dir() and any(out.iterdir()):
-        raise InputError(
-            f"{out} is not empty: choose another folder, or go on with its run by --resume"
-        )
-    if not (out / "config.yaml").exists():
-        text = yaml.safe_dump({**config, "command": sys.argv}, sort_keys=False, allow_unicode=True)
-        write_text(out / "config.yaml", text)
-
-
-def data_fingerprint(data: TrainingData) -> str:
-    """Stands for the list of training pictures and who is in them."""
-    rows = [(s.name, s.person_id, s.camera_id, s.box) for s in data.samples]
-    return hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions and machine, as a run states them."""
-    on_gpu = device.type == "cuda"
-    return {
-        "versions": {
-            "passerby": version("passerby"),
-            "python": platform.python_version(),
-            "torch": str(torch.__version__),
-        },
-        "device": torch.cuda.get_device_name(device) if on_gpu else str(device),
-        "threads": torch.get_num_threads(),
-    }

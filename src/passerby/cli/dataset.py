@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 from rich.console import Console
@@ -42,7 +42,7 @@ def data_options(name: str) -> Any:
         own.append((parameter.name, _annotated(hints[parameter.name], kind), parameter.default))
     fields: list[Any] = [
         ("root", _annotated(Path, tyro.conf.arg(help="The data set's folder or file."))),
-        ("data", _annotated(str, tyro.conf.arg(help=f"One of {', '.join(DATASETS)}.")), name),
+        ("data", _annotated(Literal[tuple(DATASETS)], tyro.conf.arg(help="Its kind.")), name),
     ]
     fields += [(n, kind, dataclasses.field(default=default)) for n, kind, default in own]
     return dataclasses.make_dataclass("Data", fields, frozen=True)
@@ -61,7 +61,10 @@ def load_split(options: Any, console: Console) -> Split:
     return split
 
 
-def _annotated(kind: Any, *marks: Any) -> Any:
-    from typing import Annotated
+def flat(kind: Any) -> Any:
+    """A dataclass whose options carry no prefix; those of dataclasses within it do."""
+    return Annotated[kind, tyro.conf.arg(name="")]
 
+
+def _annotated(kind: Any, *marks: Any) -> Any:
     return Annotated[(kind, *marks)]

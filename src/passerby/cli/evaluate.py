@@ -1,4 +1,4 @@
-"""`passerby evaluate RUN` and `passerby evaluate --embeddings FILE.npz`."""
+"""`passerby evaluate`: a run, a file of embeddings, or the colour histogram as a baseline."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 
-from passerby.cli.dataset import data_options, load_split, value_of
+from passerby.cli.dataset import data_options, flat, load_split, value_of
 from passerby.embedding.embedder import Embedder
+from passerby.evaluation.colour_histogram import histogram_embeddings
 from passerby.evaluation.embeddings_file import read_embeddings
-from passerby.evaluation.protocols import evaluate_arrays
+from passerby.evaluation.protocols import evaluate_arrays, evaluate_split
 from passerby.evaluation.results import results_table, write_results
 from passerby.experiment import evaluate_run
 from passerby.methods import import_method
+
+DESCRIPTION = """Rank the test pictures of a data set by a finished run. Or, with --embeddings
+FILE.npz alone, a file of embeddings; or, with --histogram STRIPES in place of RUN, by colour."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,39 @@ class RunOptions:
     """The result file to write; RUN/results.json if not given."""
 
 
+@dataclass(frozen=True)
+class HistogramOptions:
+    """Rank the test pictures of a data set by their colours alone, as a baseline."""
+
+    histogram: int
+    """Number of horizontal stripes that get an HSV 8x8x8 histogram each; 1: the whole picture."""
+    average_precision: Literal["step", "trapezoid"] = "step"
+    """The definition of AP that the table shows; the result file always has both."""
+    json: Path | None = None
+    """The result file to write."""
+
+
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    if any(argument.split("=")[0] == "--embeddings" for argument in arguments):
+    given = {argument.split("=")[0] for argument in arguments}
+    if "--embeddings" in given:
         rank_file(tyro.cli(FileOptions, args=arguments, prog="passerby evaluate"))
+    elif "--histogram" in given:
+        rank_colours(parse(HistogramOptions, arguments))
     else:
-        rank_run(arguments)
+        rank_run(parse(RunOptions, arguments))
+
+
+def parse(kind: Any, arguments: list[str]) -> Any:
+    """The command line as a dataclass of the command's options and the data set's."""
+    data = data_options(value_of(arguments, "--data", "market1501"))
+    fields: list[Any] = [("evaluation", flat(kind)), ("data", flat(data))]
+    return tyro.cli(
+        dataclasses.make_dataclass("Evaluate", fields, frozen=True),
+        args=arguments,
+        prog="passerby evaluate",
+        description=DESCRIPTION,
+    )
 
 
 def rank_file(options: FileOptions) -> None:
@@ -71,19 +102,26 @@ def rank_file(options: FileOptions) -> None:
     Console().print(results_table(found, options.average_precision))
 
 
-def rank_run(arguments: list[str]) -> None:
-    """Ranks a data set by a run."""
-    flat: Any = tyro.conf.OmitArgPrefixes
-    data = data_options(value_of(arguments, "--data", "market1501"))
-    fields: list[Any] = [("options", flat[RunOptions]), ("data", flat[data])]
-    command: Any = tyro.cli(
-        dataclasses.make_dataclass("Evaluate", fields, frozen=True),
-        args=arguments,
-        prog="passerby evaluate",
-        description="Rank the test pictures of a data set by a finished run "
-        "(or, with --embeddings FILE.npz alone, a file of embeddings).",
+def rank_colours(command: Any) -> None:
+    """Ranks a data set by colour histograms."""
+    options: HistogramOptions = command.evaluation
+    split = load_split(command.data, Console(stderr=True))
+    found = evaluate_split(
+        histogram_embeddings(split.query, options.histogram),
+        histogram_embeddings(split.gallery, options.histogram),
+        split,
+        metric="euclidean",
+        feature=f"square root of HSV 8x8x8 histograms, {options.histogram} stripes",
+        fingerprint="colour histogram",
     )
-    options: RunOptions = command.options
+    if options.json is not None:
+        write_results(options.json, found, {"histogram": options.histogram})
+    Console().print(results_table(found, options.average_precision))
+
+
+def rank_run(command: Any) -> None:
+    """Ranks a data set by a run."""
+    options: RunOptions = command.evaluation
     console = Console(stderr=True)
     method = import_method(options.method) if options.method else None
     model = Embedder.load(options.run, method=method, device=options.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -18,7 +19,9 @@ class Options:
 
     root: tyro.conf.Positional[Path]
     """The folder to write; one that is finished is left as it is."""
-    recipe: tyro.conf.OmitArgPrefixes[SyntheticRecipe] = field(default_factory=SyntheticRecipe)
+    recipe: Annotated[SyntheticRecipe, tyro.conf.arg(name="")] = field(
+        default_factory=SyntheticRecipe
+    )
     """What is drawn."""
     workers: int | None = None
     """Processes that draw; all cores if not given. The pictures do not depend on it."""

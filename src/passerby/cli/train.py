@@ -10,7 +10,7 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 
-from passerby.cli.dataset import data_options, load_split, value_of
+from passerby.cli.dataset import data_options, flat, load_split, value_of
 from passerby.evaluation.results import results_table
 from passerby.experiment import evaluate_run, make_recipe, train
 from passerby.method import Method
@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> None:
     command = parse(method, rest)
     console = Console(stderr=True)
     split = load_split(command.data, console)
-    options: Options = command.options
+    options: Options = command.run
     out = options.out or Path("runs") / f"{method.name}-{split.name}-{command.settings.seed}"
     model = train(
         method,
@@ -73,16 +73,15 @@ def run(arguments: list[str]) -> None:
 
 
 def parse(method: Method, arguments: list[str]) -> Any:
-    """The command line as a dataclass with the fields data, options, settings, recipe."""
+    """The command line as a dataclass with the fields data, run, settings, recipe."""
     data = value_of(arguments, "--data", "market1501")
     preset = value_of(arguments, "--preset", "paper")
     recipe = make_recipe(method, data, "small" if preset == "small" else "paper")
-    flat: Any = tyro.conf.OmitArgPrefixes
     fields: list[Any] = [
-        ("data", flat[data_options(data)]),
-        ("options", flat[Options], dataclasses.field(default_factory=Options)),
-        ("settings", flat[Settings], dataclasses.field(default_factory=Settings)),
-        ("recipe", flat[type(recipe)], dataclasses.field(default_factory=lambda: recipe)),
+        ("data", flat(data_options(data))),
+        ("run", flat(Options), dataclasses.field(default_factory=Options)),
+        ("settings", flat(Settings), dataclasses.field(default_factory=Settings)),
+        ("recipe", flat(type(recipe)), dataclasses.field(default_factory=lambda: recipe)),
     ]
     command = dataclasses.make_dataclass("Train", fields, frozen=True)
     return tyro.cli(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -39,10 +40,12 @@ def import_method(name: str) -> Method:
         return find_method(name)
     if not Path(path).is_file():
         raise InputError(f"there is no file {path} to take the method {variable} from")
-    spec = spec_from_file_location(Path(path).stem, path)
+    spec = spec_from_file_location(f"method_{Path(path).stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
+    # Dataclasses look their annotations up here.
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     method = getattr(module, variable, None)
     if not isinstance(method, Method):

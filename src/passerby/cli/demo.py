@@ -1,0 +1,142 @@
+"""`passerby demo`: from nothing to a person found again, in a few minutes on a CPU."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from passerby.data.datasets import load_synthetic
+from passerby.data.synthetic import SyntheticRecipe, write_synthetic
+from passerby.embedding.embedder import Embedder
+from passerby.evaluation.colour_histogram import histogram_embeddings
+from passerby.evaluation.protocols import Evaluation, evaluate_split
+from passerby.evaluation.results import rank_share, write_results
+from passerby.experiment import evaluate_run, train
+from passerby.figures.ranked_lists import draw_ranked_lists
+from passerby.training.progress import counting
+from passerby.training.settings import Settings
+from passerby.types import Split
+
+STRIPES = 6
+
+
+@dataclass(frozen=True)
+class Options:
+    """Draw people, train a small network on some, and find the others again across cameras."""
+
+    out: Path = Path("demo")
+    """Folder for the people, the run and the pictures; what is finished there is not done again."""
+    train_identities: int = 100
+    """People to train on."""
+    test_identities: int = 50
+    """People to find again; the network has never seen them."""
+    cameras: int = 4
+    """Cameras that see them."""
+    epochs: int = 12
+    """Epochs of training."""
+    seed: int = 1
+    """Fixes people, training and result."""
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    options = tyro.cli(Options, args=arguments, prog="passerby demo")
+    started = time.monotonic()
+    say = Console(stderr=True, highlight=False, soft_wrap=True)
+    split = people(options, say)
+    say.print("2. The baseline: comparing colours, without learning anything")
+    colours = colour_baseline(split, options.out / "colours.json")
+    say.print(f"3. Training a small network on the {options.train_identities} training people")
+    model = train_once(options, split, say)
+    say.print("4. Finding the test people again in the pictures of the other cameras")
+    learned = evaluate_run(model, split, options.out / "run", console=say)
+    lists = options.out / "ranked_lists.png"
+    draw(model, split, lists)
+    report = Console(highlight=False, soft_wrap=True)
+    report.print(table(colours, learned))
+    report.print(
+        f"scores   {options.out / 'run' / 'results.json'}\n"
+        f"pictures {lists}   (left: who is looked for; green: found, red: somebody else)\n"
+        f"model    {options.out / 'run'}   (passerby.Embedder.load)\n"
+        f"time     {time.monotonic() - started:.0f} s"
+    )
+
+
+def people(options: Options, say: Console) -> Split:
+    """Draws the people where they are not drawn yet."""
+    recipe = SyntheticRecipe(
+        train_identities=options.train_identities,
+        test_identities=options.test_identities,
+        cameras=options.cameras,
+        pictures_per_identity=12,
+        distractors=options.test_identities,
+        junk=options.test_identities,
+        seed=options.seed,
+    )
+    say.print(f"1. Drawing people as {options.cameras} cameras see them: {options.out / 'people'}")
+    with counting("drawing", say) as progress:
+        write_synthetic(options.out / "people", recipe, progress=progress)
+    return load_synthetic(options.out / "people")
+
+
+def colour_baseline(split: Split, results: Path) -> Evaluation:
+    """Ranks by colour histograms of six horizontal stripes."""
+    found = evaluate_split(
+        histogram_embeddings(split.query, STRIPES),
+        histogram_embeddings(split.gallery, STRIPES),
+        split,
+        metric="euclidean",
+        feature=f"HSV 8x8x8 histogram of {STRIPES} stripes",
+        fingerprint="colour histogram",
+    )
+    write_results(results, found, {})
+    return found
+
+
+def train_once(options: Options, split: Split, say: Console) -> Embedder:
+    """Trains BagOfTricks, goes on with a run that was interrupted, or takes the finished one."""
+    return train(
+        "bag_of_tricks",
+        split,
+        options.out / "run",
+        preset="small",
+        recipe={
+            "epochs": options.epochs,
+            "milestones": [options.epochs * 6 // 10, options.epochs * 8 // 10],
+        },
+        settings=Settings(seed=options.seed),
+        resume=(options.out / "run").exists(),
+        evaluate=False,
+        console=say,
+    )
+
+
+def draw(model: Embedder, split: Split, target: Path) -> None:
+    """Draws what the model finds for some of the queries."""
+    draw_ranked_lists(
+        split,
+        model.embed_samples(split.query),
+        model.embed_samples(split.gallery),
+        target,
+        metric=model.descriptor.metric,
+    )
+
+
+def table(colours: Evaluation, learned: Evaluation) -> Table:
+    """Both scores side by side."""
+    count = f"{learned.counts.queries} queries, {learned.counts.gallery} gallery pictures"
+    shown = Table(
+        title="The right person among the first k (rank-k), and mean average precision, per cent",
+        caption=f"{count}; {learned.protocol}; pictures of the query's own camera do not count",
+    )
+    for name in ("", "rank-1", "rank-5", "rank-10", "mAP"):
+        shown.add_column(name, justify="right" if name else "left")
+    for name, found in (("colours alone", colours), ("trained network", learned)):
+        shares = [*(rank_share(found.step, rank) for rank in (1, 5, 10)), found.step.mean_ap]
+        shown.add_row(name, *(f"{100 * share:.1f}" for share in shares))
+    return shown

@@ -1,0 +1,56 @@
+"""What a run says of itself: where it lies, what it was made from and with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from passerby.data.loader import TrainingData
+from passerby.files import write_text
+from passerby.types import InputError
+
+
+def claim(out: Path, resume: bool, config: Mapping[str, Any]) -> None:
+    """Makes the run's folder and writes `config.yaml`.
+
+    Raises:
+        InputError: the folder holds a run (or anything else) and `resume` is off.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"a run is a folder; {out} is a file")
+    if not resume and out.is_dir() and any(out.iterdir()):
+        raise InputError(
+            f"{out} is not empty: choose another folder, or go on with its run by --resume"
+        )
+    if not (out / "config.yaml").exists():
+        text = yaml.safe_dump({**config, "command": sys.argv}, sort_keys=False, allow_unicode=True)
+        write_text(out / "config.yaml", text)
+
+
+def data_fingerprint(data: TrainingData) -> str:
+    """Stands for the list of training pictures and who is in them."""
+    rows = [(s.name, s.person_id, s.camera_id, s.box) for s in data.samples]
+    return hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions and machine, as a run states them."""
+    on_gpu = device.type == "cuda"
+    return {
+        "versions": {
+            "passerby": version("passerby"),
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+        },
+        "device": torch.cuda.get_device_name(device) if on_gpu else str(device),
+        "threads": torch.get_num_threads(),
+    }
