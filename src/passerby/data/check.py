@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +62,9 @@ def check_pictures(
             if progress is not None:
                 progress(done, len(stale))
     if store is not None and stale:
-        write_text(store, json.dumps(known | entries))
+        # Without a place for the results the check is as good, only slow the next time.
+        with suppress(OSError):
+            write_text(store, json.dumps(known | entries))
     verdicts = ((sample, _verdict(sample, entries[_key(sample.file)])) for sample in samples)
     return [(sample, wrong) for sample, wrong in verdicts if wrong]
 
@@ -137,4 +140,6 @@ def _read(store: Path) -> dict[str, Entry]:
         known = json.loads(store.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    if not isinstance(known, dict):
+        return {}
+    return {file: e for file, e in known.items() if isinstance(e, list) and len(e) == 5}

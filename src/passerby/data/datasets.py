@@ -74,6 +74,8 @@ def load_synthetic(
     test_identities: int | None = None,
     cameras: int | None = None,
     pictures_per_identity: int | None = None,
+    distractors: int | None = None,
+    junk: int | None = None,
     seed: int | None = None,
 ) -> Split:
     """The synthetic set, drawn first where `root` does not hold it yet.
@@ -87,6 +89,8 @@ def load_synthetic(
         test_identities: identities that are queried.
         cameras: cameras, at least 2.
         pictures_per_identity: mean over the identities.
+        distractors: gallery pictures of people who are never queried.
+        junk: gallery pictures of bad detections.
         seed: of all that is drawn.
 
     Raises:
@@ -101,6 +105,8 @@ def load_synthetic(
         "test_identities": test_identities,
         "cameras": cameras,
         "pictures_per_identity": pictures_per_identity,
+        "distractors": distractors,
+        "junk": junk,
         "seed": seed,
     }
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}

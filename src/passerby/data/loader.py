@@ -7,6 +7,8 @@ state: any number of them gives the same batches, and an epoch can start in its 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -201,7 +203,14 @@ class Loader:
             pin_memory=torch.cuda.is_available() if pin is None else pin,
             # A method's `make` may be a closure, which only fork carries into a worker.
             multiprocessing_context="fork" if workers and forks else None,
+            # Else torch draws a number from the global generator for each epoch.
+            generator=torch.Generator(),
         )
+        self._stop = weakref.finalize(self, _stop_workers, self._loader, os.getpid())
+
+    def close(self) -> None:
+        """Ends the workers; happens by itself when the loader is no longer used."""
+        self._stop()
 
     def epoch(
         self, batches: Sequence[NDArray[np.int64]], epoch: int = 0, start_step: int = 0
@@ -336,6 +345,14 @@ def _seen(made: _Made) -> Batch:
     """(B, H, W, C) seen as (B, C, H, W): channels last in memory, at no cost."""
     inputs = {name: tensor.permute(0, 3, 1, 2) for name, tensor in made.inputs.items()}
     return Batch(inputs, made.labels, made.cameras, made.indices, made.boxes)
+
+
+def _stop_workers(loader: DataLoader[_Made | InputError], owner: int) -> None:
+    # Left to the garbage collector, which may take the queues first, torch waits for 5 s a worker.
+    iterator = loader._iterator
+    loader._iterator = None
+    if iterator is not None and os.getpid() == owner:
+        iterator._shutdown_workers()  # type: ignore[attr-defined]
 
 
 def _as_is(made: Any) -> Any:

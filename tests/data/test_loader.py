@@ -1,0 +1,307 @@
+import gc
+import multiprocessing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from passerby.cues.source import FileCues
+from passerby.data.loader import (
+    Loader,
+    load_picture,
+    picture_loader,
+    to_batch,
+    training_data,
+    training_loader,
+)
+from passerby.data.samplers import IdentityBalanced
+from passerby.data.transforms import resize
+from passerby.method import Inputs
+from passerby.types import Augmentation, InputError, InputSpec, Sample
+
+HEIGHT, WIDTH = 12, 8
+AUGMENTATION = Augmentation(resize=(14, 9), flip=0.5, pad=2, crop=(HEIGHT, WIDTH), erase=0.5)
+
+
+def make(picture):
+    small = resize(picture, HEIGHT, WIDTH)
+    mask = np.full((HEIGHT, WIDTH), 255, np.uint8) if small.mask is None else small.mask
+    return {"image": small.image, "mask": mask}
+
+
+INPUTS = Inputs(
+    {
+        "image": InputSpec(HEIGHT, WIDTH, erase=True),
+        "mask": InputSpec(HEIGHT, WIDTH, (0.0,), (1.0,)),
+    },
+    make,
+    frozenset({"mask"}),
+)
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """14 pictures of people 3, 5, 9, 20 (one has a single picture); one mask is missing."""
+    rng = np.random.default_rng(0)
+    out = []
+    for i, person in enumerate([9] * 4 + [3] * 5 + [20] * 4 + [5]):
+        name = f"{person}_{i:02d}.png"
+        Image.fromarray(rng.integers(0, 256, (10, 6, 3), np.uint8)).save(tmp_path / name)
+        if i != 6:
+            (tmp_path / "masks").mkdir(exist_ok=True)
+            mask = (rng.random((10, 6)) < 0.5) * np.uint8(255)
+            Image.fromarray(mask).save(tmp_path / "masks" / name)
+        out.append(Sample(tmp_path / name, name, person, 1 + i % 3))
+    return out
+
+
+@pytest.fixture
+def data(samples, tmp_path):
+    return training_data(samples, INPUTS, FileCues(tmp_path / "masks"), seed=7)
+
+
+def same(first, second):
+    """Whether two lists of batches hold the same bytes."""
+    if len(first) != len(second):
+        return False
+    for a, b in zip(first, second, strict=True):
+        for left, right in ((a.inputs, b.inputs), (a.boxes, b.boxes)):
+            if left.keys() != right.keys() or not all(
+                map(torch.equal, left.values(), right.values())
+            ):
+                return False
+        for field in ("labels", "cameras", "indices"):
+            if not torch.equal(getattr(a, field), getattr(b, field)):
+                return False
+    return True
+
+
+def batches_of(data, epoch=0):
+    return IdentityBalanced(2, 3).batches(data.labels, seed=data.seed, epoch=epoch)
+
+
+def test_labels_are_positions_in_the_sorted_ids(data):
+    assert data.labels.tolist() == [2] * 4 + [0] * 5 + [3] * 4 + [1]
+    assert data.identities == 4
+    assert data.cameras.tolist() == [1 + i % 3 for i in range(14)]
+
+
+def test_training_data_needs_pictures_of_identities(samples):
+    with pytest.raises(InputError, match="holds no pictures"):
+        training_data([], INPUTS)
+    with pytest.raises(InputError, match=r"20_12\.png: person id -1 \(junk\)"):
+        training_data([*samples[:12], replace(samples[12], person_id=-1)], INPUTS)
+
+
+def test_batches_hold_the_right_pictures(data, samples):
+    batches = batches_of(data)
+    loaded = list(Loader(data, None).epoch(batches))
+    assert len(loaded) == len(batches) > 1
+    for indices, batch in zip(batches, loaded, strict=True):
+        assert batch.indices.tolist() == indices.tolist()
+        assert batch.labels.tolist() == data.labels[indices].tolist()
+        assert batch.cameras.tolist() == data.cameras[indices].tolist()
+        assert batch.boxes == {}
+        assert batch.inputs["mask"].shape == (6, 1, HEIGHT, WIDTH)
+        for row, index in enumerate(indices):
+            with Image.open(samples[index].file) as image:
+                expected = np.asarray(image.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR))
+            assert np.array_equal(batch.inputs["image"][row].permute(1, 2, 0).numpy(), expected)
+        assert batch.inputs["image"].dtype == torch.uint8
+        assert batch.inputs["image"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_any_number_of_workers_gives_the_same_bytes(data):
+    batches = batches_of(data)
+    alone = list(Loader(data, AUGMENTATION).epoch(batches, epoch=3))
+    assert any(batch.boxes["image"][:, 2].any() for batch in alone)
+    for workers in (1, 2):
+        loader = Loader(data, AUGMENTATION, workers=workers)
+        assert same(alone, list(loader.epoch(batches, epoch=3)))
+        assert not same(alone, list(loader.epoch(batches, epoch=4)))
+        assert same(alone, list(loader.epoch(batches, epoch=3)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_epoch_can_start_in_its_middle(data, workers):
+    batches = [*batches_of(data), *batches_of(data, 1)]
+    whole = list(training_loader(data, AUGMENTATION, batches, 5))
+    for start in (0, 1, len(batches) - 1, len(batches)):
+        rest = training_loader(data, AUGMENTATION, batches, 5, workers=workers, start_step=start)
+        assert same(whole[start:], list(rest))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_abandoned_epoch_leaves_the_next_one_whole(data, workers):
+    batches = [*batches_of(data), *batches_of(data, 1)]
+    whole = list(Loader(data, AUGMENTATION).epoch(batches, 1))
+    loader = Loader(data, AUGMENTATION, workers=workers)
+    next(loader.epoch(batches, 0))
+    assert same(whole, list(loader.epoch(batches, 1)))
+
+
+def test_a_picture_drawn_twice_in_an_epoch_changes_each_time(data):
+    batches = [np.array([0] * 8), np.array([0] * 8)]
+    pixels = torch.cat([b.inputs["image"] for b in Loader(data, AUGMENTATION).epoch(batches)])
+    assert len({picture.numpy().tobytes() for picture in pixels}) > 8
+
+
+def test_global_random_state_plays_no_part(data):
+    batches = batches_of(data)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    first = list(Loader(data, AUGMENTATION).epoch(batches))
+    np.random.seed(2)
+    torch.manual_seed(2)
+    state = np.random.get_state()[1].copy(), torch.get_rng_state()
+    assert same(first, list(Loader(data, AUGMENTATION).epoch(batches)))
+    assert np.array_equal(state[0], np.random.get_state()[1])
+    assert torch.equal(state[1], torch.get_rng_state())
+
+
+def test_mask_follows_the_picture_and_only_the_image_is_erased(tmp_path):
+    """A picture equal to its mask stays equal to it."""
+    rng = np.random.default_rng(1)
+    samples = []
+    (tmp_path / "masks").mkdir()
+    for i in range(6):
+        mask = np.kron((rng.random((6, 4)) < 0.5) * np.uint8(255), np.ones((2, 2), np.uint8))
+        Image.fromarray(np.repeat(mask[:, :, None], 3, axis=2)).save(tmp_path / f"{i}.png")
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{i}.png")
+        samples.append(Sample(tmp_path / f"{i}.png", f"{i}.png", i, 0))
+    data = training_data(samples, INPUTS, FileCues(tmp_path / "masks"))
+    augmentation = replace(AUGMENTATION, resize=None)
+    for batch in Loader(data, augmentation).epoch([np.arange(6)] * 5):
+        assert torch.equal(batch.inputs["image"][:, :1], batch.inputs["mask"])
+        assert list(batch.boxes) == ["image"]
+        assert batch.boxes["image"].shape == (6, 4)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_missing_cues_are_counted(data, samples, tmp_path, workers):
+    loader = Loader(data, None, workers=workers)
+    list(loader.epoch([np.array([6, 0, 6]), np.array([1, 6])]))
+    assert loader.missing == {"mask": 3}
+    list(loader.epoch([np.array([0, 1])]))
+    assert loader.missing == {}
+    pictures = picture_loader(samples, INPUTS, FileCues(tmp_path / "masks"), 4, workers)
+    list(pictures)
+    assert pictures.missing == {"mask": 1}
+    without = picture_loader(samples, INPUTS, None, 4, workers)
+    list(without)
+    assert without.missing == {"mask": 14}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_picture_is_one_line_that_names_it(data, samples, workers):
+    samples[5].file.write_bytes(b"")
+    loader = Loader(data, AUGMENTATION, workers=workers)
+    steps = loader.epoch([np.array([0, 1]), np.array([4, 5, 6]), np.array([2])])
+    next(steps)
+    with pytest.raises(InputError) as error:
+        next(steps)
+    assert str(error.value) == f"{samples[5].file}: is empty (0 bytes)"
+    assert same(
+        list(loader.epoch([np.array([2])])), list(Loader(data, AUGMENTATION).epoch([np.array([2])]))
+    )
+
+
+@pytest.mark.parametrize("how", ["closed", "dropped", "in a cycle", "in use"])
+def test_workers_end_with_the_loader(data, how):
+    before = set(multiprocessing.active_children())
+    loader = Loader(data, None, workers=2)
+    steps = loader.epoch([np.array([0])] * 8)
+    next(steps)
+    workers = set(multiprocessing.active_children()) - before
+    assert len(workers) == 2
+    if how == "closed":
+        loader.close()
+    elif how == "dropped":
+        del loader, steps
+    elif how == "in a cycle":
+        cycle = [loader, steps]
+        cycle.append(cycle)
+        del loader, steps, cycle
+    else:
+        del loader
+    if how == "in use":
+        assert len(list(steps)) == 7
+        del steps
+    gc.collect()
+    # Ended by themselves: 0; torch would wait for 5 s and then kill them: -15.
+    assert [worker.exitcode for worker in workers] == [0, 0]
+
+
+def test_picture_loader_keeps_the_order(samples):
+    pictures = picture_loader(samples, INPUTS, batch_size=4)
+    batches = list(pictures)
+    assert len(pictures) == len(batches) == 4
+    assert torch.cat([batch.indices for batch in batches]).tolist() == list(range(14))
+    assert [len(batch.labels) for batch in batches] == [4, 4, 4, 2]
+    assert set(torch.cat([batch.labels for batch in batches]).tolist()) == {-1}
+    assert torch.cat([b.cameras for b in batches]).tolist() == [s.camera_id for s in samples]
+    assert same(batches, list(pictures))
+    assert list(picture_loader([], INPUTS)) == []
+
+
+def test_load_picture_takes_only_wanted_cues(samples, tmp_path):
+    cues = FileCues(tmp_path / "masks")
+    assert load_picture(samples[0], frozenset(), cues).mask is None
+    assert load_picture(samples[0], frozenset({"mask"}), cues).mask.shape == (10, 6)
+    assert load_picture(samples[0], frozenset({"mask"}), None).mask is None
+
+
+class WrongCues:
+    fingerprint = "wrong"
+
+    def mask(self, sample):
+        return np.zeros((3, 3), np.uint8)
+
+    def joints(self, sample):
+        return np.zeros((17, 3), np.float32)
+
+
+def test_cues_of_another_shape(samples):
+    with pytest.raises(
+        InputError, match=r"9_00\.png: the mask has 3 x 3 pixels, the picture 10 x 6"
+    ):
+        load_picture(samples[0], frozenset({"mask"}), WrongCues())
+    with pytest.raises(InputError, match=r"joints have the shape \(18, 3\), got \(17, 3\)"):
+        load_picture(samples[0], frozenset({"joints"}), WrongCues())
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ({}, "made nothing"),
+        (
+            {"image": np.zeros((5, 5, 3), np.uint8)},
+            r"uint8 \(12, 8, 3\), its method made uint8 \(5",
+        ),
+        ({"image": np.zeros((HEIGHT, WIDTH, 3))}, "made float64"),
+        ({"image": np.zeros((HEIGHT, WIDTH), np.uint8)}, r"made uint8 \(12, 8\)"),
+    ],
+)
+def test_inputs_are_checked_against_their_specs(samples, made, words):
+    inputs = Inputs({"image": InputSpec(HEIGHT, WIDTH)}, lambda picture: made)
+    with pytest.raises(InputError, match=words):
+        list(picture_loader(samples[:1], inputs))
+
+
+def test_to_batch_stacks_what_make_gave():
+    rng = np.random.default_rng(0)
+    made = [
+        {"image": rng.integers(0, 256, (4, 3, 3), np.uint8), "mask": np.full((4, 3), i, np.uint8)}
+        for i in range(2)
+    ]
+    batch = to_batch(made)
+    assert batch.inputs["image"].shape == (2, 3, 4, 3)
+    assert batch.inputs["mask"].shape == (2, 1, 4, 3)
+    for i in range(2):
+        assert np.array_equal(batch.inputs["image"][i].permute(1, 2, 0), made[i]["image"])
+        assert (batch.inputs["mask"][i] == i).all()
+    made[1]["image"] = made[1]["image"][:2]
+    with pytest.raises(InputError, match="'image' has several shapes in one batch"):
+        to_batch(made)
