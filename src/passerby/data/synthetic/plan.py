@@ -1,0 +1,135 @@
+"""Which pictures a synthetic set has: identities, cameras, tracks, file names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from passerby.data.randomness import keyed
+from passerby.data.synthetic.picture import Flaws
+from passerby.types import InputError
+
+VERSION = "v1"
+"""Changes when the same recipe gives other pictures."""
+
+PERSON, CAMERA, SCENE, TRACK, PICTURE, PRESENCE, OTHER = range(7)
+"""First part of the keys of random numbers."""
+
+TRAIN, GALLERY, QUERY, BOXES = "bounding_box_train", "bounding_box_test", "query", "gt_bbox"
+FOLDERS = (TRAIN, GALLERY, QUERY, BOXES)
+
+
+@dataclass(frozen=True)
+class SyntheticRecipe:
+    """What to draw. The defaults are `synthetic v1`, the set that all results quote."""
+
+    train_identities: int = 200
+    """Identities of the training part."""
+    test_identities: int = 200
+    """Identities that are queried."""
+    cameras: int = 6
+    """Cameras, at least 2."""
+    pictures_per_identity: int = 20
+    """Mean over the identities, queries included, `gt_bbox` not."""
+    drawn_boxes: int = 2
+    """Pictures in `gt_bbox` for each identity and camera beside the query's own."""
+    distractors: int = 600
+    """Gallery pictures of people who are never queried."""
+    junk: int = 500
+    """Gallery pictures of bad detections."""
+    height: int = 128
+    """Of the stored pictures, pixels."""
+    width: int = 64
+    """Of the stored pictures, pixels."""
+    seed: int = 1
+    """Of all random numbers."""
+    flaws: Flaws = field(default_factory=Flaws)
+    """What makes pictures hard."""
+
+    def __post_init__(self) -> None:
+        least = {"train_identities": 1, "test_identities": 1, "cameras": 2, "drawn_boxes": 0,
+                 "pictures_per_identity": 4, "distractors": 0, "junk": 0, "height": 16,
+                 "width": 8, "seed": 0}  # fmt: skip
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise InputError(
+                    f"a synthetic set's {name} is at least {value}, got {getattr(self, name)}"
+                )
+        if self.train_identities + self.test_identities > 9999 or self.cameras > 99:
+            raise InputError(
+                "a synthetic set has at most 9999 identities and 99 cameras, got "
+                f"{self.train_identities + self.test_identities} and {self.cameras}"
+            )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture to draw."""
+
+    folder: str
+    """One of `FOLDERS`."""
+    person: int
+    """Number in the file's name: 1 and more, 0 a distractor, -1 junk."""
+    identity: int
+    """Which appearance is drawn."""
+    camera: int
+    """From 0."""
+    number: int
+    """Of the picture among those of this identity and camera."""
+    by_hand: bool
+    """Whether the box is tight, without a detector's flaws."""
+    also_boxes: bool = False
+    """Whether the same picture also lies in `gt_bbox`, as Market's queries do."""
+
+    @property
+    def stem(self) -> str:
+        """Name without ending, as Market-1501 writes it: `0002_c1s1_000451_03`."""
+        name = "-1" if self.person < 0 else f"{self.person:04d}"
+        frame = 25 * (7 * self.identity % 4000) + 12 * self.number + self.camera
+        box = 0 if self.by_hand else 1 + self.number % 4
+        return f"{name}_c{self.camera + 1}s{1 + self.identity % 3}_{frame:06d}_{box:02d}"
+
+
+def _present(recipe: SyntheticRecipe, identity: int) -> list[tuple[int, int]]:
+    """Cameras that see an identity, and how many pictures each has (at least 2)."""
+    draw = keyed(recipe.seed, PRESENCE, identity)
+    most = recipe.cameras
+    weights = np.array([0.25 if n == 2 else 1.0 for n in range(2, most + 1)])
+    total = max(4, round(recipe.pictures_per_identity * draw.uniform(0.75, 1.25)))
+    count = int(draw.choice(np.arange(2, most + 1), p=weights / weights.sum()))
+    count = min(count, total // 2)
+    cameras = sorted(int(c) for c in draw.permutation(most)[:count])
+    share = 2 + draw.multinomial(total - 2 * count, np.full(count, 1 / count))
+    return list(zip(cameras, (int(n) for n in share), strict=True))
+
+
+def _identity(recipe: SyntheticRecipe, number: int, train: bool) -> Iterator[Entry]:
+    for camera, count in _present(recipe, number):
+        for k in range(count):
+            if train:
+                yield Entry(TRAIN, number, number, camera, k, False)
+            elif k == 0:
+                yield Entry(QUERY, number, number, camera, k, True, also_boxes=True)
+            else:
+                yield Entry(GALLERY, number, number, camera, k, False)
+        for k in range(count, count + recipe.drawn_boxes):
+            yield Entry(BOXES, number, number, camera, k, True)
+
+
+def entries(recipe: SyntheticRecipe) -> list[Entry]:
+    """All pictures of a recipe, in the order of the identities."""
+    out: list[Entry] = []
+    people = recipe.train_identities + recipe.test_identities
+    for number in range(1, people + 1):
+        out.extend(_identity(recipe, number, number <= recipe.train_identities))
+    for start, person, total in ((10000, 0, recipe.distractors), (20000, -1, recipe.junk)):
+        for k in range(total):
+            # Four pictures of each, in one or two cameras.
+            identity = start + k // 4
+            camera = int(
+                keyed(recipe.seed, PRESENCE, identity, k % 4 // 2).integers(recipe.cameras)
+            )
+            out.append(Entry(GALLERY, person, identity, camera, k % 4, False))
+    return out

@@ -1,0 +1,146 @@
+"""Writes a synthetic set in the layout of Market-1501, with masks and joints."""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from PIL import Image
+
+from passerby.data.synthetic.plan import BOXES, FOLDERS, VERSION, Entry, SyntheticRecipe, entries
+from passerby.data.synthetic.world import World
+from passerby.files import write_text
+from passerby.types import InputError
+
+DONE, UNFINISHED = "synthetic.json", "synthetic.unfinished"
+"""Written last; written first and removed last."""
+_OURS = (*FOLDERS, "masks", "joints.json", DONE, UNFINISHED)
+
+_CHUNK = 16
+
+
+def is_finished(root: Path, recipe: SyntheticRecipe) -> bool:
+    """Whether `root` holds this very set; clears an unfinished one.
+
+    Raises:
+        InputError: `root` holds something else.
+    """
+    if not root.exists():
+        return False
+    if not root.is_dir():
+        raise InputError(f"a synthetic set is written into a folder, {root} is a file")
+    names = {path.name for path in root.iterdir()}
+    if UNFINISHED in names:
+        foreign = names - set(_OURS)
+        if foreign:
+            raise InputError(f"{root} holds {min(foreign)}, which is not of a synthetic set")
+        for name in sorted(names):
+            path = root / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return False
+    if DONE in names:
+        held = json.loads((root / DONE).read_text(encoding="utf-8"))
+        wanted = {"version": VERSION, "recipe": asdict(recipe)}
+        for key, value in wanted.items():
+            if held.get(key) != value:
+                raise InputError(
+                    f"{root} holds another synthetic set: {key} {held.get(key)}, wanted {value}"
+                )
+        return True
+    if names:
+        raise InputError(
+            f"a synthetic set is written into an empty folder, {root} holds {min(names)}"
+        )
+    return False
+
+
+_world: World | None = None
+
+
+def _start(world: World) -> None:
+    global _world
+    _world = world
+
+
+def _write_chunk(task: tuple[str, list[Entry]]) -> list[tuple[str, list[list[float]]]]:
+    """Draws and writes a few pictures; gives the joints by file name."""
+    assert _world is not None
+    root, chunk = Path(task[0]), task[1]
+    out: list[tuple[str, list[list[float]]]] = []
+    for entry in chunk:
+        drawn = _world.draw(entry)
+        jpeg, png = io.BytesIO(), io.BytesIO()
+        Image.fromarray(drawn.image).save(jpeg, "JPEG", quality=drawn.quality)
+        Image.fromarray(drawn.mask).save(png, "PNG", compress_level=1)
+        joints = [[round(float(v), 2) for v in joint] for joint in drawn.joints]
+        for folder in (entry.folder, BOXES) if entry.also_boxes else (entry.folder,):
+            (root / folder / f"{entry.stem}.jpg").write_bytes(jpeg.getvalue())
+            (root / "masks" / folder / f"{entry.stem}.png").write_bytes(png.getvalue())
+            out.append((f"{folder}/{entry.stem}.jpg", joints))
+    return out
+
+
+def _results(world: World, tasks: list[tuple[str, list[Entry]]],
+             workers: int) -> Iterator[list[tuple[str, list[list[float]]]]]:  # fmt: skip
+    if workers == 1 or len(tasks) == 1:
+        _start(world)
+        yield from map(_write_chunk, tasks)
+        return
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
+    with context.Pool(min(workers, len(tasks)), _start, (world,)) as pool:
+        yield from pool.imap(_write_chunk, tasks)
+
+
+def write_synthetic(root: str | Path, recipe: SyntheticRecipe | None = None, *,
+                    workers: int | None = None,
+                    progress: Callable[[int, int], None] | None = None) -> None:  # fmt: skip
+    """Draws people and writes them as a data set in the layout of Market-1501.
+
+    Beside the pictures: `masks/` (same folders and stems, PNG, 255 = the person, exact),
+    `joints.json` (file name -> 18 x [x, y, confidence], OpenPose order, pixels; 1 seen, 0.3
+    hidden, 0 outside the picture) and `synthetic.json` (version, recipe, counts). The bytes depend
+    on the recipe alone. A finished folder is left as it is, an unfinished one is written anew.
+
+    Args:
+        root: the folder; made when it is not there.
+        recipe: what to draw; default `synthetic v1`.
+        workers: processes; default one for each core.
+        progress: called with pictures done and pictures in all.
+
+    Raises:
+        InputError: `root` holds something else, or `workers` is less than 1.
+    """
+    root, recipe = Path(root), recipe or SyntheticRecipe()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = workers if workers is not None else cores or 1
+    if workers < 1:
+        raise InputError(f"workers is at least 1, got {workers}")
+    if is_finished(root, recipe):
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    (root / UNFINISHED).touch()
+    for folder in FOLDERS:
+        (root / folder).mkdir()
+        (root / "masks" / folder).mkdir(parents=True)
+    plan = entries(recipe)
+    tasks = [(str(root), plan[i : i + _CHUNK]) for i in range(0, len(plan), _CHUNK)]
+    joints: dict[str, list[list[float]]] = {}
+    done = 0
+    for result, task in zip(_results(World.of(recipe), tasks, workers), tasks, strict=True):
+        joints.update(result)
+        done += len(task[1])
+        if progress is not None:
+            progress(done, len(plan))
+    write_text(root / "joints.json", json.dumps(joints, sort_keys=True, separators=(",", ":")))
+    counts = {folder: sum(1 for name in joints if name.startswith(f"{folder}/"))
+              for folder in FOLDERS}  # fmt: skip
+    about = {"version": VERSION, "seed": recipe.seed, "recipe": asdict(recipe), "counts": counts}
+    write_text(root / DONE, json.dumps(about, indent=1) + "\n")
+    (root / UNFINISHED).unlink()
