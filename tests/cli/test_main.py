@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from passerby.cli.main import COMMANDS, run
+from passerby.data.datasets import DATASETS
+from passerby.methods import METHODS
 
 TRAIN = ["train", "bag_of_tricks", "--accelerator", "cpu"]
 TINY = [
@@ -182,3 +184,15 @@ def test_a_method_of_ones_own(market, tmp_path):
     assert run(again) == 0
     config = (out / "config.yaml").read_text()
     assert "batch: 6" in config
+
+
+@pytest.mark.parametrize("data", DATASETS)
+@pytest.mark.parametrize("method", METHODS)
+def test_no_two_options_share_a_name(method, data, capsys):
+    for arguments in (
+        ["train", method, "--data", data, "--help"],
+        ["evaluate", "--data", data, "--help"],
+    ):
+        with pytest.raises(SystemExit) as exited:
+            run(arguments)
+        assert exited.value.code == 0

@@ -76,7 +76,7 @@ def load_synthetic(
     pictures_per_identity: int | None = None,
     distractors: int | None = None,
     junk: int | None = None,
-    seed: int | None = None,
+    drawing_seed: int | None = None,
 ) -> Split:
     """The synthetic set, drawn first where `root` does not hold it yet.
 
@@ -91,7 +91,7 @@ def load_synthetic(
         pictures_per_identity: mean over the identities.
         distractors: gallery pictures of people who are never queried.
         junk: gallery pictures of bad detections.
-        seed: of all that is drawn.
+        drawing_seed: of all that is drawn (`seed` of the recipe).
 
     Raises:
         InputError: the folder holds something else, or an option is out of range.
@@ -107,7 +107,7 @@ def load_synthetic(
         "pictures_per_identity": pictures_per_identity,
         "distractors": distractors,
         "junk": junk,
-        "seed": seed,
+        "seed": drawing_seed,
     }
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if given or not (root / DONE).is_file():
