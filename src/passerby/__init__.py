@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from passerby.version import VERSION
 
 if TYPE_CHECKING:
     from passerby.data.datasets import load
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from passerby.ranking.nearest import nearest
     from passerby.types import InputError
 
-__version__ = version("passerby")
+__version__ = VERSION
 
 __all__ = [
     "Embedder",

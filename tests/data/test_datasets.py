@@ -23,7 +23,12 @@ def test_unknown_names_list_the_known_ones(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "known"),
-    [("market1501", "none"), ("manifest", "file"), ("folder", "test_share"), ("synthetic", "seed")],
+    [
+        ("market1501", "none"),
+        ("manifest", "file"),
+        ("folder", "test_share"),
+        ("synthetic", "drawing_seed"),
+    ],
 )
 def test_unknown_options_list_the_known_ones(tmp_path, name, known):
     with pytest.raises(InputError, match=f"{name} has no option 'boxes'; it has .*{known}"):
@@ -38,18 +43,18 @@ def test_every_option_has_its_line_in_the_docstring():
 
 def test_synthetic_is_drawn_once_and_loaded(tmp_path):
     root = tmp_path / "people"
-    split = load("synthetic", root, **SMALL, seed=3)
+    split = load("synthetic", root, **SMALL, drawing_seed=3)
     assert split.name == "synthetic"
     assert len({s.person_id for s in split.train}) == 2
     assert {s.person_id for s in split.query} <= {s.person_id for s in split.gallery}
     assert "not synthetic v1, but " in split.warnings[0]
     assert "seed 3" in split.warnings[0]
     times = {s.file: s.file.stat().st_mtime_ns for s in split.train}
-    for again in (load("synthetic", root), load("synthetic", root, **SMALL, seed=3)):
+    for again in (load("synthetic", root), load("synthetic", root, **SMALL, drawing_seed=3)):
         assert again == split
     assert times == {s.file: s.file.stat().st_mtime_ns for s in split.train}
     with pytest.raises(InputError, match="another synthetic set"):
-        load("synthetic", root, **SMALL, seed=4)
+        load("synthetic", root, **SMALL, drawing_seed=4)
 
 
 def test_synthetic_v1_is_the_default(tmp_path, monkeypatch):

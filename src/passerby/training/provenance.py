@@ -7,7 +7,6 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import yaml
 from passerby.data.loader import TrainingData
 from passerby.files import write_text
 from passerby.types import InputError
+from passerby.version import VERSION
 
 
 def claim(out: Path, resume: bool, config: Mapping[str, Any]) -> None:
@@ -47,7 +47,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     on_gpu = device.type == "cuda"
     return {
         "versions": {
-            "passerby": version("passerby"),
+            "passerby": VERSION,
             "python": platform.python_version(),
             "torch": str(torch.__version__),
         },
