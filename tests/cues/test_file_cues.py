@@ -64,8 +64,8 @@ def test_mask_is_cut_by_the_box(root):
 
 
 def test_mask_of_another_size_names_both(root):
-    Image.fromarray(np.zeros((6, 5), np.uint8)).save(root / "masks/query/a.b.png")
-    with pytest.raises(InputError, match=r"a\.b\.png: .* 6 x 4 .*a\.b\.jpg\), got 6 x 5"):
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save(root / "masks/query/a.b.png")
+    with pytest.raises(InputError, match=r"a\.b\.png: .* 6 x 4 .*a\.b\.jpg\), got 4 x 6"):
         find_cues(root).mask(sample_of(root))
 
 

@@ -1,5 +1,6 @@
 import csv
 import datetime
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -145,8 +146,14 @@ def test_root_and_absolute_names(root, tmp_path_factory):
         ("1970-01-03", 172800.0),
     ],
 )
-def test_times(text, seconds):
-    assert parse_time(text) == seconds
+def test_times(text, seconds, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert parse_time(text) == seconds
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("text", ["noon", "nan", "inf", "2024-13-01", "12:30"])
