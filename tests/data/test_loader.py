@@ -290,6 +290,32 @@ def test_inputs_are_checked_against_their_specs(samples, made, words):
         list(picture_loader(samples[:1], inputs))
 
 
+@pytest.mark.parametrize("processes", [2, 3])
+def test_shares_of_all_processes_make_the_batch(data, processes):
+    batches = [*batches_of(data), np.arange(8), np.arange(14)]
+    whole = list(Loader(data, AUGMENTATION).epoch(batches, 2, start_step=1))
+    shares = [
+        list(Loader(data, AUGMENTATION).epoch(batches, 2, 1, shard=(number, processes)))
+        for number in range(processes)
+    ]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        size = len(batch.labels) // processes
+        assert [len(part.labels) for part in parts] == [size] * processes
+        for field in ("labels", "cameras", "indices"):
+            joined = torch.cat([getattr(part, field) for part in parts])
+            assert torch.equal(joined, getattr(batch, field)[: size * processes])
+        for field in ("inputs", "boxes"):
+            for name, tensor in getattr(batch, field).items():
+                joined = torch.cat([getattr(part, field)[name] for part in parts])
+                assert torch.equal(joined, tensor[: size * processes])
+
+
+def test_a_crop_that_does_not_fit_names_the_picture(data):
+    augmentation = Augmentation(crop=(20, 6))
+    with pytest.raises(InputError, match=r"^9_01\.png: a crop of 20 x 6 .* does not fit"):
+        list(Loader(data, augmentation).epoch([np.array([1, 2])]))
+
+
 def test_to_batch_stacks_what_make_gave():
     rng = np.random.default_rng(0)
     made = [
