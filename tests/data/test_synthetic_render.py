@@ -5,7 +5,8 @@ from passerby.data.randomness import keyed
 from passerby.data.synthetic.appearance import draw_person
 from passerby.data.synthetic.camera import draw_camera
 from passerby.data.synthetic.dress import dress, placed
-from passerby.data.synthetic.picture import Flaws, draw_picture, draw_view, place, rays
+from passerby.data.synthetic.picture import Flaws, draw_picture, rays
+from passerby.data.synthetic.placing import draw_view, place
 from passerby.data.synthetic.render import Cones, cast, extents, normals
 from passerby.data.synthetic.scene import draw_scene
 from passerby.types import JOINT_NAMES

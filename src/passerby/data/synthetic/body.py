@@ -125,7 +125,7 @@ def skeleton(shape: Shape, pose: Pose) -> tuple[dict[str, Point], NDArray[np.flo
     for name, height in (("waist", 0.10), ("chest", 0.22), ("neck", 0.305), ("head", 0.41)):
         points[name] = trunk @ np.array([0.0, height, 0.012 if name == "head" else 0.0])
     for name, side in (("left", 1.0), ("right", -1.0)):
-        shoulder = trunk @ np.array([side * 0.108 * shape.shoulders, 0.272, -0.004])
+        shoulder = trunk @ np.array([side * 0.104 * shape.shoulders, 0.262, -0.004])
         other = pose.phase + np.pi if side > 0 else pose.phase
         for joint, at in _arm(other, pose, shape, side, shoulder).items():
             points[f"{name}_{joint}"] = at

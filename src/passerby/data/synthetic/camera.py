@@ -72,9 +72,9 @@ def draw_camera(draw: np.random.Generator, index: int) -> Camera:
     around, over = draw.uniform(-np.pi, np.pi), draw.uniform(0.5, 1.15)
     light = np.array([np.cos(over) * np.sin(around), np.sin(over), np.cos(over) * np.cos(around)])
     sun, ambient = (1.0, 0.42) if sunny else (0.30, 0.75) if outdoors else (0.42, 0.62)
-    warm = draw.normal(0.0, 0.22)
-    green = draw.normal(0.0, 0.08)
-    exposure = np.exp(draw.uniform(-0.75, 0.45))
+    warm = draw.normal(0.0, 0.10)
+    green = draw.normal(0.0, 0.05)
+    exposure = np.exp(draw.uniform(-0.4, 0.35))
     return Camera(
         height=height,
         tilt=tilt,
@@ -86,9 +86,9 @@ def draw_camera(draw: np.random.Generator, index: int) -> Camera:
         sun=sun * np.array([1.06, 1.0, 0.9]),
         ambient=ambient * (np.array([0.92, 1.0, 1.12]) if sunny else np.ones(3)),
         balance=exposure * np.exp(np.array([warm, green, -warm])),
-        contrast=float(draw.uniform(0.70, 1.20)),
-        saturation=float(draw.uniform(0.5, 1.15)),
-        haze=float(draw.uniform(0.0, 0.16)),
+        contrast=float(draw.uniform(0.78, 1.18)),
+        saturation=float(draw.uniform(0.6, 1.1)),
+        haze=float(draw.uniform(0.0, 0.12)),
         blur=float(draw.uniform(0.0, 0.7)),
         noise=float(draw.uniform(0.004, 0.022)),
         quality=(72, 92),
@@ -96,7 +96,7 @@ def draw_camera(draw: np.random.Generator, index: int) -> Camera:
 
 
 def develop(camera: Camera, light: NDArray[np.float32], size: tuple[int, int], rows: float,
-            gain: float, draw: np.random.Generator) -> NDArray[np.uint8]:  # fmt: skip
+            gain: Vector, draw: np.random.Generator) -> NDArray[np.uint8]:  # fmt: skip
     """From linear light to the stored picture.
 
     Args:
@@ -104,7 +104,7 @@ def develop(camera: Camera, light: NDArray[np.float32], size: tuple[int, int], r
         light: (h, w, 3) linear, more pixels than are stored.
         size: height, width of the stored picture.
         rows: height in pixels of the camera's own picture of this box.
-        gain: of the exposure, this picture's.
+        gain: (3,) of exposure and white balance, this picture's.
         draw: for the noise.
 
     Returns:

@@ -184,10 +184,10 @@ def _arms(f: Figure) -> None:
         upper = top.sleeves if top.sleeve == 2 else p.skin
         wear = loose if top.sleeve == 2 else 0.0
         cap = top.sleeves if top.sleeve else p.skin
-        f.add(shoulder, elbow, 0.032 * g + wear, 0.024 * g + wear, cap, second=upper,
+        f.add(shoulder, elbow, 0.031 * g + 0.5 * wear, 0.024 * g + wear, cap, second=upper,
               change=0.02)  # fmt: skip
         if top.sleeve == 1:
-            f.add(shoulder, shoulder + (elbow - shoulder) * 0.78, 0.034 * g + loose,
+            f.add(shoulder, shoulder + (elbow - shoulder) * 0.78, 0.032 * g + 0.6 * loose,
                   0.033 * g + loose, top.sleeves, open_end=True)  # fmt: skip
         f.add(elbow, wrist, 0.024 * g + wear, 0.017 * g + wear, upper, second=p.skin,
               change=0.97, origin=0.17 * p.shape.height)  # fmt: skip

@@ -14,7 +14,7 @@ from passerby.types import InputError
 VERSION = "v1"
 """Changes when the same recipe gives other pictures."""
 
-PERSON, CAMERA, SCENE, TRACK, PICTURE, PRESENCE, OTHER = range(7)
+PERSON, CAMERA, SCENE, TRACK, PICTURE, PRESENCE = range(6)
 """First part of the keys of random numbers."""
 
 TRAIN, GALLERY, QUERY, BOXES = "bounding_box_train", "bounding_box_test", "query", "gt_bbox"

@@ -67,48 +67,47 @@ def extents(cones: Cones) -> NDArray[np.float64]:
     return np.concatenate([np.minimum(a, b)[:, :2], np.maximum(a, b)[:, 2:]], axis=1)
 
 
-def _window(box: NDArray[np.float64], xs: Array, ys: Array) -> tuple[slice, slice] | None:
-    """Rows and columns whose rays may lie in `box`."""
-    left, right = np.searchsorted(xs, [box[0], box[2]])
-    top, bottom = np.searchsorted(ys, [box[1], box[3]])
-    if left >= right or top >= bottom:
-        return None
-    return slice(top, bottom), slice(left, right)
+def _windows(boxes: NDArray[np.float64], xs: Array, ys: Array) -> list[tuple[slice, slice] | None]:
+    """Rows and columns whose rays may lie in each box (P, 4); None for none."""
+    left, right = np.searchsorted(xs, boxes[:, 0]), np.searchsorted(xs, boxes[:, 2])
+    top, bottom = np.searchsorted(ys, boxes[:, 1]), np.searchsorted(ys, boxes[:, 3])
+    return [
+        (slice(t, b), slice(le, r)) if le < r and t < b else None
+        for le, r, t, b in np.stack([left, right, top, bottom], axis=1).tolist()
+    ]
 
 
 class _Forms:
-    """The products of p = z (x, y, 1) - c and d = (x, y, 1) under G, for a window of pixels.
+    """The products of p = z d - c and d = (x, y, 1) under G, for a window of pixels.
 
-    All are small numbers near the centre c, so that float32 is enough far from the camera.
+    With c = z d0 and (x', y') = d - d0 they are short sums of Q = (x', y', 0) G (x', y', 0) and
+    L = (x', y', 0) G d0, all small near the centre c: float32 is enough far from the camera.
     """
 
-    def __init__(self, metric: NDArray[np.float64], centre: NDArray[np.float64],
-                 x: Array, y: Array) -> None:  # fmt: skip
-        g = metric
-        z = np.float32(centre[2])
-        px: Array = np.asarray(z * x - np.float32(centre[0]), np.float32)
-        py: Array = np.asarray(z * y - np.float32(centre[1]), np.float32)
-        (gxx, gxy, gxz), (_, gyy, gyz), (_, _, gzz) = g.tolist()
-        self.x, self.y, self.px, self.py = x, y, px, py
-        self.pp: Array = (gxx * px * px) + (gyy * py * py)[:, None]
-        self.pd: Array = (px * (gxx * x + gxz)) + (py * (gyy * y + gyz))[:, None]
-        self.dd: Array
-        self.dd = (x * (gxx * x + 2 * gxz) + gzz) + (y * (gyy * y + 2 * gyz))[:, None]
+    def __init__(self, metric: NDArray[np.float64], centre: NDArray[np.float64], x: Array,
+                 y: Array) -> None:  # fmt: skip
+        (gxx, gxy, gxz), (_, gyy, gyz), (_, _, gzz) = metric.tolist()
+        cx, cy, z = centre.tolist()
+        self.x0, self.y0, self.z = cx / z, cy / z, z
+        x, y = x - self.x0, y - self.y0
+        self.x, self.y = x, y
+        ex, ey = gxx * self.x0 + gxy * self.y0 + gxz, gxy * self.x0 + gyy * self.y0 + gyz
+        e0 = ex * self.x0 + ey * self.y0 + gxz * self.x0 + gyz * self.y0 + gzz
+        quadratic = gxx * x * x + gyy * y * y
         if abs(gxy) > 1e-9:
-            self.pp += px * (2 * gxy * py)[:, None]
-            self.pd += px * (gxy * y)[:, None]
-            self.pd += x * (gxy * py)[:, None]
-            self.dd += x * (2 * gxy * y)[:, None]
+            quadratic += x * (2 * gxy * y)
+        mixed = quadratic + (ex * x + ey * y)
+        self.pp: Array = z * z * quadratic
+        self.pd: Array = z * mixed
+        mixed += mixed
+        mixed -= quadratic
+        mixed += e0
+        self.dd: Array = mixed
 
-    def with_d(self, v: NDArray[np.float64]) -> Array:
-        """D . v."""
-        out: Array = (float(v[0]) * self.x + float(v[2])) + (float(v[1]) * self.y)[:, None]
-        return out
-
-    def with_p(self, v: NDArray[np.float64]) -> Array:
-        """P . v."""
-        out: Array = (float(v[0]) * self.px) + (float(v[1]) * self.py)[:, None]
-        return out
+    def along(self, v: NDArray[np.float64]) -> tuple[Array, float]:
+        """(x', y', 0) . v for the pixels, and d0 . v."""
+        vx, vy, vz = v.tolist()
+        return vx * self.x + vy * self.y, vx * self.x0 + vy * self.y0 + vz
 
 
 def _first_root(a: Array, half_b: Array, c: Array) -> Array:
@@ -136,23 +135,25 @@ def cast(cones: Cones, xs: Array, ys: Array) -> Surface:
         np.zeros((len(ys), len(xs)), np.float32),
     )
     boxes_a, boxes_b = _sphere_boxes(cones)
+    windows_a, windows_b = _windows(boxes_a, xs, ys), _windows(boxes_b, xs, ys)
+    windows = _windows(extents(cones), xs, ys)
+    column = ys[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
-        for i, box in enumerate(extents(cones)):
-            window = _window(box, xs, ys)
+        for i, window in enumerate(windows):
             if window is None:
                 continue
-            solid = _cast_side(cones, i, window, xs, ys, surface)
+            solid = _cast_side(cones, i, window, xs, column, surface)
             if solid or cones.rb[i] <= cones.ra[i]:
-                _cast_sphere(cones, i, 0.0, boxes_a[i], xs, ys, surface)
+                _cast_sphere(cones, i, 0.0, windows_a[i], xs, column, surface)
             if not cones.open_end[i] and (solid or cones.rb[i] > cones.ra[i]):
-                _cast_sphere(cones, i, 1.0, boxes_b[i], xs, ys, surface)
+                _cast_sphere(cones, i, 1.0, windows_b[i], xs, column, surface)
     return surface
 
 
 def _keep(surface: Surface, window: tuple[slice, slice], t: Array, s: Array | float, i: int,
           hit: NDArray[np.bool_]) -> None:  # fmt: skip
     np.copyto(surface.depth[window], t, where=hit)
-    np.copyto(surface.cone[window], np.int16(i), where=hit)
+    np.copyto(surface.cone[window], i, where=hit)
     np.copyto(surface.along[window], s, where=hit)
 
 
@@ -172,32 +173,33 @@ def _cast_side(cones: Cones, i: int, window: tuple[slice, slice], xs: Array, ys:
     if b <= 1e-9:
         return False
     forms = _Forms(cones.metric[i], cones.a[i], xs[window[1]], ys[window[0]])
-    k, q = forms.with_d(gu), forms.with_p(gu)
-    q += np.float32(ra * dr)
-    inverse = np.float32(1 / b)
-    kb = k * inverse
-    c = forms.pp - np.float32(ra * ra)
-    c -= q * q * inverse
+    along, k0 = forms.along(gu)
+    k, q = along + k0, along * forms.z
+    q += ra * dr
+    kb = k * (1 / b)
+    c = forms.pp
+    c -= ra * ra
+    c -= q * q * (1 / b)
     t = _first_root(forms.dd - k * kb, forms.pd - q * kb, c)
     s = k * t
     s += q
-    s *= inverse
-    t += np.float32(cones.a[i, 2])
+    s *= 1 / b
+    t += forms.z
     _keep(surface, window, t, s, i, (t < surface.depth[window]) & (s > 0) & (s < 1))
     return True
 
 
-def _cast_sphere(cones: Cones, i: int, end: float, box: NDArray[np.float64], xs: Array, ys: Array,
-                 surface: Surface) -> None:  # fmt: skip
+def _cast_sphere(cones: Cones, i: int, end: float, window: tuple[slice, slice] | None, xs: Array,
+                 ys: Array, surface: Surface) -> None:  # fmt: skip
     """The first (`end` 0) or the second sphere (1)."""
-    window = _window(box, xs, ys)
     if window is None:
         return
     centre = cones.a[i] if end == 0 else cones.b[i]
     radius = float(cones.ra[i] if end == 0 else cones.rb[i])
     forms = _Forms(cones.metric[i], centre, xs[window[1]], ys[window[0]])
-    t = _first_root(forms.dd, forms.pd, forms.pp - np.float32(radius * radius))
-    t += np.float32(centre[2])
+    forms.pp -= radius * radius
+    t = _first_root(forms.dd, forms.pd, forms.pp)
+    t += forms.z
     _keep(surface, window, t, end, i, t < surface.depth[window])
 
 

@@ -119,7 +119,7 @@ def _cloth_numbers(f: Figure, px: _Pixels, zone: NDArray[np.int8]) -> NDArray[np
 
 
 _WHITE = look.Cloth((0.7, 0.7, 0.7))
-_DARK = look.Cloth((0.02, 0.015, 0.012))
+_DARK = look.Cloth((0.035, 0.025, 0.02))
 _LIPS = look.Cloth((0.32, 0.10, 0.09))
 
 
@@ -151,7 +151,7 @@ def _face(f: Figure, px: _Pixels, zone: NDArray[np.int8], points: Array, axes: N
         (axes @ f.head).T.astype(np.float32) @ (points[:, at] - centre[:, None].astype(np.float32))
     ) / np.float32(h)
     before = z > 0.02
-    eyes = before & (((np.abs(x) - 0.023) / 0.011) ** 2 + ((y - 0.011) / 0.007) ** 2 < 1)
+    eyes = before & (((np.abs(x) - 0.022) / 0.009) ** 2 + ((y - 0.011) / 0.0055) ** 2 < 1)
     mouth = before & ((x / 0.020) ** 2 + ((y + 0.036) / 0.005) ** 2 < 1)
     out[at[eyes]] = f.cloth(_DARK)
     if not f.person.hair.beard:

@@ -9,21 +9,10 @@ import numpy as np
 from passerby.data.randomness import keyed
 from passerby.data.synthetic.appearance import Person, draw_person
 from passerby.data.synthetic.camera import Camera, draw_camera
-from passerby.data.synthetic.picture import (
-    Box,
-    Drawn,
-    Flaws,
-    Placed,
-    View,
-    draw_picture,
-    draw_view,
-    inside,
-    place,
-    stored_box,
-)
+from passerby.data.synthetic.picture import Drawn, Flaws, draw_picture, stored_box
+from passerby.data.synthetic.placing import Box, Placed, View, draw_view, inside, place
 from passerby.data.synthetic.plan import (
     CAMERA,
-    OTHER,
     PERSON,
     PICTURE,
     SCENE,
@@ -32,6 +21,9 @@ from passerby.data.synthetic.plan import (
     SyntheticRecipe,
 )
 from passerby.data.synthetic.scene import Scene, draw_scene
+
+_STRANGERS = 30000
+"""Identities from here on only walk through other people's pictures."""
 
 
 @dataclass
@@ -79,6 +71,8 @@ class World:
         camera, person = self.cameras[entry.camera], self.person(entry.identity)
         track = keyed(self.recipe.seed, TRACK, entry.identity, entry.camera)
         heading = camera.path + np.pi * int(track.integers(2)) + float(track.normal(0, 0.45))
+        warm, bright = track.normal(0, [0.06, 0.14])
+        gain = np.exp(bright + np.array([warm, 0.0, -warm]))
         standing = bool(track.random() < 0.12)
         right, ahead = (
             float(track.uniform(-2.5, 2.5)),
@@ -93,7 +87,7 @@ class World:
                 break
         else:
             x, z, turn = 0.0, 0.5 * (camera.near + camera.far), 0.0
-        return draw_view(camera, person, heading + turn, x, z, standing, draw)
+        return draw_view(camera, person, heading + turn, x, z, standing, draw, gain)
 
     def _others(self, camera: Camera, target: Placed, flaws: Flaws,
                 draw: np.random.Generator) -> list[Placed]:  # fmt: skip
@@ -103,7 +97,7 @@ class World:
                                  (flaws.in_front, (-1.3, -0.5), (0.34, 0.62))):  # fmt: skip
             if draw.random() >= chance:
                 continue
-            identity = 30000 + int(draw.integers(400))
+            identity = _STRANGERS + int(draw.integers(400))
             z = target.view.ahead + float(draw.uniform(*gap))
             if z < 2.5:
                 continue
@@ -111,7 +105,7 @@ class World:
             x = target.view.right * z / target.view.ahead + off_centre
             heading = target.view.heading + float(draw.choice([0.0, np.pi])) + float(
                 draw.normal(0, 0.5))  # fmt: skip
-            person = draw_person(keyed(self.recipe.seed, OTHER, identity))
+            person = self.person(identity)
             view = draw_view(camera, person, heading, x, z, False, draw)
             out.append(place(camera, person, view))
         return out
