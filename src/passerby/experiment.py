@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import torch
 import yaml
-from lightning_fabric import Fabric
 from rich.console import Console
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
@@ -22,9 +21,11 @@ from passerby.evaluation.results import write_results
 from passerby.method import Method
 from passerby.methods import find_method
 from passerby.recipes import override, to_plain
+from passerby.training.interrupt import StopRequest
 from passerby.training.loop import Run, fit
+from passerby.training.processes import connect
 from passerby.training.progress import TrainingProgress, counting
-from passerby.training.provenance import claim, data_fingerprint, environment
+from passerby.training.provenance import claim, data_fingerprint, environment, numeric_settings
 from passerby.training.record import Record
 from passerby.training.settings import Settings
 from passerby.training.validation import hold_out, validator
@@ -83,6 +84,7 @@ def train(
     Raises:
         InputError: unknown names, contradictory settings, broken pictures, a run in the way.
         FloatingPointError: a loss is not finite.
+        Interrupted: the user asked for it (Ctrl-C); a checkpoint was written.
     """
     method = find_method(method)
     settings = settings or Settings()
@@ -99,9 +101,10 @@ def train(
     if settings.validation:
         samples, held = hold_out(split.train, settings.validation, settings.seed)
     data = training_data(samples, inputs, cues, settings.seed)
-    fabric = Fabric(accelerator=settings.accelerator, devices=1)
-    fabric.launch()
-    network, criterion = build(method, chosen, data.identities, settings.seed, fabric.device)
+    fabric = connect(settings)
+    first = fabric.is_global_zero
+    console = console if first else Console(quiet=True)
+    network, criterion = build(method, chosen, data.identities, settings, fabric.device)
     stages = method.stages(chosen, network, criterion)
     for stage in stages:
         # A recipe that does not fit the data fails here, before anything is written.
@@ -111,32 +114,40 @@ def train(
         "method": method.name,
         "recipe": to_plain(chosen),
         "seed": settings.seed,
-        "precision": settings.precision,
+        "training": numeric_settings(settings, fabric.world_size),
         "data": data_fingerprint(data),
     }
     setup = {**identity, "settings": to_plain(settings), **environment(fabric.device)}
-    claim(out, resume, setup)
+    if first:
+        claim(out, resume, setup)
+    fabric.barrier()
     validate = None
     if held:
         validate = validator(network, inputs, method.descriptor(chosen), held, cues)
-    record = Record(out, identity, [stage.name for stage in stages])
-    with TrainingProgress(sum(stage.epochs for stage in stages), console) as progress:
-        fit(Run(fabric, network, criterion, stages, data, settings, record, progress, validate))
+    names, minutes = [stage.name for stage in stages], settings.checkpoint_minutes
+    record = Record(out, identity, names, minutes=minutes, writes=first)
+    epochs = sum(stage.epochs for stage in stages)
+    with TrainingProgress(epochs, console) as shown, StopRequest() as stop:
+        fit(Run(fabric, network, criterion, stages, data, settings, record, shown, stop, validate))
     model = Embedder(method, chosen, network)
-    model.save(out)
-    if evaluate:
+    if first:
+        model.save(out)
+    if evaluate and first:
         evaluate_run(model, split, out, cues=cues, workers=settings.workers, console=console)
     return model
 
 
 def build(
-    method: Method, recipe: Any, identities: int, seed: int, device: torch.device
+    method: Method, recipe: Any, identities: int, settings: Settings, device: torch.device
 ) -> tuple[nn.Module, nn.Module]:
     """Network and criterion of a method, their random weights fixed by the seed."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(settings.seed)
         network = method.network(recipe).to(device)
         criterion = method.criterion(recipe, network, identities).to(device)
+    if settings.sync_batchnorm:
+        synchronised: Any = nn.SyncBatchNorm.convert_sync_batchnorm
+        network, criterion = synchronised(network), synchronised(criterion)
     # The loader's batches are channels_last too: convolutions are faster so.
     convert_conv2d_weight_memory_format(network, torch.channels_last)
     return network, criterion

@@ -58,8 +58,8 @@ def guarded(name: str, arguments: list[str]) -> int:
         return fail(str(error), 2)
     except (OSError, FloatingPointError) as error:
         return fail(str(error), 1)
-    except KeyboardInterrupt:
-        return fail("interrupted", 130)
+    except KeyboardInterrupt as error:
+        return fail(str(error) or "interrupted", 130)
     return 0
 
 

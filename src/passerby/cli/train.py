@@ -15,6 +15,7 @@ from passerby.evaluation.results import results_table
 from passerby.experiment import evaluate_run, make_recipe, train
 from passerby.method import Method
 from passerby.methods import METHODS, import_method
+from passerby.training.processes import is_first_process
 from passerby.training.settings import Settings
 from passerby.types import InputError
 
@@ -65,6 +66,8 @@ def run(arguments: list[str]) -> None:
         skip_broken=options.skip_broken,
         console=console,
     )
+    if not is_first_process():
+        return
     if options.evaluate:
         workers, skip = command.settings.workers, options.skip_broken
         found = evaluate_run(model, split, out, workers=workers, skip_broken=skip, console=console)

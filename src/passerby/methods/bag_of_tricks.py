@@ -24,6 +24,7 @@ from torch import Tensor, nn, optim
 from passerby.data.samplers import IdentityBalanced
 from passerby.data.transforms import resize
 from passerby.losses.center import CenterLoss
+from passerby.losses.gather import gathered
 from passerby.losses.identity import label_smoothed_cross_entropy
 from passerby.losses.triplet import batch_hard_triplet
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
@@ -180,7 +181,7 @@ class BagOfTricksTurn(Turn):
         logits = self.criterion.classifier(f.f_i)
         return {
             "identity": label_smoothed_cross_entropy(logits, batch.labels, self.smoothing),
-            "triplet": batch_hard_triplet(f.f_t, batch.labels, self.margin),
+            "triplet": batch_hard_triplet(gathered(f.f_t), gathered(batch.labels), self.margin),
             "center": self.criterion.center(f.f_t, batch.labels),
         }
 

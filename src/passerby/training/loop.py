@@ -16,13 +16,18 @@ from passerby.data.loader import Loader, TrainingData
 from passerby.data.transforms import normalise, to_device
 from passerby.extract import embed_samples
 from passerby.method import EpochStart, Stage
+from passerby.training.interrupt import Interrupted, StopRequest
 from passerby.training.meter import Meter
+from passerby.training.processes import anyone, joined_rows, mean_over_processes, share_buffers
 from passerby.training.progress import TrainingProgress
 from passerby.training.record import Position, Record
 from passerby.training.seeds import epoch_key, seed_step
 from passerby.training.settings import Settings
-from passerby.training.state import Batches, capture, restore
-from passerby.training.turns import rates, set_rates, take_turn, wrap
+from passerby.training.state import Batches, Standing, capture, restore
+from passerby.training.turns import TurnAtWork, rates
+
+ASK_EVERY = 10
+"""Steps after which several processes ask each other whether to stop."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Run:
     """The run's files."""
     progress: TrainingProgress
     """What the user sees."""
+    stop: StopRequest
+    """Whether the user wants the run to stop."""
     validate: Callable[[], dict[str, float]] | None = None
     """Scores on held-out identities after each epoch."""
 
@@ -58,45 +65,75 @@ def fit(run: Run) -> None:
 
     Raises:
         InputError: the checkpoint belongs to another run.
-        FloatingPointError: a loss is not finite; names the step and its terms.
+        FloatingPointError: a loss is not finite; names the step, its terms and the checkpoint.
+        Interrupted: the user asked for it; names the checkpoint that was written.
     """
-    position, batches, meter = restore(run.record.latest(), run.network, run.criterion, run.stages)
-    run.record.start(position)
-    with torch.random.fork_rng():
-        while position.stage < len(run.stages):
-            position = train_stage(run, position, batches, meter)
-            batches = None
-    run.record.close()
+    standing = restore(run.record.latest(), run.network, run.criterion)
+    run.record.start(standing.position)
+    try:
+        with torch.random.fork_rng():
+            for _ in range(standing.position.stage, len(run.stages)):
+                train_stage(run, standing)
+    except FloatingPointError as error:
+        raise FloatingPointError(f"{error}; last good checkpoint: {run.record.last}") from error
+    finally:
+        run.record.close()
 
 
-def train_stage(run: Run, position: Position, batches: Batches | None, meter: Meter) -> Position:
-    """The epochs of one stage from `position` on; `batches` are those of an epoch under way."""
-    index = position.stage
+def train_stage(run: Run, standing: Standing) -> None:
+    """The epochs of one stage, from where the run stands."""
+    index = standing.position.stage
     stage = run.stages[index]
     loader = Loader(run.data, stage.augmentation, workers=run.settings.workers)
-    turns = [(turn, wrap(run.fabric, turn)) for turn in stage.turns]
+    turns = [TurnAtWork(turn, run.fabric, run.settings) for turn in stage.turns]
+    for turn, state in zip(turns, standing.turns or [], strict=False):
+        turn.load_state_dict(state)
     run.network.train()
     run.criterion.train()
-    for epoch in range(position.epoch, stage.epochs):
-        if batches is None:
-            batches, meter = draw_batches(run, position), Meter()
-        key, started, pictures = epoch_key(position), time.monotonic(), 0
-        for turn in stage.turns:
-            set_rates(turn, epoch)
-        for raw in loader.epoch(batches, key, start_step=position.step):
-            moved = to_device(raw, run.fabric.device)
-            batch = normalise(moved, run.data.inputs.specs, stage.augmentation.erase_fill)
-            seed_step(run.settings.seed, position)
-            for turn, wrapped in turns:
-                terms = take_turn(run.fabric, turn, wrapped, batch, run.settings.dtype)
-                meter.add(position.step, terms)
-            position = replace(position, step=position.step + 1, steps_done=position.steps_done + 1)
-            pictures += len(batch.labels)
-            done = epochs_before(run, position) + position.step / len(batches)
-            run.progress.step(done, f"{stage.name} {epoch + 1}/{stage.epochs}", len(batch.labels))
-        position = end_epoch(run, position, meter, pictures / (time.monotonic() - started))
-        batches = None
-    return position if position.stage > index else replace(position, stage=index + 1)
+    for _ in range(standing.position.epoch, stage.epochs):
+        train_epoch(run, standing, turns, loader)
+        end_epoch(run, standing, turns)
+    if standing.position.stage == index:
+        standing.position = replace(standing.position, stage=index + 1)
+
+
+def train_epoch(run: Run, standing: Standing, turns: list[TurnAtWork], loader: Loader) -> None:
+    """The steps of an epoch, from where the run stands."""
+    epoch, stage = standing.position.epoch, run.stages[standing.position.stage]
+    if standing.batches is None:
+        standing.batches, standing.meter = draw_batches(run, standing.position), Meter()
+    for turn in turns:
+        turn.set_rates(epoch)
+    shard = (run.fabric.global_rank, run.fabric.world_size)
+    key, first = epoch_key(standing.position), standing.position.step
+    started, pictures = time.monotonic(), 0
+    for raw in loader.epoch(standing.batches, key, start_step=first, shard=shard):
+        batch = to_device(raw, run.fabric.device)
+        batch = normalise(batch, run.data.inputs.specs, stage.augmentation.erase_fill)
+        position = standing.position
+        seed_step(run.settings.seed, position, run.fabric.global_rank)
+        for turn in turns:
+            standing.meter.add(position.step, turn.take(batch))
+        standing.position = replace(
+            position, step=position.step + 1, steps_done=position.steps_done + 1
+        )
+        size = len(batch.labels) * run.fabric.world_size
+        pictures += size
+        done = epochs_before(run, position) + (position.step + 1) / len(standing.batches)
+        run.progress.step(done, f"{stage.name} {epoch + 1}/{stage.epochs}", size)
+        between_steps(run, standing, turns)
+    standing.images_per_second = pictures / (time.monotonic() - started)
+
+
+def between_steps(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
+    """Saves and stops when the user asked for it, and saves when it is time."""
+    if run.fabric.world_size > 1 and standing.position.step % ASK_EVERY:
+        return
+    if anyone(run.fabric, run.stop.asked):
+        run.record.save(standing.position, capture(run.network, run.criterion, turns, standing))
+        raise Interrupted(f"interrupted; saved {run.record.last}: go on with --resume")
+    if anyone(run.fabric, run.record.due):
+        run.record.save(standing.position, capture(run.network, run.criterion, turns, standing))
 
 
 def draw_batches(run: Run, position: Position) -> Batches:
@@ -106,28 +143,32 @@ def draw_batches(run: Run, position: Position) -> Batches:
         return stage.sampler.batches(data.labels, seed=seed, epoch=epoch_key(position))
 
     def embed() -> NDArray[np.float32]:
-        return embed_samples(run.network, data.inputs, data.samples, cues=data.cues)
+        mine = data.samples[run.fabric.global_rank :: run.fabric.world_size]
+        rows = embed_samples(run.network, data.inputs, mine, cues=data.cues)
+        return joined_rows(run.fabric, rows, len(data.samples))
 
     samples, labels, cameras = data.samples, data.labels, data.cameras
     start = EpochStart(samples, labels, cameras, seed, position.epoch, embed, data.picture)
     return stage.at_epoch_start(start)
 
 
-def end_epoch(run: Run, position: Position, meter: Meter, images_per_second: float) -> Position:
+def end_epoch(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
     """Notes the epoch's numbers and writes the checkpoint that the run goes on from."""
-    stage = run.stages[position.stage]
-    numbers = meter.means() | (run.validate() if run.validate else {})
+    position, stage = standing.position, run.stages[standing.position.stage]
+    share_buffers(run.fabric, run.network, run.criterion)
+    numbers = mean_over_processes(run.fabric, standing.meter.means())
+    numbers |= run.validate() if run.validate else {}
     label = f"{stage.name} {position.epoch + 1}/{stage.epochs}"
-    run.progress.epoch(epochs_before(run, position) + 1, label, numbers, images_per_second)
-    for name, value in (numbers | rates(stage.turns)).items():
+    speed = standing.images_per_second
+    run.progress.epoch(epochs_before(run, position) + 1, label, numbers, speed)
+    for name, value in (numbers | rates(turns) | {"images_per_second": speed}).items():
         run.record.metric(position, name, value)
-    run.record.metric(position, "images_per_second", images_per_second)
-    position = replace(position, epoch=position.epoch + 1, step=0)
-    if position.epoch == stage.epochs:
+    standing.position = replace(position, epoch=position.epoch + 1, step=0)
+    if standing.position.epoch == stage.epochs:
         run.record.save_network(stage.name, run.network)
-        position = replace(position, stage=position.stage + 1, epoch=0)
-    run.record.save(position, capture(run.network, run.criterion, stage))
-    return position
+        standing.position = replace(standing.position, stage=position.stage + 1, epoch=0)
+    standing.batches, standing.meter, standing.turns = None, Meter(), None
+    run.record.save(standing.position, capture(run.network, run.criterion, turns, standing))
 
 
 def epochs_before(run: Run, position: Position) -> int:

@@ -25,9 +25,8 @@ class Meter:
             FloatingPointError: when one of the last steps had a term that is not finite.
         """
         self._pending += [(step, name, value.float()) for name, value in terms.items()]
-        if step % CHECK_EVERY == CHECK_EVERY - 1 or (
-            self._pending and self._pending[-1][2].device.type == "cpu"
-        ):
+        on_cpu = all(value.device.type == "cpu" for value in terms.values())
+        if on_cpu or step % CHECK_EVERY == CHECK_EVERY - 1:
             self.flush()
 
     def flush(self) -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from passerby.data.loader import TrainingData
 from passerby.files import write_text
+from passerby.training.settings import Settings
 from passerby.types import InputError
 from passerby.version import VERSION
 
@@ -34,6 +35,18 @@ def claim(out: Path, resume: bool, config: Mapping[str, Any]) -> None:
     if not (out / "config.yaml").exists():
         text = yaml.safe_dump({**config, "command": sys.argv}, sort_keys=False, allow_unicode=True)
         write_text(out / "config.yaml", text)
+
+
+def numeric_settings(settings: Settings, processes: int) -> dict[str, Any]:
+    """The settings that numbers depend on; a resumed run must have the same."""
+    return {
+        "processes": processes,
+        "precision": settings.precision,
+        "accumulate": settings.accumulate,
+        "clip": settings.clip,
+        "compile": settings.compile,
+        "sync_batchnorm": settings.sync_batchnorm,
+    }
 
 
 def data_fingerprint(data: TrainingData) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,10 +50,23 @@ class Record:
         folder: the run.
         identity: what a checkpoint must agree with to be resumed (method, recipe, seed, data).
         stage_names: in order.
+        minutes: after so many since the last checkpoint the next one is due.
+        writes: whether this process writes; with several, only the first one does.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any], stage_names: list[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        identity: Mapping[str, Any],
+        stage_names: list[str],
+        *,
+        minutes: float = 10.0,
+        writes: bool = True,
+    ) -> None:
         self.folder = folder
+        self._seconds = 60 * minutes
+        self._writes = writes
+        self._saved = time.monotonic()
         self.identity = dict(identity)
         self.stage_names = stage_names
         self._rows: list[tuple[str, int, int, str, float]] = []
@@ -64,36 +78,54 @@ class Record:
         Raises:
             InputError: when it is not a checkpoint of ours or belongs to another run.
         """
-        files = self._checkpoints()
-        if not files:
+        file = self.last
+        if file is None:
             return None
-        state = checkpoint.load(files[-1])
+        state = checkpoint.load(file)
         for key, value in self.identity.items():
             if state["identity"].get(key) != value:
                 raise InputError(
-                    f"{files[-1]} was made with another {key}: a run is resumed with the settings "
+                    f"{file} was made with another {key}: a run is resumed with the settings "
                     f"that it was started with ({_difference(state['identity'].get(key), value)})"
                 )
         return state
 
-    def save(self, position: Position, state: dict[str, Any]) -> Path:
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint within an epoch."""
+        return time.monotonic() - self._saved > self._seconds
+
+    @property
+    def last(self) -> Path | None:
+        """The last checkpoint."""
+        return max(self._checkpoints(), default=None)
+
+    def save(self, position: Position, state: dict[str, Any]) -> None:
         """Writes the metrics so far and a checkpoint, then drops all but the last two."""
+        self._saved = time.monotonic()
+        if not self._writes:
+            return
         self.write_metrics()
         name = f"stage{position.stage:02d}-epoch{position.epoch:04d}-step{position.step:06d}"
         file = self.folder / "checkpoints" / f"{name}.safetensors"
         checkpoint.save(file, {**state, "identity": self.identity, "position": vars(position)})
         for old in self._checkpoints()[:-KEEP]:
             old.unlink()
-        return file
 
-    def save_network(self, stage: str, network: nn.Module) -> Path:
+    def save_network(self, stage: str, network: nn.Module) -> None:
         """Writes the network as a stage leaves it."""
+        if not self._writes:
+            return
         file = self.folder / "stages" / f"{stage}.safetensors"
         write_tensors(file, network.state_dict(), {"stage": stage})
-        return file
 
     def start(self, position: Position) -> None:
-        """Opens metrics and events for writing from `position` on."""
+        """Opens metrics and events for writing from `position` on; clears what a crash left."""
+        self._saved = time.monotonic()
+        if not self._writes:
+            return
+        for leftover in self.folder.glob("**/.*.safetensors"):
+            leftover.unlink()
         self._rows = [row for row in self._read_metrics() if self._before(row, position)]
         self.write_metrics()
         self._events = _open_events(self.folder / "events", position.steps_done)
@@ -107,6 +139,8 @@ class Record:
 
     def write_metrics(self) -> None:
         """Writes `metrics.csv`: stage, epoch, steps of the epoch, name, value."""
+        if not self._writes:
+            return
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)

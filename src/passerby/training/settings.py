@@ -20,8 +20,19 @@ class Settings:
     """Processes that decode and augment pictures; the result does not depend on it."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU when there is one."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: matrix products and convolutions in bfloat16, weights and losses in float32."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """bf16, fp16: matrix products and convolutions in 16 bits, weights and losses in float32."""
+    accumulate: int = 1
+    """Parts that each batch is computed in, one after the other, to save memory; BatchNorm and
+    the mining of triplets then see one part at a time."""
+    clip: float | None = None
+    """Greatest norm of the gradient, over the parameters of each optimizer."""
+    compile: bool = False
+    """Compile each turn with torch.compile: slow to start, then faster on a GPU."""
+    sync_batchnorm: bool = False
+    """BatchNorm over all processes' pictures (on GPUs); else each process has its own."""
+    checkpoint_minutes: float = 10.0
+    """Checkpoints are written after every epoch, and within one after so many minutes."""
     validation: float = 0.0
     """Share of the training identities that is held out and ranked after every epoch; the test
     set is never looked at."""
@@ -29,12 +40,20 @@ class Settings:
     @property
     def dtype(self) -> torch.dtype:
         """What matrix products and convolutions compute in."""
-        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+        by_name = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+        return by_name[self.precision]
 
     def __post_init__(self) -> None:
         if not 0 <= self.validation <= 0.5:
             raise InputError(f"validation must be a share from 0 to 0.5; given {self.validation}")
         if self.workers < 0:
             raise InputError(f"workers must be 0 or more; given {self.workers}")
+        if self.accumulate < 1:
+            raise InputError(f"accumulate must be 1 or more; given {self.accumulate}")
+        if self.clip is not None and not self.clip > 0:
+            raise InputError(f"clip must be greater than 0; given {self.clip}")
+        if not self.checkpoint_minutes > 0:
+            given = self.checkpoint_minutes
+            raise InputError(f"checkpoint_minutes must be greater than 0; given {given}")
         if self.seed < 0:
             raise InputError(f"seed must be 0 or more; given {self.seed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,64 +11,56 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from passerby.method import ScheduledOptimizer, Stage
 from passerby.training.meter import Meter
 from passerby.training.record import Position
+from passerby.training.turns import TurnAtWork
 
 Batches = Sequence[NDArray[np.int64]]
 
 
-def capture(
-    network: nn.Module,
-    criterion: nn.Module,
-    stage: Stage,
-    batches: Batches | None = None,
-    meter: Meter | None = None,
-) -> dict[str, Any]:
-    """The state between two steps.
+@dataclass
+class Standing:
+    """Where a run stands between two steps."""
 
-    Args:
-        network: with its BatchNorm statistics.
-        criterion: classifiers, centers.
-        stage: the stage under way, for its optimizers.
-        batches: those of the epoch under way, which may depend on weights that are no more.
-        meter: the epoch's sums so far.
-    """
+    position: Position = field(default_factory=Position)
+    """The step that comes next."""
+    batches: Batches | None = None
+    """Those of the epoch under way, which may depend on weights that are no more."""
+    meter: Meter = field(default_factory=Meter)
+    """The epoch's sums so far."""
+    turns: list[dict[str, Any]] | None = None
+    """States of the stage's turns, until they are taken up."""
+    images_per_second: float = 0.0
+    """Of the last epoch, over all processes."""
+
+
+def capture(
+    network: nn.Module, criterion: nn.Module, turns: Sequence[TurnAtWork], standing: Standing
+) -> dict[str, Any]:
+    """The state between two steps, as a checkpoint holds it."""
+    batches = standing.batches
     return {
         "network": network.state_dict(),
         "criterion": criterion.state_dict(),
-        "optimizers": [each.optimizer.state_dict() for each in optimizers(stage)],
+        "turns": [turn.state_dict() for turn in turns],
         "batches": None if batches is None else [torch.from_numpy(b) for b in batches],
-        "meter": (meter or Meter()).state_dict(),
+        "meter": standing.meter.state_dict(),
     }
 
 
-def restore(
-    state: dict[str, Any] | None,
-    network: nn.Module,
-    criterion: nn.Module,
-    stages: Sequence[Stage],
-) -> tuple[Position, Batches | None, Meter]:
+def restore(state: dict[str, Any] | None, network: nn.Module, criterion: nn.Module) -> Standing:
     """Takes a captured state up again; None starts anew.
 
-    Returns:
-        Where the run stands, the batches of the epoch under way if there are any, and its meter.
+    The turns' states wait in the result until the stage has made its turns.
     """
-    meter = Meter()
     if state is None:
-        return Position(), None, meter
-    position = Position(**state["position"])
+        return Standing()
     network.load_state_dict(state["network"])
     criterion.load_state_dict(state["criterion"])
-    if position.stage < len(stages) and position.in_stage:
-        saved = state["optimizers"]
-        for each, old in zip(optimizers(stages[position.stage]), saved, strict=True):
-            each.optimizer.load_state_dict(old)
-    meter.load_state_dict(state["meter"])
-    batches = state["batches"]
-    return position, None if batches is None else [b.numpy() for b in batches], meter
-
-
-def optimizers(stage: Stage) -> list[ScheduledOptimizer]:
-    """Those of all turns, in order."""
-    return [each for turn in stage.turns for each in turn.optimizers]
+    standing = Standing(Position(**state["position"]))
+    standing.meter.load_state_dict(state["meter"])
+    if state["batches"] is not None:
+        standing.batches = [batch.numpy() for batch in state["batches"]]
+    if standing.position.in_stage:
+        standing.turns = state["turns"]
+    return standing
