@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from collections import defaultdict
 from dataclasses import replace
 
@@ -123,6 +124,7 @@ def test_interrupted_folder_is_written_anew(tiny, tmp_path):
         write_synthetic(tmp_path / "set", TINY, workers=1, progress=stop)
     assert not (tmp_path / "set" / "synthetic.json").exists()
     assert len(list((tmp_path / "set").rglob("*.jpg"))) > 3
+    (tmp_path / "set" / ".joints.json.k3j4.json").touch()
     write_synthetic(tmp_path / "set", TINY, workers=1)
     assert _bytes(tmp_path / "set") == _bytes(tiny)
 
@@ -138,6 +140,13 @@ def test_foreign_folder_is_refused_and_left_alone(tmp_path):
     assert (tmp_path / "holiday.jpg").read_bytes() == b"mine"
     with pytest.raises(InputError, match="is a file"):
         write_synthetic(tmp_path / "holiday.jpg", TINY)
+
+
+def test_finished_folder_that_lost_a_picture_is_an_error(tiny, tmp_path):
+    shutil.copytree(tiny, tmp_path / "set")
+    next((tmp_path / "set" / "query").iterdir()).unlink()
+    with pytest.raises(InputError, match=r"query had \d+ pictures when it was written and has"):
+        write_synthetic(tmp_path / "set", TINY)
 
 
 def test_another_set_in_the_folder_is_an_error(tiny):

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -37,12 +38,7 @@ def is_finished(root: Path, recipe: SyntheticRecipe) -> bool:
         raise InputError(f"a synthetic set is written into a folder, {root} is a file")
     names = {path.name for path in root.iterdir()}
     if UNFINISHED in names:
-        foreign = names - set(_OURS)
-        if foreign:
-            raise InputError(f"{root} holds {min(foreign)}, which is not of a synthetic set")
-        for name in sorted(names):
-            path = root / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _clear(root, names)
         return False
     if DONE in names:
         held = json.loads((root / DONE).read_text(encoding="utf-8"))
@@ -52,6 +48,12 @@ def is_finished(root: Path, recipe: SyntheticRecipe) -> bool:
                 raise InputError(
                     f"{root} holds another synthetic set: {key} {held.get(key)}, wanted {value}"
                 )
+        for folder, count in held["counts"].items():
+            found = sum(1 for _ in (root / folder).glob("*.jpg"))
+            if found != count:
+                raise InputError(
+                    f"{root / folder} had {count} pictures when it was written and has {found} now"
+                )
         return True
     if names:
         raise InputError(
@@ -60,12 +62,30 @@ def is_finished(root: Path, recipe: SyntheticRecipe) -> bool:
     return False
 
 
+def _clear(root: Path, names: set[str]) -> None:
+    """Removes what an interrupted run left, half-written files of `atomic` included."""
+    half = tuple(f".{name}." for name in _OURS)
+    foreign = {name for name in names - set(_OURS) if not name.startswith(half)}
+    if foreign:
+        raise InputError(f"{root} holds {min(foreign)}, which is not of a synthetic set")
+    # The mark of an unfinished set is the last name: clearing may itself be interrupted.
+    for name in sorted(names):
+        path = root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 _world: World | None = None
 
 
 def _start(world: World) -> None:
     global _world
     _world = world
+
+
+def _start_process(world: World) -> None:
+    # Ctrl-C is the parent's to handle; it ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _start(world)
 
 
 def _write_chunk(task: tuple[str, list[Entry]]) -> list[tuple[str, list[list[float]]]]:
@@ -94,7 +114,7 @@ def _results(world: World, tasks: list[tuple[str, list[Entry]]],
         return
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
-    with context.Pool(min(workers, len(tasks)), _start, (world,)) as pool:
+    with context.Pool(min(workers, len(tasks)), _start_process, (world,)) as pool:
         yield from pool.imap(_write_chunk, tasks)
 
 
@@ -115,7 +135,7 @@ def write_synthetic(root: str | Path, recipe: SyntheticRecipe | None = None, *,
         progress: called with pictures done and pictures in all.
 
     Raises:
-        InputError: `root` holds something else, or `workers` is less than 1.
+        InputError: `root` holds something else or misses pictures, or `workers` is less than 1.
     """
     root, recipe = Path(root), recipe or SyntheticRecipe()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
