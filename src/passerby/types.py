@@ -68,6 +68,13 @@ class Split:
     """Names behind the camera ids, where the data's own are not numbers."""
     warnings: tuple[str, ...] = ()
     """What the loader noticed, e.g. counts that differ from the published ones."""
+    variant: str = ""
+    """Which of several forms of the data set this is, e.g. `V1` or `new protocol, labeled`."""
+    protocol: str = "single-query"
+    """The protocol that the data set's published numbers follow."""
+    joined: Mapping[str, Path] = field(default_factory=dict)
+    """Other data sets whose pictures are among `train`: what their sample names start with
+    (`passerby.data.join`), and their roots."""
 
 
 @dataclass(frozen=True)

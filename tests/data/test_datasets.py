@@ -17,7 +17,7 @@ SMALL = {
 
 
 def test_unknown_names_list_the_known_ones(tmp_path):
-    with pytest.raises(InputError, match="no data set 'market'; there are market1501, manifest, "):
+    with pytest.raises(InputError, match="no data set 'market'; there are market1501, dukemtmc, "):
         load("market", tmp_path)
 
 
@@ -25,14 +25,17 @@ def test_unknown_names_list_the_known_ones(tmp_path):
     ("name", "known"),
     [
         ("market1501", "none"),
+        ("dukemtmc", "none"),
+        ("msmt17", "version, with_validation"),
+        ("cuhk03", "protocol, boxes, index, extract_to"),
         ("manifest", "file"),
         ("folder", "test_share"),
         ("synthetic", "drawing_seed"),
     ],
 )
 def test_unknown_options_list_the_known_ones(tmp_path, name, known):
-    with pytest.raises(InputError, match=f"{name} has no option 'boxes'; it has .*{known}"):
-        load(name, tmp_path, boxes="labeled")
+    with pytest.raises(InputError, match=f"{name} has no option .colours.; it has .*{known}"):
+        load(name, tmp_path, colours="all")
 
 
 def test_every_option_has_its_line_in_the_docstring():

@@ -9,9 +9,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from passerby.data.cuhk03 import load_cuhk03
+from passerby.data.dukemtmc import load_dukemtmc
 from passerby.data.folder import load_folder
 from passerby.data.manifest import load_manifest
 from passerby.data.market1501 import load_market1501, read_market_layout
+from passerby.data.msmt17 import load_msmt17
 from passerby.types import InputError, Split
 
 
@@ -123,7 +126,9 @@ def load_synthetic(
 
 DATASETS: dict[str, Callable[..., Split]] = {
     "market1501": load_market1501,
-    # dukemtmc, cuhk03 and msmt17 take their places here.
+    "dukemtmc": load_dukemtmc,
+    "msmt17": load_msmt17,
+    "cuhk03": load_cuhk03,
     "manifest": load_listed,
     "folder": load_folder,
     "synthetic": load_synthetic,

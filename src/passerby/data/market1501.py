@@ -8,7 +8,7 @@ names such as `0002_c1s1_000451_03.jpg`: person 2, camera 1, sequence 1, frame 4
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerby.data.images import is_picture
@@ -20,8 +20,30 @@ NAME = re.compile(r"(-1|\d{4,})_c(\d+)s(\d+)_(\d+)_(\d+)(?:\.jpg)?\.(?:jpg|jpeg|
 DISTRACTOR_ID = 0
 """Person id of gallery pictures that show none of the queries' identities."""
 
+
+@dataclass(frozen=True)
+class Layout:
+    """Folders like Market-1501's, and how the pictures in them are called."""
+
+    name: re.Pattern[str]
+    """A whole file name; its first two groups are person and camera."""
+    example: str
+    """What such a name looks like, in words."""
+    folder: re.Pattern[str]
+    """Folders above the data that are looked into."""
+    folders: str
+    """What those are called, in words."""
+
+
+MARKET = Layout(
+    NAME,
+    "0002_c1s1_000451_03.jpg (person, camera, sequence, frame, box)",
+    re.compile(r"market[-_ ]?1501.*", re.I),
+    "Market-1501-v15.09.15 or market1501",
+)
+"""Market-1501's own."""
+
 _PARTS = ("bounding_box_train", "query", "bounding_box_test")
-_FOLDER = re.compile(r"market[-_ ]?1501.*", re.I)
 _PUBLISHED = {
     "training pictures": 12936,
     "training identities": 751,
@@ -50,7 +72,7 @@ def load_market1501(root: str | Path) -> Split:
     return split if warning is None else replace(split, warnings=(*split.warnings, warning))
 
 
-def read_market_layout(root: str | Path, name: str) -> Split:
+def read_market_layout(root: str | Path, name: str, layout: Layout = MARKET) -> Split:
     """A folder in Market-1501's layout as the split `name`; sample names are relative to it.
 
     `multi_query` holds the pictures of `gt_bbox` that share identity and camera with a query.
@@ -59,13 +81,13 @@ def read_market_layout(root: str | Path, name: str) -> Split:
     Raises:
         InputError: a folder is missing or empty, a picture's name does not fit, a query is junk.
     """
-    found = find_layout(root)
-    train, query, gallery = (_read_part(found, part) for part in _PARTS)
+    found = find_layout(root, layout)
+    train, query, gallery = (_read_part(found, part, layout) for part in _PARTS)
     for sample in query:
         if sample.person_id == JUNK_ID:
             raise InputError(f"{found / sample.name}: a query needs an identity, -1 is junk")
     wanted = {(sample.person_id, sample.camera_id) for sample in query}
-    more = _read_part(found, "gt_bbox") if (found / "gt_bbox").is_dir() else ()
+    more = _read_part(found, "gt_bbox", layout) if (found / "gt_bbox").is_dir() else ()
     people = tuple(s for s in train if s.person_id not in (JUNK_ID, DISTRACTOR_ID))
     left_out = len(train) - len(people)
     return Split(
@@ -83,10 +105,10 @@ def read_market_layout(root: str | Path, name: str) -> Split:
     )
 
 
-def find_layout(root: str | Path) -> Path:
+def find_layout(root: str | Path, layout: Layout = MARKET) -> Path:
     """The folder that holds `bounding_box_train`, `query` and `bounding_box_test`.
 
-    Looks at `root`, then at its folders called like Market-1501, then at theirs.
+    Looks at `root`, then at its folders called like the data set, then at theirs.
 
     Raises:
         InputError: there is none, several folders fit, or one of the three parts is missing.
@@ -109,11 +131,10 @@ def find_layout(root: str | Path) -> Path:
             entry
             for folder in candidates
             for entry in sorted(folder.iterdir())
-            if entry.is_dir() and _FOLDER.fullmatch(entry.name)
+            if entry.is_dir() and layout.folder.fullmatch(entry.name)
         ]
     raise InputError(
-        f"{root}: holds no folders {', '.join(_PARTS)}, nor a folder Market-1501-v15.09.15 "
-        "or market1501 that does"
+        f"{root}: holds no folders {', '.join(_PARTS)}, nor a folder {layout.folders} that does"
     )
 
 
@@ -130,11 +151,15 @@ def parse_name(name: str) -> tuple[int, int] | None:
 def compare_counts(split: Split, published: dict[str, int]) -> str | None:
     """One line with the counts that differ and the published ones; None: all are equal."""
     gallery = [sample.person_id for sample in split.gallery]
+    everything = (*split.train, *split.query, *split.gallery)
     counts = {
+        "pictures": len({sample.file for sample in everything}),
         "training pictures": len(split.train),
         "training identities": len({sample.person_id for sample in split.train}),
         "queries": len(split.query),
+        "query identities": len({sample.person_id for sample in split.query}),
         "gallery pictures": len(gallery),
+        "gallery identities": len(set(gallery)),
         "junk": gallery.count(JUNK_ID),
         "distractors": gallery.count(DISTRACTOR_ID),
     }
@@ -148,19 +173,19 @@ def compare_counts(split: Split, published: dict[str, int]) -> str | None:
     return f"{split.root}: counts differ from {split.name}'s published ones: {', '.join(different)}"
 
 
-def _read_part(root: Path, part: str) -> tuple[Sample, ...]:
+def _read_part(root: Path, part: str, layout: Layout) -> tuple[Sample, ...]:
     names = sorted(file.name for file in (root / part).iterdir() if is_picture(file))
     if not names:
         raise InputError(f"{root / part}: holds no pictures")
-    parsed = [(name, parse_name(name)) for name in names]
-    odd = [name for name, meaning in parsed if meaning is None]
+    parsed = [(name, layout.name.fullmatch(name)) for name in names]
+    odd = [name for name, match in parsed if match is None]
     if odd:
         raise InputError(
-            f"{root / part / odd[0]}: names have to look like 0002_c1s1_000451_03.jpg "
-            f"(person, camera, sequence, frame, box); {len(odd)} of {len(names)} here do not"
+            f"{root / part / odd[0]}: names have to look like {layout.example}; "
+            f"{len(odd)} of {len(names)} here do not"
         )
     return tuple(
-        Sample(root / part / name, f"{part}/{name}", *meaning)
-        for name, meaning in parsed
-        if meaning is not None
+        Sample(root / part / name, f"{part}/{name}", int(match[1]), int(match[2]))
+        for name, match in parsed
+        if match is not None
     )
