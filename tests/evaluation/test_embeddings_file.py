@@ -25,8 +25,8 @@ def write(tmp_path, **changes):
 
 def test_reads_and_evaluates(tmp_path):
     found = read_embeddings(write(tmp_path))
-    np.testing.assert_array_equal(found.gallery, arrays()["gallery"].astype(np.float32))
-    assert found.gallery_ids.tolist() == [7, 8, 7, -1]
+    np.testing.assert_array_equal(found.sides.gallery, arrays()["gallery"].astype(np.float32))
+    assert found.sides.gallery_ids.tolist() == [7, 8, 7, -1]
     evaluation = evaluate_arrays(found)
     assert evaluation.step.mean_ap == pytest.approx((1 + 2 / 3) / 2)
     assert evaluation.trapezoid.mean_ap == pytest.approx((1 + (1 / 2 + 2 / 3) / 2) / 2)
@@ -40,8 +40,8 @@ def test_reads_and_evaluates(tmp_path):
 def test_cameras_are_optional(tmp_path):
     file = write(tmp_path, query_cameras=None, gallery_cameras=None)
     found = read_embeddings(file)
-    assert found.query_cameras is None
-    assert found.gallery_cameras is None
+    assert found.sides.query_cameras is None
+    assert found.sides.gallery_cameras is None
     assert not evaluate_arrays(found).same_camera_filter
 
 
@@ -50,6 +50,32 @@ def test_cameras_are_optional(tmp_path):
     [
         ({"gallery_ids": None}, "missing gallery_ids"),
         ({"query_cameras": None}, "both sides or none: given for the gallery only"),
+        ({"multi_query": np.zeros((2, 2))}, "missing multi_query_ids, multi_query_cameras"),
+        (
+            {
+                **dict.fromkeys(["query_cameras", "gallery_cameras"]),
+                "multi_query": np.zeros((1, 2)),
+                "multi_query_ids": np.array([7]),
+                "multi_query_cameras": np.array([1]),
+            },
+            "multi_query needs query_cameras",
+        ),
+        (
+            {
+                "multi_query": np.zeros((1, 3)),
+                "multi_query_ids": np.array([7]),
+                "multi_query_cameras": np.array([1]),
+            },
+            r"multi_query .*\(1, 3\) and \(2, 2\)",
+        ),
+        (
+            {
+                "multi_query": np.zeros((2, 2)),
+                "multi_query_ids": np.array([7]),
+                "multi_query_cameras": np.array([1, 1]),
+            },
+            r"multi_query.* must be 2 whole numbers.*\(1,\)",
+        ),
         ({"query_cams": np.zeros(2)}, "may hold only .*: given query_cams"),
         ({"query": np.zeros(2)}, r"\(2,\) and \(4, 2\)"),
         ({"query": np.zeros((2, 3))}, r"\(2, 3\) and \(4, 2\)"),
@@ -80,3 +106,15 @@ def test_files_that_are_no_npz(tmp_path):
         read_embeddings(tmp_path / "none.npz")
     with pytest.raises(InputError, match="no such file"):
         read_embeddings(tmp_path)
+
+
+def test_more_pictures_of_the_queries(tmp_path):
+    more = {
+        "multi_query": np.array([[4.0, 3.0], [1.0, 0.0]]),
+        "multi_query_ids": np.array([7, 5]),
+        "multi_query_cameras": np.array([1, 1]),
+    }
+    found = read_embeddings(write(tmp_path, **more)).sides.more
+    np.testing.assert_array_equal(found.embeddings, more["multi_query"])
+    assert found.ids.tolist() == [7, 5]
+    assert found.cameras.tolist() == [1, 1]

@@ -1,9 +1,18 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from passerby.evaluation.protocols import evaluate_split, single_query
+from passerby.evaluation.protocols import (
+    PROTOCOLS,
+    MultiQuery,
+    SingleGalleryShot,
+    SingleQuery,
+    evaluate_split,
+)
+from passerby.evaluation.ranker import Ranking
+from passerby.evaluation.sides import sides_of
 from passerby.ranking.metrics import evaluate
 from passerby.types import InputError, Sample, Split
 
@@ -33,9 +42,8 @@ def embeddings():
 @pytest.mark.parametrize("same_camera_filter", [True, False])
 def test_single_query_equals_the_plain_evaluation(same_camera_filter):
     query, gallery = embeddings()
-    both = single_query(
-        query, gallery, split(), metric="cosine", same_camera_filter=same_camera_filter
-    )
+    ranking = Ranking("cosine", same_camera_filter=same_camera_filter)
+    both = SingleQuery().scores(sides_of(split(), query, gallery), ranking)
     assert list(both) == ["step", "trapezoid"]
     for definition, found in both.items():
         expected = evaluate(
@@ -61,10 +69,37 @@ def test_an_evaluation_says_what_it_depends_on():
 
 def test_bad_input():
     query, gallery = embeddings()
+    said = {"metric": "euclidean", "feature": "", "fingerprint": ""}
     with pytest.raises(InputError, match="toy: each gallery picture .*7 pictures, 6 embeddings"):
-        single_query(query, gallery[:6], split(), metric="euclidean")
-    with pytest.raises(InputError, match="single-query: given 'telepathy'"):
-        evaluate_split(
-            query, gallery, split(),
-            metric="euclidean", feature="", fingerprint="", protocol="telepathy",
-        )  # fmt: skip
+        evaluate_split(query, gallery[:6], split(), **said)
+    with pytest.raises(InputError, match="multi_query picture .*0 pictures, 2 embeddings"):
+        evaluate_split(query, gallery, split(), multi_query_embeddings=gallery[:2], **said)
+    with pytest.raises(InputError, match="single-query, multi-query.*: given 'telepathy'"):
+        evaluate_split(query, gallery, split(), protocol="telepathy", **said)
+    for name in ("multi-query", "single-gallery-shot"):
+        with pytest.raises(InputError, match=f"{name} leaves the query's own camera out"):
+            evaluate_split(query, gallery, split(), protocol=name, same_camera_filter=False, **said)
+
+
+def test_settings_stand_in_the_evaluation():
+    query, gallery = embeddings()
+    said = {"metric": "euclidean", "feature": "", "fingerprint": ""}
+    for protocol, settings in [
+        (SingleQuery(), {}),
+        (MultiQuery("max"), {"pooling": "max"}),
+        (SingleGalleryShot(3, 9), {"galleries": 3, "gallery_seed": 9}),
+    ]:
+        found = evaluate_split(query, gallery, split(), protocol=protocol, **said)
+        assert (found.protocol, found.settings) == (protocol.name, settings)
+    assert [kind().name for kind in PROTOCOLS.values()] == list(PROTOCOLS)
+
+
+def test_the_data_set_has_a_protocol_of_its_own():
+    query, gallery = embeddings()
+    said = {"metric": "euclidean", "feature": "", "fingerprint": ""}
+    own = replace(split(), protocol="single-gallery-shot", variant="split 3")
+    found = evaluate_split(query, gallery, own, **said)
+    assert (found.protocol, found.variant) == ("single-gallery-shot", "split 3")
+    assert evaluate_split(query, gallery, own, protocol="single-query", **said).protocol == (
+        "single-query"
+    )

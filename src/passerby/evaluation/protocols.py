@@ -2,20 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from passerby.evaluation.embeddings_file import EmbeddingArrays
-from passerby.ranking.matches import Identities, check_identities, find_matches
+from passerby.evaluation.multi_query import Pooling, pooled
+from passerby.evaluation.ranker import Ranker, Ranking, Reranking
+from passerby.evaluation.sides import Embeddings, Sides, sides_of
+from passerby.evaluation.single_shot import single_shot_cmc
+from passerby.ranking.matches import Matches
 from passerby.ranking.metrics import AVERAGE_PRECISIONS, scores
-from passerby.types import JUNK_ID, InputError, Sample, Scores, Split
+from passerby.types import JUNK_ID, InputError, Scores, Split
 
-Embeddings = NDArray[Any]
-"""(N, D), one row for each picture."""
+ByDefinition = dict[str, Scores]
+"""Scores by definition of the average precision: `step`, `trapezoid`."""
+
+
+class EvaluationProtocol(Protocol):
+    """A way to score a ranking; its fields are its settings, and stand in result files."""
+
+    name: ClassVar[str]
+
+    def scores(self, sides: Sides, ranking: Ranking) -> ByDefinition:
+        """Ranks and scores."""
+
+
+@dataclass(frozen=True)
+class SingleQuery:
+    """Each query picture searches the gallery (Zheng et al. 2015)."""
+
+    name: ClassVar[str] = "single-query"
+
+    def scores(self, sides: Sides, ranking: Ranking) -> ByDefinition:
+        """Ranks and scores.
+
+        Raises:
+            InputError: an unknown metric, features without a distance, no query with a match.
+        """
+        return _both(Ranker(sides, ranking).matches())
+
+
+@dataclass(frozen=True)
+class MultiQuery:
+    """All pictures of the query's person by the query's camera search as one (the same paper)."""
+
+    name: ClassVar[str] = "multi-query"
+    pooling: Pooling = "mean"
+    """mean or max of the normalised embeddings."""
+
+    def scores(self, sides: Sides, ranking: Ranking) -> ByDefinition:
+        """Ranks and scores; see `passerby.evaluation.multi_query.pooled`.
+
+        Raises:
+            InputError: as `SingleQuery`; no cameras, or the same-camera filter is off.
+        """
+        _needs_filter(self.name, ranking)
+        return _both(Ranker(pooled(sides, self.pooling), ranking).matches())
+
+
+@dataclass(frozen=True)
+class SingleGalleryShot:
+    """CUHK03's original: the CMC over random galleries, all else over the full gallery."""
+
+    name: ClassVar[str] = "single-gallery-shot"
+    galleries: int = 100
+    """Random galleries of one picture of each person."""
+    gallery_seed: int = 0
+    """Of their drawing."""
+
+    def scores(self, sides: Sides, ranking: Ranking) -> ByDefinition:
+        """Ranks and scores; see `passerby.evaluation.single_shot.single_shot_cmc`.
+
+        Raises:
+            InputError: as `SingleQuery`; no cameras, or the same-camera filter is off.
+        """
+        _needs_filter(self.name, ranking)
+        ranker = Ranker(sides, ranking)
+        cmc = single_shot_cmc(ranker, self.galleries, self.gallery_seed)
+        return {
+            definition: dataclasses.replace(full, cmc=cmc)
+            for definition, full in _both(ranker.matches()).items()
+        }
+
+
+PROTOCOLS: dict[str, type[SingleQuery] | type[MultiQuery] | type[SingleGalleryShot]] = {
+    kind.name: kind for kind in (SingleQuery, MultiQuery, SingleGalleryShot)
+}
+"""By name; each is also its default settings."""
+
+
+def find_protocol(protocol: str | EvaluationProtocol) -> EvaluationProtocol:
+    """A protocol by name, with its default settings; one that is given whole is taken as it is.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    if not isinstance(protocol, str):
+        return protocol
+    if protocol not in PROTOCOLS:
+        raise InputError(f"the protocol must be one of {', '.join(PROTOCOLS)}: given {protocol!r}")
+    return PROTOCOLS[protocol]()
 
 
 @dataclass(frozen=True)
@@ -58,46 +149,12 @@ class Evaluation:
     """Pictures on both sides."""
     unmatched: tuple[str, ...]
     """Names of the queries without a match, left out of all means."""
-
-
-def single_query(
-    query_embeddings: Embeddings,
-    gallery_embeddings: Embeddings,
-    split: Split,
-    *,
-    metric: str,
-    same_camera_filter: bool = True,
-) -> dict[str, Scores]:
-    """Each query picture searches the gallery (Zheng et al. 2015).
-
-    Args:
-        query_embeddings: (Q, D), in the order of `split.query`.
-        gallery_embeddings: (G, D), in the order of `split.gallery`.
-        split: who and where the pictures are.
-        metric: `euclidean`, `squared_euclidean` or `cosine`.
-        same_camera_filter: leave pictures of the query's identity and camera out.
-
-    Returns:
-        Scores by definition of the average precision: `step`, `trapezoid`.
-
-    Raises:
-        InputError: embeddings that do not fit the split, an unknown metric, no query with a match.
-    """
-    identities = _identities(split, same_camera_filter)
-    for side, rows, samples in (
-        ("query", query_embeddings, split.query),
-        ("gallery", gallery_embeddings, split.gallery),
-    ):
-        if len(rows) != len(samples):
-            raise InputError(
-                f"{split.name}: each {side} picture needs one embedding: "
-                f"{len(samples)} pictures, {len(rows)} embeddings"
-            )
-    return _both(query_embeddings, gallery_embeddings, identities, metric)
-
-
-PROTOCOLS: dict[str, Callable[..., dict[str, Scores]]] = {"single-query": single_query}
-"""By name; all take and return what `single_query` does."""
+    variant: str = ""
+    """Which form of the data set, e.g. `V1`."""
+    settings: Mapping[str, str | int | float] = field(default_factory=dict)
+    """The protocol's own settings by name, e.g. the number of random galleries and their seed."""
+    reranking: Reranking | None = None
+    """k-reciprocal re-ranking on top of the metric; None: none."""
 
 
 def evaluate_split(
@@ -108,8 +165,10 @@ def evaluate_split(
     metric: str,
     feature: str,
     fingerprint: str,
-    protocol: str = "single-query",
+    protocol: str | EvaluationProtocol | None = None,
+    reranking: Reranking | None = None,
     same_camera_filter: bool = True,
+    multi_query_embeddings: Embeddings | None = None,
 ) -> Evaluation:
     """Scores the embeddings of a split.
 
@@ -120,92 +179,82 @@ def evaluate_split(
         metric: `euclidean`, `squared_euclidean` or `cosine`.
         feature: which feature the embeddings are, in words.
         fingerprint: names the model.
-        protocol: one of `PROTOCOLS`.
+        protocol: a name in `PROTOCOLS`, or one of them with its settings; None: the data set's.
+        reranking: k-reciprocal re-ranking on top; None: none.
         same_camera_filter: leave pictures of the query's identity and camera out.
+        multi_query_embeddings: (M, D), in the order of `split.multi_query`; multi-query without
+            them takes the gallery's pictures.
 
     Raises:
-        InputError: an unknown protocol, or as the protocol's function.
+        InputError: an unknown protocol, embeddings that do not fit the split, or as the protocol's
+            `scores`.
     """
-    if protocol not in PROTOCOLS:
-        raise InputError(f"the protocol must be one of {', '.join(PROTOCOLS)}: given {protocol!r}")
-    by_definition = PROTOCOLS[protocol](
-        query_embeddings,
-        gallery_embeddings,
-        split,
-        metric=metric,
-        same_camera_filter=same_camera_filter,
-    )
+    chosen = find_protocol(split.protocol if protocol is None else protocol)
+    sides = sides_of(split, query_embeddings, gallery_embeddings, multi_query_embeddings)
+    ranking = Ranking(metric, reranking, same_camera_filter)
+    by_definition = chosen.scores(sides, ranking)
     return Evaluation(
         data=split.name,
         folder=split.root.resolve().name,
-        protocol=protocol,
+        protocol=chosen.name,
         metric=metric,
         feature=feature,
         fingerprint=fingerprint,
         same_camera_filter=same_camera_filter,
         step=by_definition["step"],
         trapezoid=by_definition["trapezoid"],
-        counts=_counts(_ids(split.query), _ids(split.gallery)),
+        counts=_counts(sides.query_ids, sides.gallery_ids),
         unmatched=tuple(split.query[i].name for i in by_definition["step"].unmatched),
+        variant=split.variant,
+        settings=_settings(chosen),
+        reranking=reranking,
     )
 
 
 def evaluate_arrays(
-    arrays: EmbeddingArrays, *, metric: str = "euclidean", same_camera_filter: bool = True
+    arrays: EmbeddingArrays,
+    *,
+    metric: str = "euclidean",
+    same_camera_filter: bool = True,
+    protocol: str | EvaluationProtocol = "single-query",
+    reranking: Reranking | None = None,
 ) -> Evaluation:
-    """Scores a file of embeddings, single-query; without cameras nothing is left out for them.
+    """Scores a file of embeddings; without cameras nothing is left out for them.
 
     Raises:
-        InputError: an unknown metric, a zero vector under cosine, or no query with a match.
+        InputError: an unknown metric or protocol, or as the protocol's `scores`.
     """
-    identities = check_identities(
-        (len(arrays.query), len(arrays.gallery)),
-        arrays.query_ids,
-        arrays.gallery_ids,
-        arrays.query_cameras,
-        arrays.gallery_cameras,
-        same_camera_filter=same_camera_filter,
-    )
-    by_definition = _both(arrays.query, arrays.gallery, identities, metric)
+    chosen = find_protocol(protocol)
+    sides = arrays.sides
+    by_definition = chosen.scores(sides, Ranking(metric, reranking, same_camera_filter))
     return Evaluation(
         data="embeddings",
         folder=arrays.file.name,
-        protocol="single-query",
+        protocol=chosen.name,
         metric=metric,
-        feature=f"as in the file, {arrays.query.shape[1]} wide",
+        feature=f"as in the file, {sides.query.shape[1]} wide",
         fingerprint="not known",
-        same_camera_filter=same_camera_filter and arrays.query_cameras is not None,
+        same_camera_filter=same_camera_filter and sides.query_cameras is not None,
         step=by_definition["step"],
         trapezoid=by_definition["trapezoid"],
-        counts=_counts(arrays.query_ids, arrays.gallery_ids),
+        counts=_counts(sides.query_ids, sides.gallery_ids),
         unmatched=tuple(f"query row {i}" for i in by_definition["step"].unmatched),
+        settings=_settings(chosen),
+        reranking=reranking,
     )
 
 
-def _both(
-    query: Embeddings, gallery: Embeddings, identities: Identities, metric: str
-) -> dict[str, Scores]:
-    matches = find_matches(query, gallery, identities, metric)
+def _both(matches: Matches) -> ByDefinition:
     return {definition: scores(matches, definition) for definition in AVERAGE_PRECISIONS}
 
 
-def _identities(split: Split, same_camera_filter: bool) -> Identities:
-    return check_identities(
-        (len(split.query), len(split.gallery)),
-        _ids(split.query),
-        _ids(split.gallery),
-        _cameras(split.query),
-        _cameras(split.gallery),
-        same_camera_filter=same_camera_filter,
-    )
+def _settings(protocol: EvaluationProtocol) -> dict[str, Any]:
+    return dataclasses.asdict(protocol) if dataclasses.is_dataclass(protocol) else {}
 
 
-def _ids(samples: tuple[Sample, ...]) -> NDArray[np.int64]:
-    return np.array([sample.person_id for sample in samples], np.int64)
-
-
-def _cameras(samples: tuple[Sample, ...]) -> NDArray[np.int64]:
-    return np.array([sample.camera_id for sample in samples], np.int64)
+def _needs_filter(name: str, ranking: Ranking) -> None:
+    if not ranking.same_camera_filter:
+        raise InputError(f"{name} leaves the query's own camera out: the filter must be on")
 
 
 def _counts(query_ids: NDArray[np.int64], gallery_ids: NDArray[np.int64]) -> Counts:

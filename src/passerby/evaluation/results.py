@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,12 @@ def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
         "format": FORMAT,
         "data": evaluation.data,
         "folder": evaluation.folder,
+        "variant": evaluation.variant,
         "protocol": evaluation.protocol,
+        "settings": dict(evaluation.settings),
         "same_camera_filter": evaluation.same_camera_filter,
         "metric": evaluation.metric,
+        "reranking": None if evaluation.reranking is None else asdict(evaluation.reranking),
         "feature": evaluation.feature,
         "model": evaluation.fingerprint,
         "counts": {
@@ -74,10 +78,19 @@ def write_results(file: str | Path, evaluation: Evaluation, extra: Mapping[str, 
     Raises:
         InputError: `extra` holds what JSON cannot (NaN, objects).
     """
+    write_plain(file, results(evaluation, extra))
+
+
+def write_plain(file: str | Path, contents: Mapping[str, Any]) -> None:
+    """Writes the contents of a result file, which are plain already.
+
+    Raises:
+        InputError: they hold what JSON cannot (NaN, objects).
+    """
     try:
         lines = [
             f"  {_json(key)}: {_json(value, indent=2 if isinstance(value, dict) else None)}"
-            for key, value in results(evaluation, extra).items()
+            for key, value in contents.items()
         ]
     except (TypeError, ValueError) as error:
         raise InputError(f"{file}: results must be plain JSON values: {error}") from error
@@ -126,7 +139,7 @@ def results_table(evaluation: Evaluation, average_precision: str | None = None) 
         mean_ap = {average_precision: mean_ap[average_precision]}
     table = Table(
         title=f"{evaluation.data} ({evaluation.folder}), {evaluation.protocol}, "
-        f"{evaluation.metric} distance, per cent",
+        f"{evaluation.metric} distance{', re-ranked' if evaluation.reranking else ''}, per cent",
         caption=_caption(evaluation),
     )
     shares = {f"rank-{rank}": rank_share(evaluation.step, rank) for rank in RANKS[:3]}
@@ -140,7 +153,12 @@ def results_table(evaluation: Evaluation, average_precision: str | None = None) 
 
 def _caption(evaluation: Evaluation) -> str:
     counts = evaluation.counts
+    chosen = [f"{name} {value}" for name, value in evaluation.settings.items()]
+    if evaluation.reranking is not None:
+        chosen += [f"{name} {value}" for name, value in asdict(evaluation.reranking).items()]
     lines = [
+        *([evaluation.variant] if evaluation.variant else []),
+        *([", ".join(chosen).replace("_", " ")] if chosen else []),
         f"feature: {evaluation.feature}",
         f"{counts.queries} queries, {len(evaluation.unmatched)} of them without a match",
         f"{counts.gallery} gallery pictures, {counts.distractors} of them distractors; "
