@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 from rich.console import Console
 from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from passerby.cues.source import find_cues
+from passerby.cues.joined import cues_of
 from passerby.data.check import cache_folder, check_pictures, without
+from passerby.data.join import trained_on
 from passerby.data.loader import training_data
 from passerby.embedding.embedder import Embedder
-from passerby.evaluation.protocols import Evaluation, evaluate_split
+from passerby.evaluation.protocols import (
+    Evaluation,
+    EvaluationProtocol,
+    MultiQuery,
+    evaluate_split,
+    find_protocol,
+)
+from passerby.evaluation.ranker import Reranking
 from passerby.evaluation.results import write_results
+from passerby.evaluation.streaming import embed_in_chunks
 from passerby.method import Method
 from passerby.methods import find_method
 from passerby.recipes import override, to_plain
@@ -29,7 +40,7 @@ from passerby.training.provenance import claim, data_fingerprint, environment, n
 from passerby.training.record import Record
 from passerby.training.settings import Settings
 from passerby.training.validation import hold_out, validator
-from passerby.types import CueSource, InputError, Split
+from passerby.types import CueSource, InputError, Progress, Sample, Split
 
 Preset = Literal["paper", "small"]
 
@@ -96,7 +107,7 @@ def train(
     split = checked(split, skip_broken, console)
     inputs = method.inputs(chosen)
     if cues is None and inputs.cues:
-        cues = find_cues(split.root)
+        cues = cues_of(split)
     samples, held = split.train, split.train[:0]
     if settings.validation:
         samples, held = hold_out(split.train, settings.validation, settings.seed)
@@ -117,7 +128,12 @@ def train(
         "training": numeric_settings(settings, fabric.world_size),
         "data": data_fingerprint(data),
     }
-    setup = {**identity, "settings": to_plain(settings), **environment(fabric.device)}
+    setup = {
+        **identity,
+        "trained_on": trained_on(split),
+        "settings": to_plain(settings),
+        **environment(fabric.device),
+    }
     if first:
         claim(out, resume, setup)
     fabric.barrier()
@@ -158,7 +174,8 @@ def evaluate_run(
     split: Split,
     run: str | Path,
     *,
-    protocol: str = "single-query",
+    protocol: str | EvaluationProtocol | None = None,
+    reranking: Reranking | None = None,
     cues: CueSource | None = None,
     workers: int = 0,
     skip_broken: bool = False,
@@ -171,7 +188,8 @@ def evaluate_run(
         model: `Embedder.load(run)`.
         split: whose query and gallery pictures to use.
         run: the run's folder.
-        protocol: as for `evaluate_model`, and likewise `cues` and `workers`.
+        protocol: as for `evaluate_model`, and likewise `reranking`, `cues` and `workers`.
+        reranking: k-reciprocal re-ranking.
         cues: masks and joints.
         workers: processes that decode pictures.
         skip_broken: leave broken pictures out instead of stopping; they are counted.
@@ -185,7 +203,13 @@ def evaluate_run(
     run = Path(run)
     split = checked(split, skip_broken, console)
     found = evaluate_model(
-        model, split, protocol=protocol, cues=cues, workers=workers, console=console
+        model,
+        split,
+        protocol=protocol,
+        reranking=reranking,
+        cues=cues,
+        workers=workers,
+        console=console,
     )
     config = run / "config.yaml"
     settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else {}
@@ -197,42 +221,59 @@ def evaluate_model(
     model: Embedder,
     split: Split,
     *,
-    protocol: str = "single-query",
+    protocol: str | EvaluationProtocol | None = None,
+    reranking: Reranking | None = None,
     cues: CueSource | None = None,
     workers: int = 0,
     console: Console | None = None,
 ) -> Evaluation:
     """Embeds queries and gallery of a split and ranks them.
 
+    Galleries whose embeddings do not fit the memory are embedded to a temporary file.
+
     Args:
         model: the embedder.
         split: whose query and gallery pictures to use.
-        protocol: one of `passerby.evaluation.protocols.PROTOCOLS`.
+        protocol: a name in `passerby.evaluation.protocols.PROTOCOLS`, or one of them with its
+            settings, e.g. `MultiQuery(pooling="max")`; None: the one of the split's published
+            numbers.
+        reranking: k-reciprocal re-ranking on top, e.g. `Reranking()`; None: none.
         cues: masks and joints; None: those found beside the data, if the method looks at any.
         workers: processes that decode pictures.
         console: where progress is shown; nowhere if not given.
 
     Raises:
-        InputError: no query or gallery pictures, an unreadable one, or an unknown protocol.
+        InputError: no query or gallery pictures, an unreadable one, an unknown protocol, or as the
+            protocol's `scores`.
     """
+    chosen = find_protocol(split.protocol if protocol is None else protocol)
     if cues is None and model.inputs.cues:
-        cues = find_cues(split.root)
-    parts = {}
-    for name, samples in (("query", split.query), ("gallery", split.gallery)):
+        cues = cues_of(split)
+
+    def embed(samples: Sequence[Sample], progress: Progress) -> NDArray[np.float32]:
+        return model.embed_samples(samples, cues=cues, workers=workers, progress=progress)
+
+    def part(name: str, samples: Sequence[Sample]) -> NDArray[np.float32]:
         if not samples:
             raise InputError(f"{split.name} in {split.root} has no {name} pictures to rank")
         with counting(f"embedding {name}", console) as progress:
-            parts[name] = model.embed_samples(
-                samples, cues=cues, workers=workers, progress=progress
-            )
+            return embed_in_chunks(embed, samples, progress)
+
+    query = part("query", split.query)
+    gallery = query if split.gallery == split.query else part("gallery", split.gallery)
+    more = None
+    if isinstance(chosen, MultiQuery) and split.multi_query:
+        more = part("multi-query", split.multi_query)
     return evaluate_split(
-        parts["query"],
-        parts["gallery"],
+        query,
+        gallery,
         split,
         metric=model.descriptor.metric,
         feature=model.descriptor.feature,
         fingerprint=model.fingerprint,
-        protocol=protocol,
+        protocol=chosen,
+        reranking=reranking,
+        multi_query_embeddings=more,
     )
 
 
@@ -242,7 +283,7 @@ def checked(split: Split, skip_broken: bool, console: Console | None = None) -> 
     Raises:
         InputError: pictures are broken and `skip_broken` is off; names the first and the count.
     """
-    samples = [*split.train, *split.query, *split.gallery]
+    samples = [*split.train, *split.query, *split.gallery, *split.multi_query]
     with counting("checking pictures", console) as progress:
         broken = check_pictures(samples, cache_folder(), progress)
     if not broken:
