@@ -1,5 +1,6 @@
 import gc
 import multiprocessing
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from passerby.cues.source import FileCues
+from conftest import write_market
+from passerby.cues.source import FileCues, find_cues
+from passerby.data.kept import KeptPictures
 from passerby.data.loader import (
     Loader,
     load_picture,
@@ -16,10 +19,11 @@ from passerby.data.loader import (
     training_data,
     training_loader,
 )
+from passerby.data.market1501 import load_market1501
 from passerby.data.samplers import IdentityBalanced
 from passerby.data.transforms import resize
 from passerby.method import Inputs
-from passerby.types import Augmentation, InputError, InputSpec, Sample
+from passerby.types import Augmentation, InputError, InputSpec, Picture, Sample
 
 HEIGHT, WIDTH = 12, 8
 AUGMENTATION = Augmentation(resize=(14, 9), flip=0.5, pad=2, crop=(HEIGHT, WIDTH), erase=0.5)
@@ -331,3 +335,47 @@ def test_to_batch_stacks_what_make_gave():
     made[1]["image"] = made[1]["image"][:2]
     with pytest.raises(InputError, match="'image' has several shapes in one batch"):
         to_batch(made)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("budget", [0, 5 * (4 * 32 * 16 + 217), 10**8])
+def test_kept_pictures_change_no_byte(market, workers, budget):
+    """Nothing, the first five pictures, or all kept: three epochs are the same."""
+    inputs = Inputs(
+        {"image": InputSpec(32, 16), "mask": InputSpec(32, 16, (0.0,), (1.0,))},
+        lambda picture: {"image": picture.image, "mask": picture.mask},
+        frozenset({"mask"}),
+    )
+    data = training_data(load_market1501(market).train, inputs, find_cues(market), seed=4)
+    augmentation = Augmentation(resize=(32, 16), flip=0.5, pad=3, crop=(32, 16))
+    batches = np.array_split(np.arange(len(data.samples))[::-1], 6)
+    kept = Loader(data, augmentation, workers=workers, keep_bytes=budget)
+    plain = Loader(data, augmentation)
+    for epoch in range(3):
+        pairs = zip(kept.epoch(batches, epoch), plain.epoch(batches, epoch), strict=True)
+        for a, b in pairs:
+            for name in ("image", "mask"):
+                assert torch.equal(a.inputs[name], b.inputs[name])
+
+
+def test_kept_pictures_are_not_read_again(tmp_path):
+    root = write_market(tmp_path / "data")
+    inputs = Inputs({"image": InputSpec(32, 16)}, lambda picture: {"image": picture.image})
+    data = training_data(load_market1501(root).train, inputs)
+    loader = Loader(data, Augmentation(resize=(32, 16)), keep_bytes=10**8)
+    batches = [np.arange(len(data.samples))]
+    (first,) = loader.epoch(batches, 0)
+    shutil.rmtree(root)
+    (second,) = loader.epoch(batches, 1)
+    assert torch.equal(first.inputs["image"], second.inputs["image"])
+
+
+def test_kept_pictures_cannot_be_written_to():
+    kept = KeptPictures(1, 4, 4, 1000)
+    kept.put(0, Picture(np.ones((4, 4, 3), np.uint8), np.ones((4, 4), np.uint8)))
+    picture = kept.get(0)
+    assert picture.joints is None
+    for array in (picture.image, picture.mask):
+        with pytest.raises(ValueError, match="read-only"):
+            array += 1
+    assert KeptPictures(1, 4, 4, 10).get(0) is None

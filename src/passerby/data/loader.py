@@ -50,6 +50,8 @@ class Loader:
         augmentation: applied to each picture; None: pictures as they are.
         workers: processes that decode; 0: this one does. They stay from epoch to epoch.
         pin: pinned memory; None: where there is a CUDA device.
+        keep_bytes: decoded pictures are kept in memory (of all workers together) up to so many
+            bytes, at the size that the augmentation resizes them to.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Loader:
         *,
         workers: int = 0,
         pin: bool | None = None,
+        keep_bytes: int = 0,
     ) -> None:
         self.data = data
         self.missing: Counter[str] = Counter()
@@ -66,7 +69,7 @@ class Loader:
         self._epoch = _Epoch()
         forks = "fork" in multiprocessing.get_all_start_methods()
         self._loader: DataLoader[Made | InputError] = DataLoader(
-            Batches(data, augmentation),
+            Batches(data, augmentation, keep_bytes if forks or not workers else 0),
             batch_size=None,
             sampler=self._epoch,
             collate_fn=_as_is,

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from passerby.data.kept import KeptPictures
 from passerby.data.randomness import keyed
 from passerby.data.training_data import TrainingData
-from passerby.data.transforms import augment, erase_box
-from passerby.types import Augmentation, Batch, InputError, InputSpec
+from passerby.data.transforms import augment, erase_box, resize
+from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture
 
 Box = tuple[int, int, int, int]
 
@@ -49,9 +50,14 @@ class Made(NamedTuple):
 class Batches(Dataset[Made | InputError]):
     """Makes the batch of a step; an error is a value here, to reach the caller without a trace."""
 
-    def __init__(self, data: TrainingData, augmentation: Augmentation | None) -> None:
+    def __init__(
+        self, data: TrainingData, augmentation: Augmentation | None, keep_bytes: int = 0
+    ) -> None:
         self.data = data
         self.augmentation = augmentation
+        self._kept: KeptPictures | None = None
+        if keep_bytes and augmentation is not None and augmentation.resize is not None:
+            self._kept = KeptPictures(len(data.samples), *augmentation.resize, keep_bytes)
 
     def __getitem__(self, step: Step) -> Made | InputError:
         try:
@@ -66,7 +72,7 @@ class Batches(Dataset[Made | InputError]):
         boxes: dict[str, list[Box]] = {name: [] for name in self._erased()}
         missing: Counter[str] = Counter()
         for position, index in enumerate(step.indices, step.position):
-            picture = self.data.picture(int(index))
+            picture = self._picture(int(index))
             missing.update(c for c in self.data.inputs.cues if getattr(picture, c) is None)
             rng = keyed(self.data.seed, step.epoch, position, int(index))
             try:
@@ -85,9 +91,21 @@ class Batches(Dataset[Made | InputError]):
             {name: torch.tensor(drawn, dtype=torch.int64) for name, drawn in boxes.items()},
             torch.from_numpy(self.data.labels[step.indices]),
             torch.from_numpy(self.data.cameras[step.indices]),
-            torch.from_numpy(np.asarray(step.indices, np.int64)),
+            torch.from_numpy(np.ascontiguousarray(step.indices, np.int64)),
             dict(missing),
         )
+
+    def _picture(self, index: int) -> Picture:
+        """The picture, resized already where pictures are kept."""
+        if self._kept is None:
+            return self.data.picture(index)
+        picture = self._kept.get(index)
+        if picture is None:
+            assert self.augmentation is not None
+            assert self.augmentation.resize is not None
+            picture = resize(self.data.picture(index), *self.augmentation.resize)
+            self._kept.put(index, picture)
+        return picture
 
     def _erased(self) -> list[str]:
         """Names of the inputs that random erasing applies to."""

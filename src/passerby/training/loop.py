@@ -84,7 +84,9 @@ def train_stage(run: Run, standing: Standing) -> None:
     """The epochs of one stage, from where the run stands."""
     index = standing.position.stage
     stage = run.stages[index]
-    loader = Loader(run.data, stage.augmentation, workers=run.settings.workers)
+    keep = int(run.settings.keep_gb * 1e9)
+    workers = run.settings.workers
+    loader = Loader(run.data, stage.augmentation, workers=workers, keep_bytes=keep)
     turns = [TurnAtWork(turn, run.fabric, run.settings) for turn in stage.turns]
     for turn, state in zip(turns, standing.turns or [], strict=False):
         turn.load_state_dict(state)
@@ -149,7 +151,7 @@ def draw_batches(run: Run, position: Position) -> Batches:
 
     samples, labels, cameras = data.samples, data.labels, data.cameras
     start = EpochStart(samples, labels, cameras, seed, position.epoch, embed, data.picture)
-    return stage.at_epoch_start(start)
+    return [np.ascontiguousarray(batch, np.int64) for batch in stage.at_epoch_start(start)]
 
 
 def end_epoch(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
@@ -165,7 +167,7 @@ def end_epoch(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
         run.record.metric(position, name, value)
     standing.position = replace(position, epoch=position.epoch + 1, step=0)
     if standing.position.epoch == stage.epochs:
-        run.record.save_network(stage.name, run.network)
+        run.record.save_stage(stage.name, run.network, run.criterion)
         standing.position = replace(standing.position, stage=position.stage + 1, epoch=0)
     standing.batches, standing.meter, standing.turns = None, Meter(), None
     run.record.save(standing.position, capture(run.network, run.criterion, turns, standing))

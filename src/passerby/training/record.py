@@ -112,12 +112,12 @@ class Record:
         for old in self._checkpoints()[:-KEEP]:
             old.unlink()
 
-    def save_network(self, stage: str, network: nn.Module) -> None:
-        """Writes the network as a stage leaves it."""
+    def save_stage(self, stage: str, network: nn.Module, criterion: nn.Module) -> None:
+        """Writes network and criterion as a stage leaves them."""
         if not self._writes:
             return
-        file = self.folder / "stages" / f"{stage}.safetensors"
-        write_tensors(file, network.state_dict(), {"stage": stage})
+        for file, module in zip(stage_files(self.folder, stage), (network, criterion), strict=True):
+            write_tensors(file, module.state_dict(), {"stage": stage})
 
     def start(self, position: Position) -> None:
         """Opens metrics and events for writing from `position` on; clears what a crash left."""
@@ -175,6 +175,12 @@ class Record:
 
     def _before(self, row: tuple[str, int, int, str, float], position: Position) -> bool:
         return (self.stage_names.index(row[0]), row[1]) < (position.stage, position.epoch)
+
+
+def stage_files(run: Path, stage: str) -> tuple[Path, Path]:
+    """The files of a run that hold network and criterion as a stage left them."""
+    folder = run / "stages"
+    return folder / f"{stage}.safetensors", folder / f"{stage}.criterion.safetensors"
 
 
 def _difference(old: Any, new: Any) -> str:

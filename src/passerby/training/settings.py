@@ -18,6 +18,8 @@ class Settings:
     """Fixes every random number."""
     workers: int = 0
     """Processes that decode and augment pictures; the result does not depend on it."""
+    keep_gb: float = 2.0
+    """Decoded pictures are kept in memory up to so many GB, all workers together; 0: none."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU when there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
@@ -48,6 +50,8 @@ class Settings:
             raise InputError(f"validation must be a share from 0 to 0.5; given {self.validation}")
         if self.workers < 0:
             raise InputError(f"workers must be 0 or more; given {self.workers}")
+        if self.keep_gb < 0:
+            raise InputError(f"keep_gb must be 0 or more; given {self.keep_gb}")
         if self.accumulate < 1:
             raise InputError(f"accumulate must be 1 or more; given {self.accumulate}")
         if self.clip is not None and not self.clip > 0:
