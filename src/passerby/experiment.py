@@ -32,6 +32,7 @@ from passerby.evaluation.streaming import embed_in_chunks
 from passerby.method import Method
 from passerby.methods import find_method
 from passerby.recipes import override, to_plain
+from passerby.training.earlier_run import take_over
 from passerby.training.interrupt import StopRequest
 from passerby.training.loop import Run, fit
 from passerby.training.processes import connect
@@ -69,6 +70,7 @@ def train(
     settings: Settings | None = None,
     cues: CueSource | None = None,
     resume: bool = False,
+    init_from: str | Path | None = None,
     evaluate: bool = True,
     skip_broken: bool = False,
     console: Console | None = None,
@@ -85,6 +87,9 @@ def train(
         settings: seed, workers, precision and the like.
         cues: masks and joints; None: those found beside the data, if the method looks at any.
         resume: go on from the run's last checkpoint; starts anew where there is none.
+        init_from: an earlier run of the method on the same training pictures, whose finished
+            stages are taken over instead of being trained again: `RUN` (all but the method's last
+            stage) or `RUN/stages/NAME.safetensors` (up to that one).
         evaluate: rank the test pictures at the end and write `results.json`.
         skip_broken: leave broken pictures out instead of stopping; they are counted.
         console: where progress is shown; standard error if not given.
@@ -117,6 +122,16 @@ def train(
     console = console if first else Console(quiet=True)
     network, criterion = build(method, chosen, data.identities, settings, fabric.device)
     stages = method.stages(chosen, network, criterion)
+    origin = None
+    if init_from is not None:
+        origin, stages = take_over(
+            Path(init_from),
+            network,
+            criterion,
+            stages,
+            method=method.name,
+            data=data_fingerprint(data),
+        )
     for stage in stages:
         # A recipe that does not fit the data fails here, before anything is written.
         if stage.at_epoch_start is None:
@@ -127,9 +142,11 @@ def train(
         "seed": settings.seed,
         "training": numeric_settings(settings, fabric.world_size),
         "data": data_fingerprint(data),
+        "init_from": origin and {"stage": origin.stage, "weights": origin.weights},
     }
     setup = {
         **identity,
+        "init_from": to_plain(origin),
         "trained_on": trained_on(split),
         "settings": to_plain(settings),
         **environment(fabric.device),
@@ -142,6 +159,8 @@ def train(
         validate = validator(network, inputs, method.descriptor(chosen), held, cues)
     names, minutes = [stage.name for stage in stages], settings.checkpoint_minutes
     record = Record(out, identity, names, minutes=minutes, writes=first)
+    if origin:
+        record.save_stage(origin.stage, network, criterion)
     epochs = sum(stage.epochs for stage in stages)
     with TrainingProgress(epochs, console) as shown, StopRequest() as stop:
         fit(Run(fabric, network, criterion, stages, data, settings, record, shown, stop, validate))
@@ -213,6 +232,9 @@ def evaluate_run(
     )
     config = run / "config.yaml"
     settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    if "recipe" in settings:
+        # The model may have been loaded with changes.
+        settings["recipe"] = to_plain(model.recipe)
     write_results(results or run / "results.json", found, settings)
     return found
 

@@ -35,6 +35,9 @@ class Options:
     """The run's folder; runs/METHOD-DATA-SEED if not given."""
     resume: bool = False
     """Go on from the run's last checkpoint."""
+    init_from: Path | None = None
+    """An earlier run (or RUN/stages/NAME.safetensors) whose finished stages are taken over instead
+    of being trained again; same method and training pictures."""
     evaluate: bool = True
     """Rank the test pictures at the end and write results.json."""
     skip_broken: bool = False
@@ -62,6 +65,7 @@ def run(arguments: list[str]) -> None:
         recipe=command.recipe,
         settings=command.settings,
         resume=options.resume,
+        init_from=options.init_from,
         evaluate=False,
         skip_broken=options.skip_broken,
         console=console,
