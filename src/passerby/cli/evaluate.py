@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import tyro
+import yaml
 from rich.console import Console
 
 from passerby.cli.dataset import data_options, flat, load_split, value_of
@@ -18,6 +20,7 @@ from passerby.evaluation.protocols import evaluate_arrays, evaluate_split
 from passerby.evaluation.results import results_table, write_results
 from passerby.experiment import evaluate_run
 from passerby.methods import import_method
+from passerby.types import InputError
 
 DESCRIPTION = """Rank the test pictures of a data set by a finished run. Or, with --embeddings
 FILE.npz alone, a file of embeddings; or, with --histogram STRIPES in place of RUN, by colour."""
@@ -46,6 +49,9 @@ class RunOptions:
     """The run's folder."""
     method: str | None = None
     """path/to/file.py:METHOD, for a run of a method of one's own."""
+    change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=VALUE: a field of the run's recipe that is another now, e.g. feature=grn for another
+    feature of the same weights; may be given again. Needs --json: RUN/results.json is the run's."""
     device: str = "cpu"
     """Where to compute, e.g. cuda."""
     workers: int = 0
@@ -93,6 +99,24 @@ def parse(kind: Any, arguments: list[str]) -> Any:
     )
 
 
+def parse_changes(given: Sequence[str]) -> dict[str, Any]:
+    """`NAME=VALUE`, values as YAML has them, to a mapping.
+
+    Raises:
+        InputError: one has no `=`, or its value cannot be read.
+    """
+    changes = {}
+    for change in given:
+        name, sign, value = change.partition("=")
+        try:
+            changes[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"--change {change}: its value cannot be read") from error
+        if not sign or not name:
+            raise InputError(f"--change takes NAME=VALUE; given {change!r}")
+    return changes
+
+
 def rank_file(options: FileOptions) -> None:
     """Ranks a file of embeddings."""
     arrays = read_embeddings(options.embeddings)
@@ -124,7 +148,13 @@ def rank_run(command: Any) -> None:
     options: RunOptions = command.evaluation
     console = Console(stderr=True)
     method = import_method(options.method) if options.method else None
-    model = Embedder.load(options.run, method=method, device=options.device)
+    changes = parse_changes(options.change)
+    if changes and options.json is None:
+        raise InputError(
+            f"with --change the results are not those of the run: --json FILE says where they go "
+            f"({options.run / 'results.json'} stays as it is)"
+        )
+    model = Embedder.load(options.run, method=method, device=options.device, changes=changes)
     found = evaluate_run(
         model,
         load_split(command.data, console),

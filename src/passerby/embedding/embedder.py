@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,12 @@ class Embedder:
 
     @classmethod
     def load(
-        cls, run: str | Path, *, method: Method | None = None, device: str = "cpu"
+        cls,
+        run: str | Path,
+        *,
+        method: Method | None = None,
+        device: str = "cpu",
+        changes: Mapping[str, Any] | None = None,
     ) -> Embedder:
         """The embedder of a finished run.
 
@@ -49,20 +54,29 @@ class Embedder:
             method: needed where the run's method is not one of passerby's own: code that a run
                 names is never imported on its word.
             device: where to compute, e.g. `cuda`.
+            changes: fields of the run's recipe, by dotted names, that are another now, e.g.
+                `{"feature": "grn"}` for another feature of the same weights. Those that decide on
+                weights cannot change: the weights would not fit.
 
         Raises:
-            InputError: no such run, an unknown method, or weights that do not fit it.
+            InputError: no such run, an unknown method, an unknown field, or weights that do not
+                fit.
         """
         files = read_model(Path(run))
         if method is None:
             method = find_method(files.method)
-        recipe = from_plain(method.recipe, files.recipe)
+        recipe = override(from_plain(method.recipe, files.recipe), changes or {})
         network = method.network(_without_starting_weights(recipe))
         try:
             network.load_state_dict(files.weights)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:200]
-            raise InputError(f"the weights in {run} do not fit {method.name}: {reason}") from error
+            changed = (
+                " with " + ", ".join(f"{k}={v}" for k, v in changes.items()) if changes else ""
+            )
+            raise InputError(
+                f"the weights in {run} do not fit {method.name}{changed}: {reason}"
+            ) from error
         return cls(method, recipe, network.to(device))
 
     @property
