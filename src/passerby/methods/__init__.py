@@ -8,10 +8,12 @@ from pathlib import Path
 
 from passerby.method import Method
 from passerby.methods.bag_of_tricks import METHOD as BAG_OF_TRICKS
+from passerby.methods.feature_mask import METHOD as FEATURE_MASK
 from passerby.types import InputError
 
 METHODS: dict[str, Method] = {
     "bag_of_tricks": BAG_OF_TRICKS,
+    "feature_mask": FEATURE_MASK,
 }
 """By name. A new method is one more line here."""
 

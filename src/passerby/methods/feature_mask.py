@@ -1,0 +1,457 @@
+"""FMN: global features say where the local ones are worth looking at.
+
+Ding, Khan, Tang, Porikli: Let Features Decide for Themselves: Feature Mask Network for Person
+Re-identification, arXiv 2017 (their section, equation and table numbers below).
+
+A ResNet-50 that knows the training people (global representation network, GRN) gives one pooled
+feature. From it a linear layer (mixing network, MN) paints a mask over the map that the same
+network had near its beginning, and a second set of the remaining layers (locally attentive
+network, LAN) learns from the masked map, told to be surer of each person than the GRN is. The
+descriptor is both networks' features side by side.
+
+Differs from the paper: nothing where it speaks. It does not state: the input size (224 x 224, which
+its mask sizes want); the exponent's bound (m' <= `mask_limit`: exp of an unbounded ReLU overflows);
+losses as batch means, their weights, the margin; the backbone's lower rate, batch, weight decay,
+dropout, epochs, crop; whether GRN and LAN alone are compared by unit vectors (here they are: Eq. 6
+with alpha 1 and 0). Each is a field of the recipe.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+from torch.nn import functional
+
+from passerby.data.samplers import Shuffled
+from passerby.data.transforms import resize
+from passerby.losses.identity import label_smoothed_cross_entropy
+from passerby.losses.precision import at_least_float32, without_autocast
+from passerby.losses.rank import rank_loss
+from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
+from passerby.methods.resnet import ResNet
+from passerby.methods.schedules import step_decay
+from passerby.methods.weights import initialise_trunk
+from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture
+
+LAYERS = ("layer1", "layer2", "layer3", "layer4")
+
+TAPS = {"pool1": 0, "res2": 1, "res3": 2, "res4": 3}
+"""Taps of Table 5: how many of the trunk's layers lie before the masked map; LAN has the rest."""
+
+TapName = Literal["pool1", "res2", "res3", "res4"]
+FeatureName = Literal["fmn", "grn", "lan"]
+
+
+def mask_size(height: int, width: int, tap: str) -> tuple[int, int]:
+    """Height and width of the map at a tap for pictures of height x width (Table 5).
+
+    >>> [mask_size(224, 224, tap) for tap in TAPS]
+    [(56, 56), (56, 56), (28, 28), (14, 14)]
+    """
+    for _ in range(2 + max(TAPS[tap] - 1, 0)):
+        height, width = (height + 1) // 2, (width + 1) // 2
+    return height, width
+
+
+def transitional_mask(g: Tensor, weight: Tensor) -> Tensor:
+    """Eq. 1, m' = ReLU(W^T g): features (B, D) and W^T (h w, D) -> (B, h w)."""
+    return functional.relu(functional.linear(g, weight))
+
+
+def feature_mask(transitional: Tensor, height: int, width: int, limit: float = 5.0) -> Tensor:
+    """Eq. 2, m_ij = exp(m'_k) with j = floor(k / h), i = k - h j, all from 0: column by column.
+
+    Args:
+        transitional: m', (B, h w).
+        height: h.
+        width: w.
+        limit: greater values of m' count as this one, so that m <= exp(limit).
+
+    Returns:
+        (B, 1, h, w), 1 or more.
+    """
+    m = torch.exp(transitional.clamp(max=limit))
+    return m.view(-1, width, height).transpose(1, 2).unsqueeze(1)
+
+
+def descriptor(g: Tensor, local: Tensor, alpha: float = 0.5) -> Tensor:
+    """Eq. 6, [alpha g / |g|, (1 - alpha) l / |l|]: (B, D) and (B, E) -> (B, D + E)."""
+    halves = (alpha * _unit(g), (1 - alpha) * _unit(local))
+    return torch.cat(halves, 1)
+
+
+def _unit(feature: Tensor) -> Tensor:
+    return functional.normalize(at_least_float32(feature))
+
+
+class GlobalNetwork(nn.Module):
+    """GRN: the trunk, average pooling, and a last layer where one is wanted (section 3.1)."""
+
+    def __init__(self, trunk: str, weights: str, fc_width: int | None) -> None:
+        super().__init__()
+        self.trunk = ResNet(trunk)
+        initialise_trunk(self.trunk, trunk, weights)
+        self.fc = _last_layer(self.trunk.channels, fc_width)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """(B, 3, H, W) -> g (B, D), and the maps before each layer by the name of their tap."""
+        taps = self.trunk.taps(image)
+        maps = {"pool1": taps.pool1, "res2": taps.layer1, "res3": taps.layer2, "res4": taps.layer3}
+        return self.fc(taps.layer4.mean(dim=(2, 3))), maps
+
+
+class MixingNetwork(nn.Module):
+    """MN: a mask from the global feature, laid over every channel of a map (section 3.2).
+
+    Args:
+        width: D of the global feature.
+        size: height and width of the map.
+        limit: bound of m'.
+    """
+
+    def __init__(self, width: int, size: tuple[int, int], limit: float) -> None:
+        super().__init__()
+        self.size = size
+        self.limit = limit
+        self.transform = nn.Linear(width, size[0] * size[1], bias=False)
+
+    def mask(self, g: Tensor) -> Tensor:
+        """Eq. 1-2: (B, D) -> m (B, 1, h, w), in float32 also where the rest runs in half."""
+        with without_autocast(g.device):
+            transitional = transitional_mask(at_least_float32(g), self.transform.weight)
+            return feature_mask(transitional, *self.size, self.limit)
+
+    def forward(self, f: Tensor, m: Tensor) -> Tensor:
+        """Eq. 3, o_i = f_i * m for every channel: (B, c, h, w), (B, 1, h, w) -> (B, c, h, w).
+
+        Raises:
+            InputError: the map has another size, because the pictures have.
+        """
+        if f.shape[2:] != m.shape[2:]:
+            raise InputError(
+                f"the mask is {m.shape[2]} x {m.shape[3]} and the map that it weights "
+                f"{f.shape[2]} x {f.shape[3]}: pictures must have the size of the recipe"
+            )
+        return at_least_float32(f) * m
+
+
+class LocalNetwork(nn.Module):
+    """LAN: a second set of the layers behind the tap, average pooling, a last layer as GRN's."""
+
+    def __init__(self, trunk: str, weights: str, fc_width: int | None, tap: str) -> None:
+        super().__init__()
+        whole = ResNet(trunk)
+        initialise_trunk(whole, trunk, weights)
+        remaining = LAYERS[TAPS[tap] :]
+        self.layers = nn.Sequential(OrderedDict((n, getattr(whole, n)) for n in remaining))
+        self.fc = _last_layer(whole.channels, fc_width)
+
+    def forward(self, o: Tensor) -> Tensor:
+        """(B, c, h, w) -> l (B, D)."""
+        pooled = self.layers(o).mean(dim=(2, 3))
+        local: Tensor = self.fc(pooled)
+        return local
+
+
+def _last_layer(channels: int, fc_width: int | None) -> nn.Module:
+    return nn.Identity() if fc_width is None else nn.Linear(channels, fc_width)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the network computes of (B, 3, 224, 224) with ResNet-50, masked at pool1."""
+
+    g: Tensor
+    """(B, 2048), GRN's feature."""
+    f: Tensor
+    """(B, 64, 56, 56), GRN's map at the tap."""
+    m: Tensor
+    """(B, 1, 56, 56), the mask, from 1 to exp(limit) (Eq. 2)."""
+    o: Tensor
+    """(B, 64, 56, 56), the masked map (Eq. 3)."""
+    l: Tensor  # noqa: E741
+    """(B, 2048), LAN's feature."""
+
+
+class FeatureMaskNetwork(nn.Module):
+    """GRN, MN and LAN (Figure 2).
+
+    Args:
+        trunk: a name in `methods.resnet.TRUNKS`.
+        height: of the pictures, in pixels.
+        width: of the pictures, in pixels.
+        tap: where GRN's map is masked, a key of `TAPS`.
+        weights: starting weights of GRN and LAN: `none`, `imagenet` or a file.
+        fc_width: width of a last layer after each pooling; None: the pooled features are g, l.
+        limit: bound of m'.
+        feature: what is embedded: both features, or one.
+        alpha: weight of g in the descriptor (Eq. 6).
+
+    Raises:
+        InputError: for an unknown trunk, weights that do not fit, or alpha outside 0 to 1.
+    """
+
+    def __init__(
+        self,
+        trunk: str = "resnet50",
+        *,
+        height: int = 224,
+        width: int = 224,
+        tap: TapName = "pool1",
+        weights: str = "none",
+        fc_width: int | None = None,
+        limit: float = 5.0,
+        feature: FeatureName = "fmn",
+        alpha: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if not 0 <= alpha <= 1:
+            raise InputError(f"alpha must be from 0 to 1; given {alpha}")
+        self.tap, self.feature, self.alpha = tap, feature, alpha
+        self.grn = GlobalNetwork(trunk, weights, fc_width)
+        self.width = fc_width or self.grn.trunk.channels
+        self.lan = LocalNetwork(trunk, weights, fc_width, tap)
+        self.mixing = MixingNetwork(self.width, mask_size(height, width, tap), limit)
+
+    def features(self, image: Tensor) -> Features:
+        """(B, 3, H, W) -> everything from g to l."""
+        g, maps = self.grn(image)
+        f = maps[self.tap]
+        m = self.mixing.mask(g)
+        o = self.mixing(f, m)
+        return Features(g, f, m, o, self.lan(o))
+
+    def mask(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> m (B, 1, h, w): where LAN is told to look; 1 is as if there were none."""
+        g, _ = self.grn(image)
+        return self.mixing.mask(g)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, 2 D), the embedding; (B, D) where it is one feature alone."""
+        if self.feature == "grn":
+            return _unit(self.grn(image)[0])
+        features = self.features(image)
+        if self.feature == "lan":
+            return _unit(features.l)
+        return descriptor(features.g, features.l, self.alpha)
+
+
+class Criterion(nn.Module):
+    """What only training needs: a classifier for each network, dropout before it."""
+
+    def __init__(self, identities: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.grn = _classifier(width, identities, dropout)
+        self.lan = _classifier(width, identities, dropout)
+
+
+def _classifier(width: int, identities: int, dropout: float) -> nn.Sequential:
+    layer = nn.Linear(width, identities)
+    nn.init.normal_(layer.weight, std=0.001)
+    nn.init.zeros_(layer.bias)
+    return nn.Sequential(nn.Dropout(dropout), layer)
+
+
+@dataclass(frozen=True)
+class StageRecipe:
+    """The numbers of one stage (section 4.2)."""
+
+    epochs: int = 60
+    """Training epochs ("until the network converges"; how many is not stated)."""
+    learning_rate: float = 0.1
+    """SGD's (4.2), of what starts at random."""
+    milestones: tuple[int, ...] = (20,)
+    """Epochs after which the learning rate falls to a tenth (4.2)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's numbers; a section number is its section, `[T5]` its Table 5."""
+
+    trunk: str = "resnet50"
+    """Trunk (4.2); resnet18, resnet34, resnet50, resnet101 or thin18."""
+    weights: str = "imagenet"
+    """Starting weights of GRN and LAN (4.2): none, imagenet or a file."""
+    tap: TapName = "pool1"
+    """Which map of GRN is masked [T5]."""
+    fc_width: int | None = None
+    """Width of a last layer after each pooling; None: the pooled features, 2048 [T1]."""
+    mask_limit: float = 5.0
+    """Greater m' count as this one (not stated)."""
+    height: int = 224
+    """Height of the input in pixels (not stated; mask sizes of [T5])."""
+    width: int = 224
+    """Width of the input in pixels (likewise)."""
+    resize: tuple[int, int] = (256, 256)
+    """Height, width that training crops from (not stated)."""
+    flip: float = 0.5
+    """Probability of a left-right flip (4.2)."""
+    batch: int = 64
+    """Pictures in a batch (not stated)."""
+    stages: tuple[StageRecipe, StageRecipe] = (StageRecipe(), StageRecipe(milestones=(35,)))
+    """Of GRN alone, and of MN and LAN with GRN frozen (4.2)."""
+    backbone_rate: float = 0.1
+    """Learning rate of layers with starting weights, as a share of the others' (not stated)."""
+    momentum: float = 0.9
+    """SGD's (4.2)."""
+    weight_decay: float = 5e-4
+    """SGD's (not stated)."""
+    dropout: float = 0.5
+    """Share of a feature that its classifier does not see (not stated)."""
+    margin: float = 0.05
+    """Of the rank loss (not stated)."""
+    rank_weight: float = 1.0
+    """Weight of the rank loss beside the cross entropy (not stated); 0 leaves it out."""
+    feature: FeatureName = "fmn"
+    """What is embedded [T1]: fmn, grn or lan; the weights are the same."""
+    alpha: float = 0.5
+    """Weight of GRN's half of the descriptor (3.4)."""
+
+    @classmethod
+    def for_data(cls, name: str) -> Recipe:
+        """The paper uses the same numbers for every data set."""
+        return cls()
+
+    @classmethod
+    def small(cls) -> Recipe:
+        """For a CPU: a thin trunk from random weights, small pictures, 15 epochs a stage."""
+        return cls(
+            trunk="thin18",
+            weights="none",
+            height=128,
+            width=64,
+            resize=(144, 72),
+            stages=(StageRecipe(15, 0.1, (11,)), StageRecipe(15, 0.1, (11,))),
+            backbone_rate=1.0,
+        )
+
+
+class GlobalTurn(Turn):
+    """Stage 1: cross entropy of GRN (Eq. 4)."""
+
+    def __init__(self, recipe: Recipe, network: FeatureMaskNetwork, criterion: Criterion) -> None:
+        backbone = network.grn.trunk.parameters()
+        rest = [*network.grn.fc.parameters(), *criterion.grn.parameters()]
+        super().__init__([_sgd(recipe, recipe.stages[0], backbone, rest)])
+        self.grn = network.grn
+        self.classifier = criterion.grn
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The one term."""
+        g, _ = self.grn(**batch.inputs)
+        return {"identity": label_smoothed_cross_entropy(self.classifier(g), batch.labels, 0.0)}
+
+
+class LocalTurn(Turn):
+    """Stage 2: cross entropy of LAN + rank loss (Eq. 4 and 5), GRN as stage 1 left it."""
+
+    def __init__(self, recipe: Recipe, network: FeatureMaskNetwork, criterion: Criterion) -> None:
+        backbone = network.lan.layers.parameters()
+        rest = [
+            *network.mixing.parameters(),
+            *network.lan.fc.parameters(),
+            *criterion.lan.parameters(),
+        ]
+        super().__init__(
+            [_sgd(recipe, recipe.stages[1], backbone, rest)], frozen=[network.grn, criterion.grn]
+        )
+        self.network = network
+        self.criterion = criterion
+        self.margin = recipe.margin
+        self.rank_weight = recipe.rank_weight
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The two weighted terms."""
+        features: Features = self.network.features(**batch.inputs)
+        reference = self.criterion.grn(features.g)
+        logits = self.criterion.lan(features.l)
+        rank = rank_loss(reference, logits, batch.labels, self.margin)
+        return {
+            "identity": label_smoothed_cross_entropy(logits, batch.labels, 0.0),
+            "rank": self.rank_weight * rank,
+        }
+
+
+def _sgd(
+    recipe: Recipe,
+    stage: StageRecipe,
+    backbone: Iterable[nn.Parameter],
+    rest: Iterable[nn.Parameter],
+) -> ScheduledOptimizer:
+    rate = stage.learning_rate
+    groups = [
+        {"params": list(rest), "lr": rate},
+        {"params": list(backbone), "lr": rate * recipe.backbone_rate},
+    ]
+    sgd = optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    return ScheduledOptimizer(sgd, step_decay(stage.milestones))
+
+
+def _inputs(recipe: Recipe) -> Inputs:
+    def make(picture: Picture) -> dict[str, NDArray[np.uint8]]:
+        return {"image": resize(picture, recipe.height, recipe.width).image}
+
+    return Inputs({"image": InputSpec(recipe.height, recipe.width)}, make)
+
+
+def _network(recipe: Recipe) -> FeatureMaskNetwork:
+    return FeatureMaskNetwork(
+        recipe.trunk,
+        height=recipe.height,
+        width=recipe.width,
+        tap=recipe.tap,
+        weights=recipe.weights,
+        fc_width=recipe.fc_width,
+        limit=recipe.mask_limit,
+        feature=recipe.feature,
+        alpha=recipe.alpha,
+    )
+
+
+def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
+    assert isinstance(network, FeatureMaskNetwork)
+    return Criterion(identities, network.width, recipe.dropout)
+
+
+def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequence[Stage]:
+    assert isinstance(network, FeatureMaskNetwork)
+    assert isinstance(criterion, Criterion)
+    size = (recipe.height, recipe.width)
+    augmentation = Augmentation(resize=recipe.resize, flip=recipe.flip, crop=size)
+    sampler = Shuffled(recipe.batch)
+    first, second = recipe.stages
+    global_turn = GlobalTurn(recipe, network, criterion)
+    local_turn = LocalTurn(recipe, network, criterion)
+    return [
+        Stage("global", first.epochs, [global_turn], sampler, augmentation),
+        Stage("local", second.epochs, [local_turn], sampler, augmentation),
+    ]
+
+
+def _descriptor(recipe: Recipe) -> Descriptor:
+    masked = f"mask on {recipe.tap}, m' <= {recipe.mask_limit:g}"
+    words = {
+        "grn": "GRN: g/|g|",
+        "lan": f"LAN: l/|l|, {masked}",
+        "fmn": f"FMN: [alpha g/|g|, (1 - alpha) l/|l|], alpha {recipe.alpha:g}, {masked}",
+    }
+    return Descriptor("euclidean", words[recipe.feature])
+
+
+METHOD = Method(
+    name="feature_mask",
+    title="Ding et al. 2017: Let Features Decide for Themselves: Feature Mask Network",
+    recipe=Recipe,
+    inputs=_inputs,
+    network=_network,
+    criterion=_criterion,
+    stages=_stages,
+    descriptor=_descriptor,
+)
