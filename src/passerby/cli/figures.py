@@ -1,0 +1,99 @@
+"""`passerby figures FIGURE`: pictures of what a run does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tyro
+from rich.console import Console
+
+from passerby.cli.dataset import data_options, flat, load_split, value_of
+from passerby.cues.source import find_cues
+from passerby.embedding.embedder import Embedder
+from passerby.figures.masks import draw_masks, masks_of
+from passerby.methods import import_method
+from passerby.types import InputError
+
+USAGE = """usage: passerby figures FIGURE ...
+
+Draw what a finished run does.
+
+figures:
+{figures}
+
+`passerby figures FIGURE --help` explains every option."""
+
+
+@dataclass(frozen=True)
+class MaskOptions:
+    """Draw the masks of a run's network as heat over pictures, e.g. of feature_mask."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder."""
+    out: Path
+    """The .png to write."""
+    part: Literal["query", "gallery", "train"] = "query"
+    """Which pictures of the data set."""
+    count: int = 12
+    """How many of them, chosen at random."""
+    seed: int = 0
+    """Fixes the choice."""
+    method: str | None = None
+    """path/to/file.py:METHOD, for a run of a method of one's own."""
+    device: str = "cpu"
+    """Where to compute, e.g. cuda."""
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    if arguments and arguments[0] in FIGURES:
+        FIGURES[arguments[0]][0](arguments[1:])
+        return
+    lines = (f"  {name}  {text}" for name, (_, text) in FIGURES.items())
+    print(USAGE.format(figures="\n".join(lines)))
+    if not arguments or arguments[0] not in ("-h", "--help"):
+        raise InputError(f"figures needs the name of a figure first: {', '.join(FIGURES)}")
+
+
+def masks(arguments: list[str]) -> None:
+    """Draws masks."""
+    command = parse(MaskOptions, arguments, "masks")
+    options: MaskOptions = command.figure
+    method = import_method(options.method) if options.method else None
+    model = Embedder.load(options.run, method=method, device=options.device)
+    split = load_split(command.data, Console(stderr=True))
+    samples = getattr(split, options.part)
+    if options.count < 1 or not samples:
+        raise InputError(
+            f"a figure needs a count of at least 1 and pictures: given {options.count}; "
+            f"{split.root} has {len(samples)} {options.part} pictures"
+        )
+    order = np.random.Generator(np.random.PCG64(options.seed)).permutation(len(samples))
+    chosen = [samples[index] for index in sorted(order[: options.count])]
+    cues = find_cues(split.root) if model.inputs.cues else None
+    title = f"{model.method.name}: {len(chosen)} of {len(samples)} {options.part} pictures"
+    draw_masks(chosen, masks_of(model, chosen, cues=cues), options.out, title=title)
+    print(f"written: {options.out}")
+
+
+def parse(kind: Any, arguments: list[str], name: str) -> Any:
+    """The command line as a dataclass of the figure's options and the data set's."""
+    data = data_options(value_of(arguments, "--data", "market1501"))
+    fields: list[Any] = [("figure", flat(kind)), ("data", flat(data))]
+    return tyro.cli(
+        dataclasses.make_dataclass("Figure", fields, frozen=True),
+        args=arguments,
+        prog=f"passerby figures {name}",
+        description=kind.__doc__,
+    )
+
+
+FIGURES: dict[str, tuple[Callable[[list[str]], None], str]] = {
+    "masks": (masks, "where a method's mask lets its network look, as heat over pictures"),
+}
+"""By name: what draws it, and what it shows."""

@@ -1,0 +1,142 @@
+"""Masks: where a method's network is told to look, as heat over the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor, nn
+
+from passerby.data.images import read_image
+from passerby.embedding.embedder import Embedder
+from passerby.extract import embed_samples
+from passerby.files import atomic
+from passerby.types import CueSource, InputError, Sample
+
+HEIGHT = 160
+"""Of every picture, in pixels."""
+COLOURS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
+"""From the mask's least value to its greatest, evenly spaced: dark violet to pale yellow."""
+_GAP, _MARGIN, _LINE = 10, 16, 16
+_INK, _PALE = (30, 30, 30), (110, 110, 110)
+
+
+class _MaskAlone(nn.Module):
+    """A network whose output is its mask, so that pictures reach it as they reach the network."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+        # `embed_samples` leaves what it is given in the mode that it came in.
+        self.train(network.training)
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        mask: Tensor = self.network.mask(**inputs)
+        return mask
+
+
+def masks_of(
+    model: Embedder, samples: Sequence[Sample], *, cues: CueSource | None = None
+) -> NDArray[np.float32]:
+    """The masks that the model's network lays over its features.
+
+    Args:
+        model: of a method whose network has `mask(**inputs) -> (B, 1, h, w)`.
+        samples: N pictures.
+        cues: masks and joints, if the method looks at any.
+
+    Returns:
+        (N, h, w) float32.
+
+    Raises:
+        InputError: the network has no mask, or a picture cannot be read.
+    """
+    if not callable(getattr(model.network, "mask", None)):
+        raise InputError(f"the method {model.method.name} has no mask to draw")
+    found = embed_samples(_MaskAlone(model.network), model.inputs, samples, cues=cues)
+    return found[:, 0]
+
+
+def heat_map(mask: NDArray[np.floating], height: int, width: int) -> NDArray[np.uint8]:
+    """A mask (h, w) as colours (height, width, 3): its least value dark, its greatest bright."""
+    least, greatest = float(mask.min()), float(mask.max())
+    share = (mask - least) / (greatest - least) if greatest > least else np.zeros_like(mask)
+    grown = Image.fromarray(share.astype(np.float32))
+    shares = np.asarray(grown.resize((width, height), Image.Resampling.BILINEAR)).clip(0, 1)
+    stops = np.linspace(0, 1, len(COLOURS))
+    channels = [np.interp(shares, stops, [colour[c] for colour in COLOURS]) for c in range(3)]
+    return np.stack(channels, axis=2).round().astype(np.uint8)
+
+
+def draw_masks(
+    samples: Sequence[Sample],
+    masks: NDArray[np.floating],
+    target_png: str | Path,
+    *,
+    title: str = "",
+    columns: int = 6,
+) -> None:
+    """Draws each picture beside itself under the heat of its mask.
+
+    Colours run from each mask's least value to its greatest, which stand below.
+
+    Args:
+        samples: N pictures; the files are read.
+        masks: (N, h, w), each over the whole picture.
+        target_png: written atomically.
+        title: first line of the figure.
+        columns: pictures in a row.
+
+    Raises:
+        InputError: no pictures, another number of masks, columns below 1, masks that are not
+            finite, a target that is not .png, an unreadable picture.
+    """
+    if Path(target_png).suffix.lower() != ".png":
+        raise InputError(f"masks are drawn as .png: given {target_png}")
+    if not samples or columns < 1 or masks.ndim != 3 or len(masks) != len(samples):
+        raise InputError(
+            "a figure of masks needs at least one picture, one mask (h, w) for each and at least "
+            f"one column: given {len(samples)} pictures, masks {masks.shape}, {columns} columns"
+        )
+    if not np.isfinite(masks).all():
+        raise InputError("masks to draw must be finite numbers")
+    cells = [_cell(sample, mask) for sample, mask in zip(samples, masks, strict=True)]
+    figure = _grid(cells, title, columns)
+    with atomic(target_png) as temporary:
+        figure.save(temporary, format="PNG")
+
+
+def _cell(sample: Sample, mask: NDArray[np.floating]) -> Image.Image:
+    picture = Image.fromarray(read_image(sample.file, sample.box))
+    width = max(1, min(round(picture.width * HEIGHT / picture.height), 2 * HEIGHT))
+    picture = picture.resize((width, HEIGHT), Image.Resampling.LANCZOS)
+    heat = Image.fromarray(heat_map(mask, HEIGHT, width))
+    mixed = Image.blend(picture.convert("L").convert("RGB"), heat, 0.55)
+    cell = Image.new("RGB", (2 * width, HEIGHT + _LINE + 2), "white")
+    cell.paste(picture, (0, 0))
+    cell.paste(mixed, (width, 0))
+    text = f"{mask.min():.2f} - {mask.max():.2f}"
+    ImageDraw.Draw(cell).text((width, HEIGHT + 2), text, _PALE, _font(), anchor="ma")
+    return cell
+
+
+def _grid(cells: list[Image.Image], title: str, columns: int) -> Image.Image:
+    columns = min(columns, len(cells))
+    wide, tall = max(cell.width for cell in cells) + _GAP, cells[0].height + _GAP
+    rows = -(-len(cells) // columns)
+    least = round(_font().getlength(title)) + 2 * _MARGIN
+    width = max(2 * _MARGIN + columns * wide - _GAP, least)
+    canvas = Image.new("RGB", (width, 2 * _MARGIN + _LINE + rows * tall), "white")
+    ImageDraw.Draw(canvas).text((_MARGIN, _MARGIN), title, _INK, _font())
+    for index, cell in enumerate(cells):
+        row, column = divmod(index, columns)
+        canvas.paste(cell, (_MARGIN + column * wide, _MARGIN + _LINE + 4 + row * tall))
+    return canvas
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=12)
