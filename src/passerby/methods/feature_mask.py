@@ -9,11 +9,10 @@ network had near its beginning, and a second set of the remaining layers (locall
 network, LAN) learns from the masked map, told to be surer of each person than the GRN is. The
 descriptor is both networks' features side by side.
 
-Differs from the paper: nothing where it speaks. It does not state: the input size (224 x 224, which
-its mask sizes want); the exponent's bound (m' <= `mask_limit`: exp of an unbounded ReLU overflows);
-losses as batch means, their weights, the margin; the backbone's lower rate, batch, weight decay,
-dropout, epochs, crop; whether GRN and LAN alone are compared by unit vectors (here they are: Eq. 6
-with alpha 1 and 0). Each is a field of the recipe.
+Differs from the paper: m' is bounded by `mask_limit` (exp of an unbounded ReLU overflows). Not
+stated there, and settled here: the numbers that the recipe marks so; losses are batch means; a test
+picture is resized whole to the input's size; GRN and LAN alone are compared by unit vectors (Eq. 6
+with alpha 1 and 0).
 """
 
 from __future__ import annotations
