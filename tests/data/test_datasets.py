@@ -11,7 +11,7 @@ SMALL = {
     "test_identities": 2,
     "cameras": 2,
     "pictures_per_identity": 4,
-    "distractors": 1,
+    "drawn_distractors": 1,
     "junk": 1,
 }
 

@@ -44,7 +44,7 @@ def test_labels_and_cameras_are_unique():
     assert (joined.name, joined.root) == ("a", Path("A"))
     assert joined.joined == {"b": Path("B"), "b-2": Path("C")}
     assert joined.warnings == ("one", "two")
-    assert trained_on(joined) == ["a", "b", "b-2"]
+    assert trained_on(joined) == ["a in A", "b in B", "b-2 in C"]
     data = training_data(joined.train, Inputs({}, lambda _: {}))
     assert data.labels.tolist() == [0, 1, 2, 3, 4]
 
@@ -52,7 +52,7 @@ def test_labels_and_cameras_are_unique():
 def test_one_alone_stays_as_it_is():
     only = split("a", "A", [(1, 1)], variant="V1")
     assert join([only]) == only
-    assert trained_on(only) == ["a (V1)"]
+    assert trained_on(only) == ["a (V1) in A"]
 
 
 def test_what_cannot_be_joined():

@@ -61,6 +61,31 @@ def load_split(options: Any, console: Console) -> Split:
     return split
 
 
+def load_also(text: str, console: Console) -> Split:
+    """A further data set for training, given as NAME:ROOT[,option=value ...].
+
+    Raises:
+        InputError: it has another form, or the data set is unknown; also from the loader.
+    """
+    name, colon, rest = text.partition(":")
+    root, *settings = rest.split(",")
+    if not (name and colon and root) or any("=" not in setting for setting in settings):
+        raise InputError(
+            f"a further data set is NAME:ROOT or NAME:ROOT,option=value,...: given {text!r}"
+        )
+    arguments = ["--data", name, "--root", root]
+    for setting in settings:
+        option, _, value = setting.partition("=")
+        arguments += [f"--{option.replace('_', '-')}", value]
+    options = tyro.cli(
+        data_options(name),
+        args=arguments,
+        prog=f"passerby train: {text}",
+        config=(tyro.conf.FlagConversionOff,),
+    )
+    return load_split(options, console)
+
+
 def flat(kind: Any) -> Any:
     """A dataclass whose options carry no prefix; those of dataclasses within it do."""
     return Annotated[kind, tyro.conf.arg(name="")]

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 
-from passerby.cli.dataset import data_options, flat, load_split, value_of
+from passerby.cli.dataset import data_options, flat, load_also, load_split, value_of
+from passerby.data.join import join
 from passerby.evaluation.results import results_table
 from passerby.experiment import evaluate_run, make_recipe, train
 from passerby.method import Method
@@ -38,6 +39,9 @@ class Options:
     init_from: Path | None = None
     """An earlier run (or RUN/stages/NAME.safetensors) whose finished stages are taken over instead
     of being trained again; same method and training pictures."""
+    also: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME:ROOT, or NAME:ROOT,option=value,...: another data set whose training pictures are added;
+    may be given again. What is ranked at the end stays --data."""
     evaluate: bool = True
     """Rank the test pictures at the end and write results.json."""
     skip_broken: bool = False
@@ -55,8 +59,9 @@ def run(arguments: list[str]) -> None:
     method = import_method(name)
     command = parse(method, rest)
     console = Console(stderr=True)
-    split = load_split(command.data, console)
     options: Options = command.run
+    split = load_split(command.data, console)
+    split = join([split, *(load_also(text, console) for text in options.also)])
     out = options.out or Path("runs") / f"{method.name}-{split.name}-{command.settings.seed}"
     model = train(
         method,

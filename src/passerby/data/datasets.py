@@ -77,7 +77,7 @@ def load_synthetic(
     test_identities: int | None = None,
     cameras: int | None = None,
     pictures_per_identity: int | None = None,
-    distractors: int | None = None,
+    drawn_distractors: int | None = None,
     junk: int | None = None,
     drawing_seed: int | None = None,
 ) -> Split:
@@ -92,7 +92,7 @@ def load_synthetic(
         test_identities: identities that are queried.
         cameras: cameras, at least 2.
         pictures_per_identity: mean over the identities.
-        distractors: gallery pictures of people who are never queried.
+        drawn_distractors: gallery pictures of people who are never queried.
         junk: gallery pictures of bad detections.
         drawing_seed: of all that is drawn (`seed` of the recipe).
 
@@ -108,7 +108,7 @@ def load_synthetic(
         "test_identities": test_identities,
         "cameras": cameras,
         "pictures_per_identity": pictures_per_identity,
-        "distractors": distractors,
+        "distractors": drawn_distractors,
         "junk": junk,
         "seed": drawing_seed,
     }

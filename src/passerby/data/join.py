@@ -52,9 +52,10 @@ def join(splits: Sequence[Split]) -> Split:
 
 
 def trained_on(split: Split) -> list[str]:
-    """Names of the data sets that a split's training part comes from, each with its variant."""
-    own = f"{split.name} ({split.variant})" if split.variant else split.name
-    return [own, *split.joined]
+    """The data sets that a split's training part comes from: name, variant, folder."""
+    variant = f" ({split.variant})" if split.variant else ""
+    own = f"{split.name}{variant} in {split.root.resolve().name}"
+    return [own, *(f"{name} in {root.resolve().name}" for name, root in split.joined.items())]
 
 
 def _renumbered(sample: Sample, prefix: str, people: int, cameras: int) -> Sample:
