@@ -33,8 +33,13 @@ def claim(out: Path, resume: bool, config: Mapping[str, Any]) -> None:
             f"{out} is not empty: choose another folder, or go on with its run by --resume"
         )
     if not (out / "config.yaml").exists():
-        text = yaml.safe_dump({**config, "command": sys.argv}, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump({**config, "command": command()}, sort_keys=False, allow_unicode=True)
         write_text(out / "config.yaml", text)
+
+
+def command() -> list[str]:
+    """What was typed, without the folder that the program lies in."""
+    return [Path(sys.argv[0]).stem.replace("__main__", "passerby"), *sys.argv[1:]]
 
 
 def numeric_settings(settings: Settings, processes: int) -> dict[str, Any]:

@@ -1,0 +1,191 @@
+"""What training costs beside the network itself: the loop, and the way from files to batches.
+
+Run by `make bench`; writes docs/performance-training.md. Peers are measured in the same run: a
+bare PyTorch loop on tensors that are ready, and a plain pipeline of Pillow, one picture at a time.
+CPU time of all threads, medians of several rounds.
+"""
+
+import platform
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from PIL import Image, ImageOps
+from rich.console import Console
+
+from passerby.data.loader import Loader, training_data
+from passerby.data.market1501 import read_market_layout
+from passerby.data.synthetic import SyntheticRecipe, write_synthetic
+from passerby.data.transforms import normalise
+from passerby.methods.bag_of_tricks import METHOD, Recipe
+from passerby.training.interrupt import StopRequest
+from passerby.training.loop import Run, fit
+from passerby.training.progress import TrainingProgress
+from passerby.training.record import Record
+from passerby.training.settings import Settings
+from passerby.types import Augmentation
+
+ROUNDS = 5
+TARGET = Path(__file__).parents[1] / "docs" / "performance-training.md"
+
+
+def cpu_time(work):
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def medians(**works):
+    """CPU seconds of each, taken in turns so that all see the same machine."""
+    for work in works.values():
+        work()
+    rounds = [{name: cpu_time(work) for name, work in works.items()} for _ in range(ROUNDS)]
+    return {name: statistics.median(r[name] for r in rounds) for name in works}
+
+
+def pipeline(samples):
+    """Market-1501's recipe: resize to 256 x 128, flip, pad 10, crop, erase; batches of 64."""
+    size, recipe = (256, 128), Recipe()
+    inputs = METHOD.inputs(recipe)
+    data = training_data(samples, inputs)
+    augmentation = Augmentation(resize=size, flip=0.5, pad=10, crop=size, erase=0.5)
+    batches = np.array_split(np.arange(len(samples)), len(samples) // 64)
+    kept = Loader(data, augmentation, keep_bytes=10**9)
+    read = Loader(data, augmentation)
+
+    def ours(loader):
+        for batch in loader.epoch(batches, 0):
+            normalise(batch, inputs.specs)
+
+    return len(samples), medians(
+        plain=lambda: [plain_batch([samples[i].file for i in b]) for b in batches],
+        read=lambda: ours(read),
+        kept=lambda: ours(kept),
+    )
+
+
+MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+
+
+def plain_batch(files):
+    """The usual way: one Pillow picture at a time to a normalised tensor, then stacked."""
+    tensors = []
+    for file in files:
+        image = Image.open(file).convert("RGB").resize((128, 256), Image.Resampling.BILINEAR)
+        if random.random() < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        image = ImageOps.expand(image, 10)
+        left, top = random.randint(0, 20), random.randint(0, 20)
+        image = image.crop((left, top, left + 128, top + 256))
+        x = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div(255)
+        x = (x - MEAN) / STD
+        if random.random() < 0.5:
+            x[:, 40:120, 30:80] = 0
+        tensors.append(x)
+    return torch.stack(tensors)
+
+
+def loop_overhead(samples, folder):
+    """An epoch of BagOfTricks (small) by `fit`, and its parts without `fit`."""
+    recipe = Recipe(**{**vars(Recipe.small()), "epochs": 1})
+    inputs = METHOD.inputs(recipe)
+    data = training_data(samples, inputs)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric.launch()
+    torch.manual_seed(0)
+    network = METHOD.network(recipe).to(memory_format=torch.channels_last)
+    criterion = METHOD.criterion(recipe, network, data.identities)
+    (stage,) = METHOD.stages(recipe, network, criterion)
+    batches = stage.sampler.batches(data.labels, seed=0, epoch=0)
+    loader = Loader(data, stage.augmentation, keep_bytes=10**9)
+    ready = [normalise(batch, inputs.specs) for batch in loader.epoch(batches, 0)]
+    count = iter(range(10**6))
+
+    def whole():
+        record = Record(Path(folder) / str(next(count)), {}, [stage.name])
+        with TrainingProgress(1, Console(quiet=True)) as shown, StopRequest() as stop:
+            fit(Run(fabric, network, criterion, [stage], data, Settings(keep_gb=0), record,
+                    shown, stop))  # fmt: skip
+
+    def bare():
+        network.train()
+        turn = stage.turns[0]
+        for batch in ready:
+            for scheduled in turn.optimizers:
+                scheduled.optimizer.zero_grad(set_to_none=True)
+            sum(turn(batch).values()).backward()
+            for scheduled in turn.optimizers:
+                scheduled.optimizer.step()
+
+    reading = Loader(data, stage.augmentation)
+
+    def pictures():
+        for batch in reading.epoch(batches, 0):
+            normalise(batch, inputs.specs)
+
+    return len(batches), medians(whole=whole, bare=bare, pictures=pictures)
+
+
+def report(count, way, steps, loop):
+    rest = loop["whole"] - loop["bare"] - loop["pictures"]
+    rows = [
+        "# Speed of training",
+        "",
+        f"Written by `make bench` ({Path(__file__).name}): {platform.machine()}, "
+        f"{torch.get_num_threads()} threads, Python {platform.python_version()}, "
+        f"torch {torch.__version__}. CPU time of all threads, medians of {ROUNDS} rounds.",
+        "",
+        "**From files to batches**: 128 x 64 JPEG files to normalised batches of 64 at 256 x 128"
+        " (resize, flip, pad, crop, erase), pictures per second and core.",
+        "",
+        "| way | img/s | ratio |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {count / way[key]:,.0f} | {way['plain'] / way[key]:.2f} |"
+            for name, key in (
+                ("Pillow, one picture at a time", "plain"),
+                ("passerby, first epoch (every picture is read)", "read"),
+                ("passerby, later epochs (pictures kept in memory)", "kept"),
+            )
+        ),
+        "",
+        "The pixels are Pillow's own, bit for bit: tests/data/test_transforms.py.",
+        "",
+        "**The loop itself**: an epoch of BagOfTricks' small recipe, without a bare PyTorch loop on"
+        " ready batches and without making the batches; checkpoint, metrics and events included.",
+        "",
+        "| part | ms a step | share |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {1000 * seconds / steps:.2f} | {seconds / loop['whole']:.1%} |"
+            for name, seconds in (
+                ("whole", loop["whole"]),
+                ("network, losses, optimizers (bare loop)", loop["bare"]),
+                ("from files to batches", loop["pictures"]),
+                ("the loop and its files", rest),
+            )
+        ),
+        "",
+    ]
+    TARGET.write_text("\n".join(rows))
+    print("\n".join(rows))
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = SyntheticRecipe(
+            train_identities=64, test_identities=2, cameras=4, distractors=1, junk=1
+        )
+        write_synthetic(Path(folder) / "people", recipe)
+        samples = read_market_layout(Path(folder) / "people", "synthetic").train
+        report(*pipeline(samples), *loop_overhead(samples, folder))
+
+
+if __name__ == "__main__":
+    main()
