@@ -75,15 +75,13 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         if file.suffix == ".safetensors":
             return load_file(file)
         loaded = torch.load(file, map_location="cpu", weights_only=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        zipfile.BadZipFile,
-    ) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{file} is not a file of plain tensors: {reason[:160]}") from error
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{file} holds more than plain tensors: loading it could run its code"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise InputError(f"{file} is not a file of weights: {reason}") from error
     for key in ("state_dict", "model", "network"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
