@@ -15,6 +15,7 @@ from passerby.version import VERSION
 
 if TYPE_CHECKING:
     from passerby.data.datasets import load
+    from passerby.data.join import join
     from passerby.embedding.embedder import Embedder
     from passerby.experiment import evaluate_model, train
     from passerby.ranking.metrics import evaluate, evaluate_distances
@@ -30,6 +31,7 @@ __all__ = [
     "evaluate",
     "evaluate_distances",
     "evaluate_model",
+    "join",
     "load",
     "nearest",
     "train",
@@ -41,6 +43,7 @@ _HOMES = {
     "evaluate": "passerby.ranking.metrics",
     "evaluate_distances": "passerby.ranking.metrics",
     "evaluate_model": "passerby.experiment",
+    "join": "passerby.data.join",
     "load": "passerby.data.datasets",
     "nearest": "passerby.ranking.nearest",
     "train": "passerby.experiment",
