@@ -26,7 +26,9 @@ MODULES = [
     for file in FILES
     if file.stem != "__main__"
 ]
-PACKAGES = {file.relative_to(SOURCE).parts[0].removesuffix(".py") for file in FILES} - {"__init__"}
+PACKAGES = {file.relative_to(SOURCE).parts[0].removesuffix(".py") for file in FILES} - {
+    "__init__", "__main__",
+}  # fmt: skip
 
 LEAVES = {"types", "files", "version"}
 BELOW_EXPERIMENT = LEAVES | {
@@ -55,6 +57,7 @@ MAY_IMPORT = {
     "reproduce": BELOW_FIGURES,
     "serving": LEAVES | {"embedding", "gallery", "figures"},
     "cli": BELOW_FIGURES | {"figures", "reproduce", "serving"},
+    "__main__": BELOW_FIGURES | {"figures", "reproduce", "serving", "cli"},
 }  # The table of the design: direct imports of each package.
 
 
