@@ -77,11 +77,12 @@ def test_galleries_by_the_seed_alone():
     first = single_shot_cmc(ranker, 3, seed=1)
     np.testing.assert_array_equal(first, single_shot_cmc(ranker, 3, seed=1))
     assert (first != single_shot_cmc(ranker, 3, seed=2)).any()
-    # The third gallery is the third of any number: 3 x the mean of 3 less 2 x the mean of 2.
-    one = [single_shot_cmc(ranker, n, seed=1) * n for n in (1, 2, 3)]
-    steps = np.diff(one, axis=0) * len(given.query)
-    np.testing.assert_allclose(steps, np.round(steps), atol=1e-9)
-    assert (steps >= -1e-9).all()
+    # Gallery n + 1 is what the mean of n + 1 has more than the mean of n: whole hits, of a curve.
+    sums = [single_shot_cmc(ranker, n, seed=1) * n * len(given.query) for n in range(1, 13)]
+    curves = np.diff(sums, axis=0)
+    np.testing.assert_allclose(curves, np.round(curves), atol=1e-9)
+    assert (np.diff(curves, axis=1, prepend=0) >= -1e-9).all()
+    np.testing.assert_allclose(curves[:, -1], len(given.query))
 
 
 def test_a_gallery_has_one_picture_of_each_person():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -104,8 +104,7 @@ def _reranked(sides: Sides, ranking: Ranking, reranking: Reranking) -> NDArray[A
     query, gallery = sides.query, sides.gallery
     if ranking.metric == "cosine":
         query, gallery = normalised(query), normalised(gallery)
-    numbers = reranking.k1, reranking.k2, reranking.lambda_value
-    return np.asarray(rerank(query, gallery, *numbers))
+    return np.asarray(rerank(query, gallery, **asdict(reranking)))
 
 
 def normalised(embeddings: Embeddings) -> NDArray[np.float32]:
