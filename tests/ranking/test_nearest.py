@@ -3,7 +3,7 @@ import pytest
 
 from passerby.ranking import nearest as module
 from passerby.ranking.nearest import nearest
-from passerby.ranking.tiles import tiles
+from passerby.ranking.tiles import distances, row_blocks
 from passerby.types import InputError
 
 
@@ -16,7 +16,7 @@ def test_equals_a_sort_of_pairs(k, metric):
     indices, values = nearest(q, g, k, metric)
     assert indices.shape == values.shape == (12, k)
     for query in range(12):
-        row = next(iter(tiles(q[query : query + 1], g, metric)))[1][0].tolist()
+        row = distances(q, g, metric)[query].tolist()
         expected = sorted((value, index) for index, value in enumerate(row))[:k]
         assert list(zip(values[query].tolist(), indices[query].tolist(), strict=True)) == expected
 
@@ -31,8 +31,8 @@ def test_blocks_make_no_difference(monkeypatch):
     random = np.random.default_rng(5)
     q, g = random.integers(0, 3, size=(20, 4)), random.integers(0, 3, size=(25, 4))
     whole = nearest(q, g, 9)
-    small = lambda query, gallery, metric: tiles(query, gallery, metric, 3 * 25 * 4)  # noqa: E731
-    monkeypatch.setattr(module, "tiles", small)
+    small = lambda query, gallery, metric: row_blocks(query, gallery, metric, 300)  # noqa: E731
+    monkeypatch.setattr(module, "row_blocks", small)
     for one, other in zip(whole, nearest(q, g, 9), strict=True):
         np.testing.assert_array_equal(one, other)
 

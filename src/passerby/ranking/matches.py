@@ -2,103 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from passerby.ranking.nearest import nearest_first
-from passerby.ranking.tiles import BLOCK_BYTES, Array, tiles
-from passerby.types import JUNK_ID, InputError
+from passerby.ranking.counting import (
+    CompiledCounter,
+    Hits,
+    ranks_by_features,
+    ranks_in_rows,
+)
+from passerby.ranking.features import Array
+from passerby.ranking.identities import Identities, Labels, Ranked, check_identities
+from passerby.ranking.product import in_parallel
+from passerby.ranking.tiles import ROW_BLOCK_BYTES, sides, tiles
+from passerby.types import InputError
 
-Labels = Array | Sequence[int]
-"""One whole number for each picture."""
+__all__ = [
+    "Identities", "Labels", "Matches", "check_identities", "find_matches",
+    "find_matches_by_distances", "find_matches_by_rows",
+]  # fmt: skip
+
+
+SMALL = 2**21
+"""Up to so many pairs the compiled loops are not worth the time that their compiler takes."""
 
 
 @dataclass(frozen=True)
 class Matches:
     """The ranks of all true matches of each query."""
 
-    ranks: tuple[NDArray[np.int64], ...]
-    """For each query the 1-based ranks of its matches, ascending; empty where it has none."""
+    flat: NDArray[np.int64]
+    """(T,) the 1-based ranks of the matches, query after query, ascending within one."""
+    totals: NDArray[np.int64]
+    """(Q,) how many matches each query has."""
     gallery: int
     """Gallery pictures that can be ranked: all but junk."""
 
-
-@dataclass(frozen=True)
-class Identities:
-    """Who and where the pictures of both sides are. See `check_identities`."""
-
-    query_ids: NDArray[np.int64]
-    """(Q,)."""
-    gallery_ids: NDArray[np.int64]
-    """(G,)."""
-    query_cameras: NDArray[np.int64] | None
-    """(Q,); None: no picture is left out for its camera."""
-    gallery_cameras: NDArray[np.int64] | None
-    """(G,), where the queries have cameras."""
-
-    def matches_and_ranked(self, query: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(G,) true matches of one query, and (G,) what stands in its ranking at all."""
-        ranked = self.gallery_ids != JUNK_ID
-        same = (self.gallery_ids == self.query_ids[query]) & ranked
-        if self.query_cameras is None or self.gallery_cameras is None:
-            return same, ranked
-        own_camera = self.gallery_cameras == self.query_cameras[query]
-        return same & ~own_camera, ranked & ~(same & own_camera)
-
-
-def check_identities(
-    shape: tuple[int, int],
-    query_ids: Labels,
-    gallery_ids: Labels,
-    query_cameras: Labels | None = None,
-    gallery_cameras: Labels | None = None,
-    *,
-    same_camera_filter: bool = True,
-) -> Identities:
-    """Checks ids and cameras against the (Q, G) shape of the ranking.
-
-    Args:
-        shape: Q, G.
-        query_ids: (Q,).
-        gallery_ids: (G,); -1 is junk and never ranked.
-        query_cameras: (Q,), or None together with `gallery_cameras`.
-        gallery_cameras: (G,).
-        same_camera_filter: with cameras, leave gallery pictures of the query's identity and camera
-            out of its ranking.
-
-    Raises:
-        InputError: another length, something else than whole numbers, cameras on one side only.
-    """
-    if (query_cameras is None) != (gallery_cameras is None):
-        side = "gallery" if query_cameras is None else "query"
-        raise InputError(f"cameras must be given for both sides or none: given for the {side} only")
-    q_ids = _whole_numbers("query_ids", query_ids, shape[0])
-    g_ids = _whole_numbers("gallery_ids", gallery_ids, shape[1])
-    if query_cameras is None or gallery_cameras is None:
-        return Identities(q_ids, g_ids, None, None)
-    q_cameras = _whole_numbers("query_cameras", query_cameras, shape[0])
-    g_cameras = _whole_numbers("gallery_cameras", gallery_cameras, shape[1])
-    if not same_camera_filter:
-        return Identities(q_ids, g_ids, None, None)
-    return Identities(q_ids, g_ids, q_cameras, g_cameras)
+    @property
+    def ranks(self) -> tuple[NDArray[np.int64], ...]:
+        """For each query the ranks of its matches; empty where it has none."""
+        return tuple(np.split(self.flat, np.cumsum(self.totals)[:-1]))
 
 
 def find_matches(
-    query: Array, gallery: Array, identities: Identities, metric: str = "euclidean"
+    query: Array,
+    gallery: Array,
+    identities: Identities,
+    metric: str = "euclidean",
+    *,
+    device: torch.device | str | None = None,
 ) -> Matches:
     """Ranks the gallery for each query by (distance, gallery index); see `evaluate`.
 
     Raises:
         InputError: features as in `ranking.tiles.check_features`.
     """
-    blocks = tiles(query, gallery, metric)
-    rows = (row for _, block in blocks for row in block.cpu().numpy())
-    return _matches(rows, identities)
+    q, g = sides(query, gallery, metric, device)
+    if len(q) * len(g) > SMALL:
+        ranked = Ranked.of(identities)
+        return _matches(ranks_by_features(q, g, ranked, metric), ranked)
+
+    def blocks(take: TakeRows) -> None:
+        for first, block in tiles(query, gallery, metric):
+            take(0, first, block.cpu().numpy())
+
+    return find_matches_by_rows(blocks, identities, np.dtype(np.float32))
 
 
 def find_matches_by_distances(distances: Array, identities: Identities) -> Matches:
@@ -107,43 +81,66 @@ def find_matches_by_distances(distances: Array, identities: Identities) -> Match
     Raises:
         InputError: distances that are not 2-D, not real numbers, or NaN.
     """
-    return _matches(_rows(distances), identities)
+    rows = max(1, ROW_BLOCK_BYTES // (8 * distances.shape[1]))
+    jobs = [(i, min(i + rows, len(distances))) for i in range(0, len(distances), rows)]
+
+    def blocks(take: TakeRows) -> None:
+        in_parallel(jobs, lambda worker, job: take(worker, job[0], _block(distances, *job)))
+
+    return find_matches_by_rows(blocks, identities, _block(distances, 0, 1).dtype)
 
 
-def _matches(rows: Iterator[NDArray[Any]], identities: Identities) -> Matches:
-    ranks = []
-    for query, distances in enumerate(rows):
-        matches, ranked = identities.matches_and_ranked(query)
-        if not matches.any():
-            ranks.append(np.empty(0, np.int64))
-            continue
-        # Nothing beyond the farthest match has a say in any rank that is asked for.
-        near = np.flatnonzero(ranked & (distances <= distances[matches].max()))
-        ranks.append(np.flatnonzero(matches[nearest_first(distances, near)]) + 1)
-    return Matches(tuple(ranks), int((identities.gallery_ids != JUNK_ID).sum()))
+TakeRows = Callable[[int, int, NDArray[Any]], None]
+"""Takes worker, first row, and (rows, G) distances."""
 
 
-def _rows(distances: Array) -> Iterator[NDArray[Any]]:
-    step = max(1, BLOCK_BYTES // (8 * distances.shape[1]))
-    for start in range(0, len(distances), step):
-        block = _numpy(distances[start : start + step])
-        if block.dtype.kind not in "fiu" or np.isnan(block).any():
-            raise InputError(f"distances must be real numbers without NaN: rows from {start}")
-        yield from block
+def find_matches_by_rows(
+    row_blocks: Callable[[TakeRows], None], identities: Identities, dtype: np.dtype[Any]
+) -> Matches:
+    """The same from blocks of whole rows, made one after another.
+
+    Args:
+        row_blocks: calls what it is given for all rows, once; from several workers if it likes.
+        identities: of the rows and columns.
+        dtype: of the distances.
+    """
+    ranked = Ranked.of(identities)
+    if len(identities.query_ids) * len(ranked.kept) <= SMALL:
+        found: dict[int, NDArray[np.int64]] = {}
+
+        def sort(_: int, first: int, block: NDArray[Any]) -> None:
+            found[first] = ranks_in_rows(block[:, ranked.kept], first, ranked)
+
+        row_blocks(sort)
+        return _matches(np.concatenate([found[first] for first in sorted(found)]), ranked)
+    positions, queries = ranked.by_id[ranked.hit_places], ranked.hit_queries
+    hits = Hits(np.empty(len(positions), dtype), positions.copy())
+    counter = CompiledCounter(ranked, hits, np.arange(len(identities.query_ids)))
+
+    def count(_: int, first: int, block: NDArray[Any]) -> None:
+        block = block[:, ranked.kept]
+        part = slice(*np.searchsorted(queries, (first, first + len(block))))
+        values = block[queries[part] - first, positions[part]]
+        order = np.lexsort((positions[part], values, queries[part]))
+        hits.values[part], hits.positions[part] = values[order], positions[part][order]
+        # Queries of different blocks share no count: one array serves all workers.
+        counter.consume(0, first, 0, torch.from_numpy(block))
+
+    row_blocks(count)
+    return _matches(counter.ranks(), ranked)
 
 
-def _whole_numbers(name: str, labels: Labels, length: int) -> NDArray[np.int64]:
-    array = _numpy(labels)
-    if array.shape != (length,) or array.dtype.kind not in "iu":
-        raise InputError(
-            f"{name} must be {length} whole numbers, one for each row: "
-            f"given shape {array.shape} of {array.dtype}"
-        )
-    return array.astype(np.int64)
+def _matches(ranks: NDArray[np.int64], ranked: Ranked) -> Matches:
+    return Matches(ranks, ranked.hits.totals, len(ranked.kept))
 
 
-def _numpy(array: Any) -> NDArray[Any]:
-    if isinstance(array, Tensor):
-        array = array.detach().cpu()
-        return np.asarray(array.float() if array.element_size() == 2 else array)
-    return np.asarray(array)
+def _block(distances: Array, start: int, stop: int) -> NDArray[Any]:
+    """Rows in float32, or in float64 where that holds more."""
+    part = distances[start:stop]
+    if isinstance(part, Tensor):
+        part = part.detach().cpu()
+        part = np.asarray(part.float() if part.element_size() == 2 else part)
+    block = np.asarray(part)
+    if block.dtype.kind not in "fiu" or np.isnan(block).any():
+        raise InputError(f"distances must be real numbers without NaN: rows from {start}")
+    return block.astype(np.float32 if block.dtype in (np.float16, np.float32) else np.float64)

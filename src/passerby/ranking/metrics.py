@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from passerby.ranking.features import Array
 from passerby.ranking.matches import (
     Labels,
     Matches,
@@ -12,72 +14,88 @@ from passerby.ranking.matches import (
     find_matches,
     find_matches_by_distances,
 )
-from passerby.ranking.tiles import Array
 from passerby.types import InputError, Scores
 
 
-def step_precision(ranks: NDArray[np.int64]) -> float:
-    """Average precision: the mean over the P hits of the precision k / rank at each.
+def step_precisions(ranks: NDArray[np.int64], hits: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What each hit adds to the average precision, times the number of hits: k / rank.
 
     Args:
-        ranks: (P,) 1-based ranks of all hits, ascending, P > 0.
+        ranks: (T,) 1-based ranks of hits.
+        hits: (T,) 1-based number k of each hit in its own ranking.
     """
-    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+    return hits / ranks
 
 
-def trapezoid_precision(ranks: NDArray[np.int64]) -> float:
-    """Average precision of the Market-1501 kit (Zheng et al. 2015): the area by trapezoids.
+def trapezoid_precisions(ranks: NDArray[np.int64], hits: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The same for the Market-1501 kit (Zheng et al. 2015): the area by trapezoids.
 
-    The sum over the P hits of the step in recall, 1 / P, times the mean of the precision at the
-    hit and the precision one rank before it (1 before the first rank).
-
-    Args:
-        ranks: (P,) 1-based ranks of all hits, ascending, P > 0.
+    The mean of the precision at the hit and the precision one rank before it (1 before the first
+    rank); the step in recall is 1 / number of hits.
     """
-    hits = np.arange(1, len(ranks) + 1)
     before = np.where(ranks == 1, 1.0, (hits - 1) / np.maximum(ranks - 1, 1))
-    return float(np.mean((before + hits / ranks) / 2))
+    return np.asarray((before + hits / ranks) / 2, np.float64)
 
 
-AVERAGE_PRECISIONS = {"step": step_precision, "trapezoid": trapezoid_precision}
-"""By name: the ranks of a query's hits to its average precision."""
+AVERAGE_PRECISIONS = {"step": step_precisions, "trapezoid": trapezoid_precisions}
+"""By name: the ranks of a query's hits to what each adds to its average precision."""
 
 
-def scores(matches: Matches, average_precision: str = "step", ranks: int = 50) -> Scores:
+def scores(
+    matches: Matches,
+    average_precision: str = "step",
+    ranks: int = 50,
+    *,
+    ap_cutoff: int | None = None,
+    count_unmatched: bool = False,
+) -> Scores:
     """CMC, mAP and mINP from the ranks of the matches.
 
     Args:
         matches: from `find_matches`.
         average_precision: `step` or `trapezoid`.
         ranks: length of the CMC, less where the gallery is smaller.
+        ap_cutoff: hits beyond this rank add nothing to AP, which is still divided by their number
+            (some published programs stop at rank 50); None: all count.
+        count_unmatched: queries without a match count as 0 in all means instead of being left out.
 
     Raises:
-        InputError: an unknown definition, ranks below 1, or no query with a match.
+        InputError: an unknown definition, ranks or ap_cutoff below 1, or no query with a match.
     """
     if average_precision not in AVERAGE_PRECISIONS:
         known = ", ".join(AVERAGE_PRECISIONS)
         raise InputError(f"average_precision must be one of {known}: given {average_precision!r}")
     if ranks < 1:
         raise InputError(f"the CMC needs at least one rank: given {ranks}")
-    matched = [hits for hits in matches.ranks if len(hits)]
-    if not matched:
+    if ap_cutoff is not None and ap_cutoff < 1:
+        raise InputError(f"ap_cutoff must be a rank of at least 1: given {ap_cutoff}")
+    totals = matches.totals
+    matched = np.flatnonzero(totals)
+    if not len(matched):
         raise InputError(
             "at least one query must have a match in the gallery (in another camera, where cameras "
-            f"are given): none of {len(matches.ranks)} has one"
+            f"are given): none of {len(totals)} has one"
         )
-    ap = [
-        AVERAGE_PRECISIONS[average_precision](hits) if len(hits) else np.nan
-        for hits in matches.ranks
-    ]
-    first = np.array([hits[0] if len(hits) else 0 for hits in matches.ranks], np.int64)
+    firsts = (np.cumsum(totals) - totals)[matched]
+    numbers = np.arange(len(matches.flat)) - np.repeat(firsts, totals[matched]) + 1
+    added = AVERAGE_PRECISIONS[average_precision](matches.flat, numbers)
+    if ap_cutoff is not None:
+        added = np.where(matches.flat <= ap_cutoff, added, 0.0)
+    ap = np.full(len(totals), np.nan)
+    ap[matched] = np.add.reduceat(added, firsts) / totals[matched]
+    first_match = np.zeros(len(totals), np.int64)
+    first_match[matched] = matches.flat[firsts]
+    last_match = matches.flat[firsts + totals[matched] - 1]
     at = np.arange(1, min(ranks, matches.gallery) + 1)
+    found = np.cumsum(np.bincount(np.minimum(first_match[matched], at[-1] + 1))[1:])
+    counted = len(totals) if count_unmatched else len(matched)
     return Scores(
-        cmc=np.mean(first[first > 0][:, None] <= at, axis=0),
-        mean_ap=float(np.nanmean(ap)),
-        mean_inp=float(np.mean([len(hits) / hits[-1] for hits in matched])),
-        ap=np.array(ap, np.float64),
-        first_match=first,
-        unmatched=np.flatnonzero(first == 0),
+        cmc=np.append(found, np.full(len(at), len(matched)))[: len(at)] / counted,
+        mean_ap=float(ap[matched].sum() / counted),
+        mean_inp=float((totals[matched] / last_match).sum() / counted),
+        ap=ap,
+        first_match=first_match,
+        unmatched=np.flatnonzero(totals == 0),
         average_precision=average_precision,
     )
 
@@ -94,13 +112,16 @@ def evaluate(
     average_precision: str = "step",
     ranks: int = 50,
     same_camera_filter: bool = True,
+    ap_cutoff: int | None = None,
+    count_unmatched: bool = False,
+    device: torch.device | str | None = None,
 ) -> Scores:
     """Ranks the gallery for each query by (distance, gallery index) and scores the rankings.
 
     Gallery pictures with id -1 are never ranked. Where cameras are given, pictures of the query's
     identity *and* camera are left out of its ranking (Zheng et al. 2015). Queries without a match
-    are listed in `unmatched` and are left out of all means. Memory is bounded by a block of the
-    distance matrix.
+    are listed in `unmatched` and are left out of all means. Memory is bounded by a few blocks
+    of the distance matrix; a memory-mapped gallery is read front to back.
 
     Args:
         query: (Q, D) embeddings.
@@ -113,6 +134,9 @@ def evaluate(
         average_precision: `step` or `trapezoid` (the Market-1501 kit's).
         ranks: length of the CMC, less where the gallery is smaller.
         same_camera_filter: False ranks pictures of the query's identity and camera as matches.
+        ap_cutoff: hits beyond this rank add nothing to AP, see `scores`; None: all count.
+        count_unmatched: queries without a match count as 0 instead of being left out.
+        device: where to compute, e.g. `cuda`; None: where the gallery is.
 
     Raises:
         InputError: shapes or lengths that do not fit, values that are not finite, a zero vector
@@ -136,7 +160,13 @@ def evaluate(
         gallery_cameras,
         same_camera_filter=same_camera_filter,
     )
-    return scores(find_matches(query, gallery, identities, metric), average_precision, ranks)
+    return scores(
+        find_matches(query, gallery, identities, metric, device=device),
+        average_precision,
+        ranks,
+        ap_cutoff=ap_cutoff,
+        count_unmatched=count_unmatched,
+    )
 
 
 def evaluate_distances(
@@ -149,6 +179,8 @@ def evaluate_distances(
     average_precision: str = "step",
     ranks: int = 50,
     same_camera_filter: bool = True,
+    ap_cutoff: int | None = None,
+    count_unmatched: bool = False,
 ) -> Scores:
     """`evaluate` from a distance matrix, e.g. a re-ranked one, compared in its own precision.
 
@@ -161,6 +193,8 @@ def evaluate_distances(
         average_precision: `step` or `trapezoid`.
         ranks: length of the CMC, less where the gallery is smaller.
         same_camera_filter: False ranks pictures of the query's identity and camera as matches.
+        ap_cutoff: hits beyond this rank add nothing to AP, see `scores`; None: all count.
+        count_unmatched: queries without a match count as 0 instead of being left out.
 
     Raises:
         InputError: shapes or lengths that do not fit, NaN, or no query with a match.
@@ -182,4 +216,10 @@ def evaluate_distances(
         gallery_cameras,
         same_camera_filter=same_camera_filter,
     )
-    return scores(find_matches_by_distances(distances, identities), average_precision, ranks)
+    return scores(
+        find_matches_by_distances(distances, identities),
+        average_precision,
+        ranks,
+        ap_cutoff=ap_cutoff,
+        count_unmatched=count_unmatched,
+    )

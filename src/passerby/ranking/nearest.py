@@ -5,10 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from passerby.ranking.tiles import Array, tiles
+from passerby.ranking.features import Array, Features, have_distances, squared_lengths
+from passerby.ranking.kernels import kernels
+from passerby.ranking.product import RightSide, in_parallel, worker_count
+from passerby.ranking.tiles import each_tile, finish, row_blocks, row_terms, sides
 from passerby.types import InputError
+
+SMALL = 2**21
+"""Up to so many pairs the compiled loops are not worth the time that their compiler takes."""
+
+FEW = 32
+"""Up to so many queries the gallery is the left side of the product: it is then only read."""
+
+_GALLERY_ROWS = 2048
 
 
 def nearest_first(distances: NDArray[Any], candidates: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -17,15 +30,21 @@ def nearest_first(distances: NDArray[Any], candidates: NDArray[np.int64]) -> NDA
 
 
 def nearest(
-    query: Array, gallery: Array, k: int = 50, metric: str = "euclidean"
+    query: Array,
+    gallery: Array,
+    k: int = 50,
+    metric: str = "euclidean",
+    *,
+    device: torch.device | str | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Exact k nearest gallery items of each query, ordered by (distance, gallery index).
 
     Args:
         query: (Q, D).
-        gallery: (G, D).
+        gallery: (G, D); a memory-mapped one is read front to back.
         k: how many, 1 ... G.
         metric: `euclidean`, `squared_euclidean` or `cosine`.
+        device: where to compute, e.g. `cuda`; None: where the gallery is.
 
     Returns:
         indices: (Q, k) into the gallery.
@@ -40,14 +59,86 @@ def nearest(
         >>> indices.tolist(), distances.tolist()
         ([[1, 2]], [[1.0, 1.0]])
     """
-    blocks = tiles(query, gallery, metric)
-    if not 1 <= k <= len(gallery):
-        raise InputError(
-            f"k must lie between 1 and the {len(gallery)} items of the gallery: given {k}"
+    q, g = sides(query, gallery, metric, device)
+    if not 1 <= k <= len(g):
+        raise InputError(f"k must lie between 1 and the {len(g)} items of the gallery: given {k}")
+    if g.device.type != "cpu" or len(q) * len(g) <= SMALL:
+        return _by_sorting(q, g, k, metric)
+    terms = row_terms(squared_lengths(q, metric), metric)
+    kept = Kept(len(q), k, worker_count())
+    if len(q) <= FEW:
+        _few_queries(q, g, terms, metric, kept)
+    else:
+        each_tile(q, g, terms, metric, kept.consume)
+    return kept.merged()
+
+
+class Kept:
+    """The nearest items so far, each worker's for itself.
+
+    Args:
+        rows: queries.
+        k: how many for each.
+        workers: how many threads take part.
+    """
+
+    def __init__(self, rows: int, k: int, workers: int) -> None:
+        self.values = [np.full((rows, k), np.inf, np.float32) for _ in range(workers)]
+        self.positions = [np.full((rows, k), _NOWHERE, np.int64) for _ in range(workers)]
+
+    def consume(self, worker: int, first: int, start: int, block: Tensor) -> None:
+        """Takes one tile, see `tiles.Consumer`."""
+        kernels().keep_nearest(
+            block.numpy(), first, start, self.values[worker], self.positions[worker]
         )
+
+    def merged(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """(rows, k) positions and distances, ascending by (distance, position)."""
+        values, positions = self.values.pop(), self.positions.pop()
+        while self.values:
+            both = np.hstack([values, self.values.pop()])
+            where = np.hstack([positions, self.positions.pop()])
+            order = np.lexsort((where, both))[:, : values.shape[1]]
+            values = np.take_along_axis(both, order, 1)
+            positions = np.take_along_axis(where, order, 1)
+        return positions, values
+
+
+_NOWHERE = np.iinfo(np.int64).max
+
+
+def _few_queries(
+    query: Features, gallery: Features, terms: Tensor, metric: str, kept: Kept
+) -> None:
+    queries = query.block(0, len(query))
+    scaled = queries / -terms[:, None] if metric == "cosine" else queries * -2
+    right = RightSide(scaled, torch.zeros(len(queries)), _GALLERY_ROWS)
+    starts = range(0, len(gallery), _GALLERY_ROWS)
+
+    def work(worker: int, start: int) -> None:
+        rows = gallery.block(start, min(start + _GALLERY_ROWS, len(gallery)))
+        squares = torch.empty(len(rows))
+        kernels().sums_of_squares(rows.numpy(), squares.numpy())
+        if not have_distances(squares, metric):
+            squared_lengths(gallery, metric)
+        block = right.times(rows).T.contiguous()
+        if metric == "cosine":
+            block /= squares.sqrt()
+            finish(block, torch.ones(len(block)), metric, compiled=True)
+        else:
+            block += squares
+            finish(block, terms, metric, compiled=True)
+        kept.consume(worker, 0, start, block)
+
+    in_parallel(starts, work)
+
+
+def _by_sorting(
+    query: Features, gallery: Features, k: int, metric: str
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     indices = np.empty((len(query), k), np.int64)
     values = np.empty((len(query), k), np.float32)
-    for start, block in blocks:
+    for start, block in row_blocks(query, gallery, metric):
         limits = block.topk(k, dim=1, largest=False, sorted=True).values[:, -1].cpu().numpy()
         for row, (distances, limit) in enumerate(
             zip(block.cpu().numpy(), limits, strict=True), start

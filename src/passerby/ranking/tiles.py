@@ -1,25 +1,62 @@
-"""Distances between many and many, a block of queries at a time."""
+"""Distances between many and many, a block at a time: memory never grows with Q x G."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from passerby.types import InputError
+from passerby.ranking.features import (
+    METRICS,
+    Array,
+    Features,
+    check_metric,
+    check_shapes,
+    have_distances,
+    squared_lengths,
+    sums_of_squares,
+)
+from passerby.ranking.kernels import kernels
+from passerby.ranking.product import RightSide, full_precision, in_parallel, worker_count
 
-METRICS = ("euclidean", "squared_euclidean", "cosine")
-"""Cosine distance is 1 - cosine."""
+__all__ = [
+    "METRICS", "Array", "Consumer", "Features", "check_features", "distances", "each_tile",
+    "sides", "tiles",
+]  # fmt: skip
 
-BLOCK_BYTES = 64 * 2**20
-"""Most that one block of the distance matrix takes (one row, where a row is larger)."""
+ROW_BLOCK_BYTES = 16 * 2**20
+"""Most that a block of whole rows takes (one row, where a row is larger)."""
 
-Array = NDArray[Any] | Tensor
-"""NumPy array or torch tensor."""
+TILE_ROWS = 256
+"""Query rows of a tile on a processor: with its columns, it stays in the second-level cache."""
+
+TILE_BYTES = 4 * 2**20
+"""Most that the gallery rows behind a tile take, on a processor."""
+
+_MOST_COLUMNS = 1024
+_DEVICE_ROWS, _DEVICE_COLUMNS = 4096, 8192
+
+Consumer = Callable[[int, int, int, Tensor], None]
+"""Given worker, first row, first column, and (m, n) float32 distances that it may change."""
+
+
+def sides(
+    query: Array, gallery: Array, metric: str, device: torch.device | str | None = None
+) -> tuple[Features, Features]:
+    """Both sides as features on one device (the gallery's, if None is given).
+
+    Raises:
+        InputError: unknown metric; sides that are not 2-D, empty, of different width or not of
+            numbers.
+    """
+    check_metric(metric)
+    g = Features("gallery", [gallery], device)
+    q = Features("query", [query], g.device)
+    check_shapes(q, g)
+    return q, g
 
 
 def check_features(query: Array, gallery: Array, metric: str) -> tuple[Tensor, Tensor]:
@@ -37,24 +74,110 @@ def check_features(query: Array, gallery: Array, metric: str) -> tuple[Tensor, T
         InputError: unknown metric; sides that are not 2-D, empty, of different width or not of
             numbers; a row whose length is not finite in float32, or is 0 under `cosine`.
     """
-    if metric not in METRICS:
-        raise InputError(f"the metric must be one of {', '.join(METRICS)}: given {metric!r}")
-    q, g = _as_float32("query", query), _as_float32("gallery", gallery)
-    if q.ndim != 2 or g.ndim != 2 or q.shape[1] != g.shape[1] or 0 in (*q.shape, *g.shape):
-        raise InputError(
-            "query and gallery must be (Q, D) and (G, D) with one width D and no empty side: "
-            f"given {tuple(q.shape)} and {tuple(g.shape)}"
-        )
-    for side, x in (("query", q), ("gallery", g)):
-        squares = squared_lengths(x)
-        _refuse(~squares.isfinite(), side, "of finite length in float32")
-        if metric == "cosine":
-            _refuse(squares == 0, side, "other than zero vectors under cosine")
-    return q.to(g.device), g
+    both = sides(query, gallery, metric)
+    for side in both:
+        squared_lengths(side, metric)
+    q, g = (side.block(0, len(side)) for side in both)
+    return q, g
+
+
+def each_tile(
+    query: Features,
+    gallery: Features,
+    terms: Tensor,
+    metric: str,
+    consume: Consumer,
+    *,
+    lower: bool = False,
+) -> None:
+    """Computes the distance matrix tile by tile and hands each one on while it is hot.
+
+    On a processor, `consume` is called from several threads at once, each with its own number
+    (0 ... worker_count() - 1); on a device, from one. The gallery is read once, front to back.
+
+    Args:
+        query: (Q, D).
+        gallery: (G, D), on the same device.
+        terms: (Q,), see `row_terms`.
+        metric: one of `METRICS`.
+        consume: what is done with a tile.
+        lower: leave out tiles whose every row lies before their every column.
+
+    Raises:
+        InputError: a row without distances, see `squared_lengths`.
+    """
+    on_processor = gallery.device.type == "cpu"
+    rows = TILE_ROWS if on_processor else _DEVICE_ROWS
+
+    def work(worker: int, columns: tuple[int, int]) -> None:
+        right = right_side(gallery, columns, metric, len(query))
+        for first in range(columns[0] // rows * rows if lower else 0, len(query), rows):
+            part = slice(first, min(first + rows, len(query)))
+            block = right.times(query.block(part.start, part.stop))
+            finish(block, terms[part], metric, compiled=on_processor)
+            consume(worker, first, columns[0], block)
+
+    in_parallel(column_ranges(gallery, worker_count()), work, gallery.device)
+
+
+def column_ranges(gallery: Features, workers: int) -> list[tuple[int, int]]:
+    """Cuts the gallery into ranges for `each_tile`, a multiple of the workers where it can."""
+    if gallery.device.type != "cpu":
+        width = _DEVICE_COLUMNS
+    else:
+        width = max(64, min(_MOST_COLUMNS, TILE_BYTES // (4 * gallery.width)))
+        rounds = -(-len(gallery) // (width * workers))
+        width = max(64, -(-len(gallery) // (rounds * workers * 16)) * 16)
+    starts = range(0, len(gallery), width)
+    return [(start, min(start + width, len(gallery))) for start in starts]
+
+
+def right_side(
+    gallery: Features, columns: tuple[int, int] | NDArray[np.int64], metric: str, rows: int
+) -> RightSide:
+    """Gallery rows made ready for products that `finish` turns into distances.
+
+    Args:
+        gallery: (G, D).
+        columns: first and last + 1, or the rows themselves.
+        metric: one of `METRICS`.
+        rows: about how many query rows will be multiplied with it.
+
+    Raises:
+        InputError: a row without distances, see `squared_lengths`.
+    """
+    tile = gallery.take(columns) if isinstance(columns, np.ndarray) else gallery.block(*columns)
+    squares = sums_of_squares(tile)
+    if not have_distances(squares, metric):
+        squared_lengths(gallery.of_rows(None), metric)
+    # Times -2 is exact, and the product then adds the squared lengths on its way.
+    if metric == "cosine":
+        return RightSide(tile / -squares.sqrt()[:, None], torch.zeros_like(squares), rows)
+    return RightSide(tile * -2, squares, rows)
+
+
+def row_terms(squares: Tensor, metric: str) -> Tensor:
+    """What `finish` needs of the rows: squared lengths, or lengths under cosine."""
+    return squares.sqrt() if metric == "cosine" else squares
+
+
+def finish(block: Tensor, rows: Tensor, metric: str, *, compiled: bool) -> None:
+    """Turns (m, n) products into distances >= 0, in place; the same bits either way."""
+    if compiled:
+        kernels().finish(block.numpy(), rows.numpy(), METRICS.index(metric))
+    elif metric == "cosine":
+        block.div_(rows[:, None]).add_(1).clamp_min_(0)
+    else:
+        block.add_(rows[:, None]).clamp_min_(0)
+        if metric == "euclidean" and block.device.type == "cpu":
+            # NumPy's root is the nearest float32, as the compiled one; torch's is not always.
+            np.sqrt(block.numpy(), out=block.numpy())
+        elif metric == "euclidean":
+            block.sqrt_()
 
 
 def tiles(
-    query: Array, gallery: Array, metric: str = "euclidean", block_bytes: int = BLOCK_BYTES
+    query: Array, gallery: Array, metric: str = "euclidean", block_bytes: int = ROW_BLOCK_BYTES
 ) -> Iterator[tuple[int, Tensor]]:
     """The (Q, G) distance matrix in blocks of whole rows, in order.
 
@@ -71,8 +194,45 @@ def tiles(
     Raises:
         InputError: as `check_features`, at once.
     """
-    q, g = check_features(query, gallery, metric)
-    return _tiles(q, g, metric, max(1, block_bytes // (4 * len(g))))
+    return row_blocks(*sides(query, gallery, metric), metric, block_bytes)
+
+
+def row_blocks(
+    query: Features, gallery: Features, metric: str, block_bytes: int = ROW_BLOCK_BYTES
+) -> Iterator[tuple[int, Tensor]]:
+    """`tiles` of sides that are already features."""
+    terms = row_terms(squared_lengths(query, metric), metric)
+    squared_lengths(gallery, metric)
+    rows = max(1, block_bytes // (4 * len(gallery)))
+    return (
+        (start, whole_rows(query, gallery, terms, (start, min(start + rows, len(query))), metric))
+        for start in range(0, len(query), rows)
+    )
+
+
+def whole_rows(
+    query: Features, gallery: Features, terms: Tensor, rows: tuple[int, int], metric: str
+) -> Tensor:
+    """Distances of a range of query rows to the whole gallery.
+
+    Args:
+        query: (Q, D).
+        gallery: (G, D).
+        terms: (Q,), see `row_terms`.
+        rows: first and last + 1.
+        metric: one of `METRICS`.
+
+    Returns:
+        (rows, G) float32.
+    """
+    with full_precision():
+        left = query.block(*rows)
+        block = torch.empty((len(left), len(gallery)), device=gallery.device)
+        for start, stop in column_ranges(gallery, 1):
+            right = right_side(gallery, (start, stop), metric, len(left))
+            block[:, start:stop] = right.times(left)
+        finish(block, terms[slice(*rows)], metric, compiled=False)
+    return block
 
 
 def distances(query: Array, gallery: Array, metric: str = "euclidean") -> Tensor:
@@ -95,46 +255,3 @@ def distances(query: Array, gallery: Array, metric: str = "euclidean") -> Tensor
         tensor([[5., 1.]])
     """
     return torch.cat([block for _, block in tiles(query, gallery, metric)])
-
-
-def squared_lengths(x: Tensor) -> Tensor:
-    """(N, D) to (N,) sums of squares, without a second (N, D) array."""
-    rows = max(1, BLOCK_BYTES // (4 * x.shape[1]))
-    return torch.cat([x[i : i + rows].square().sum(1) for i in range(0, len(x), rows)])
-
-
-def _tiles(q: Tensor, g: Tensor, metric: str, rows: int) -> Iterator[tuple[int, Tensor]]:
-    q_squares, g_squares = squared_lengths(q), squared_lengths(g)
-    for start in range(0, len(q), rows):
-        part = slice(start, start + rows)
-        # Half precision would keep three digits of a distance.
-        with torch.autocast(g.device.type, enabled=False):
-            block = q[part] @ g.T
-        if metric == "cosine":
-            block.div_(q_squares[part, None].sqrt()).div_(g_squares.sqrt())
-            yield start, block.neg_().add_(1).clamp_min_(0)
-            continue
-        block.mul_(-2).add_(q_squares[part, None]).add_(g_squares).clamp_min_(0)
-        yield start, block if metric == "squared_euclidean" else block.sqrt_()
-
-
-def _as_float32(side: str, features: Array) -> Tensor:
-    if isinstance(features, Tensor):
-        if features.is_complex():
-            raise InputError(f"{side} features must be real numbers: given {features.dtype}")
-        return features.detach().float()
-    array = np.asarray(features)
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{side} features must be real numbers: given {array.dtype}")
-    with np.errstate(over="ignore"):
-        # torch warns about memory that it may not write to, although nothing here does.
-        return torch.from_numpy(np.require(array, np.float32, ["C", "W"]))
-
-
-def _refuse(bad: Tensor, side: str, rule: str) -> None:
-    rows = bad.nonzero().flatten()
-    if len(rows):
-        raise InputError(
-            f"{side} features must be {rule}: {len(rows)} of {len(bad)} rows are not, "
-            f"first row {int(rows[0])}"
-        )

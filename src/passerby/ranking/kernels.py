@@ -1,0 +1,333 @@
+"""Loops over blocks of distances, compiled at first use: numba is slow to import.
+
+All run without Python's lock, on one thread. Distances are float32 or float64. An item comes
+before another if its distance is smaller, or equal and its position in the gallery smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+EUCLIDEAN, SQUARED_EUCLIDEAN, COSINE = 0, 1, 2
+"""Metrics by number."""
+
+_CHUNK = 64
+_FEW = 64
+
+
+@cache
+def kernels() -> SimpleNamespace:
+    """The compiled functions, by name: `sums_of_squares`, `finish`, `count`, ..."""
+    from numba import njit
+
+    jit: Callable[..., Any] = njit(nogil=True)
+    below, up_to, equal = jit(_below), jit(_up_to), jit(_equal)
+    count_few = jit(_count_few(below, up_to, equal))
+    count_many = jit(_count_many(equal))
+    insert = jit(_insert)
+    # The order of a sum is the compiler's to choose here: it then adds sixteen at once.
+    sums = njit(nogil=True, fastmath={"reassoc", "contract"})
+    return SimpleNamespace(
+        sums_of_squares=sums(_sums_of_squares),
+        finish=jit(_finish),
+        count=jit(_count(count_few, count_many, jit(_uncount))),
+        keep_nearest=jit(_keep_nearest(up_to, insert)),
+        keep_both_ways=jit(_keep_both_ways(insert)),
+    )
+
+
+def _finish(block: NDArray[Any], rows: NDArray[Any], metric: int) -> None:
+    """Makes (m, n) distances of products, in place.
+
+    `rows` is added to each row (squared lengths), or divides it (lengths, under cosine).
+    """
+    zero, one = block.dtype.type(0), block.dtype.type(1)
+    for i in range(block.shape[0]):
+        row, own = block[i], rows[i]
+        if metric == EUCLIDEAN:
+            for j in range(row.shape[0]):
+                value = row[j] + own
+                row[j] = np.sqrt(value if value > zero else zero)
+        elif metric == SQUARED_EUCLIDEAN:
+            for j in range(row.shape[0]):
+                value = row[j] + own
+                row[j] = value if value > zero else zero
+        else:
+            for j in range(row.shape[0]):
+                value = row[j] / own + one
+                row[j] = value if value > zero else zero
+
+
+def _sums_of_squares(rows: NDArray[Any], sums: NDArray[Any]) -> None:
+    """(n, D) to (n,)."""
+    for i in range(rows.shape[0]):
+        row, total = rows[i], np.float32(0)
+        for j in range(row.shape[0]):
+            total += row[j] * row[j]
+        sums[i] = total
+
+
+def _below(row: NDArray[Any], limit: float) -> Any:
+    # int32 all through: compilers then compare sixteen at once.
+    found = np.int32(0)
+    for j in range(row.shape[0]):
+        found = np.int32(found + np.int32(row[j] < limit))
+    return found
+
+
+def _up_to(row: NDArray[Any], limit: float) -> Any:
+    found = np.int32(0)
+    for j in range(row.shape[0]):
+        found = np.int32(found + np.int32(row[j] <= limit))
+    return found
+
+
+def _equal(row: NDArray[Any], limit: float) -> Any:
+    found = np.int32(0)
+    for j in range(row.shape[0]):
+        found = np.int32(found + np.int32(row[j] == limit))
+    return found
+
+
+def _count(
+    count_few: Callable[..., None], count_many: Callable[..., None], uncount: Callable[..., None]
+) -> Callable[..., None]:
+    def count(
+        block: NDArray[Any],
+        queries: NDArray[np.int64],
+        start: int,
+        firsts: NDArray[np.int64],
+        totals: NDArray[np.int64],
+        values: NDArray[Any],
+        positions: NDArray[np.int64],
+        same_firsts: NDArray[np.int64],
+        same_totals: NDArray[np.int64],
+        same_positions: NDArray[np.int64],
+        counts: NDArray[np.int64],
+    ) -> None:
+        """Adds, for each hit of each query, how many other persons' items come before it.
+
+        Args:
+            block: (m, n) distances of `queries` to the positions start ... start + n - 1.
+            queries: (m,).
+            start: position of the first column.
+            firsts: by query, where its hits begin in `values`, `positions` and `counts`.
+            totals: by query, how many hits it has.
+            values: distances of the hits, ascending by (distance, position) within a query.
+            positions: of the hits.
+            same_firsts: by query, where the positions of its identity begin in `same_positions`.
+            same_totals: by query, how many there are.
+            same_positions: ascending within an identity; hits, and what its camera leaves out.
+            counts: changed.
+        """
+        for i in range(block.shape[0]):
+            query = queries[i]
+            if totals[query] == 0:
+                continue
+            hits = slice(firsts[query], firsts[query] + totals[query])
+            same = slice(same_firsts[query], same_firsts[query] + same_totals[query])
+            if totals[query] <= _FEW:
+                count_few(block[i], start, values[hits], positions[hits], counts[hits])
+            else:
+                count_many(block[i], start, values[hits], positions[hits], counts[hits])
+            uncount(
+                block[i], start, same_positions[same], values[hits], positions[hits], counts[hits]
+            )
+
+    return count
+
+
+def _count_few(
+    below: Callable[..., int], up_to: Callable[..., int], equal: Callable[..., int]
+) -> Callable[..., None]:
+    def count_few(
+        row: NDArray[Any],
+        start: int,
+        values: NDArray[Any],
+        positions: NDArray[np.int64],
+        counts: NDArray[np.int64],
+    ) -> None:
+        stop = start + row.shape[0]
+        for hit in range(values.shape[0] - 1, -1, -1):
+            if positions[hit] >= stop:
+                before = up_to(row, values[hit])
+            else:
+                before = below(row, values[hit])
+                if positions[hit] > start:
+                    before += equal(row[: positions[hit] - start], values[hit])
+            if before == 0:  # then nothing comes before a nearer hit
+                break
+            counts[hit] += before
+
+    return count_few
+
+
+def _count_many(equal: Callable[..., int]) -> Callable[..., None]:
+    def count_many(
+        row: NDArray[Any],
+        start: int,
+        values: NDArray[Any],
+        positions: NDArray[np.int64],
+        counts: NDArray[np.int64],
+    ) -> None:
+        stop, total = start + row.shape[0], values.shape[0]
+        bins = np.zeros(total, np.int64)
+        for j in range(row.shape[0]):
+            low, high = 0, total
+            while low < high:
+                middle = (low + high) // 2
+                if row[j] < values[middle] or (
+                    row[j] == values[middle] and positions[middle] >= stop
+                ):
+                    high = middle
+                else:
+                    low = middle + 1
+            if low < total:
+                bins[low] += 1
+        before = 0
+        for hit in range(total):
+            before += bins[hit]
+            counts[hit] += before
+            if start < positions[hit] < stop:
+                counts[hit] += equal(row[: positions[hit] - start], values[hit])
+
+    return count_many
+
+
+def _uncount(
+    row: NDArray[Any],
+    start: int,
+    same_positions: NDArray[np.int64],
+    values: NDArray[Any],
+    positions: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> None:
+    # With the block's own values, so that what was counted and what is taken away cancel.
+    stop = start + row.shape[0]
+    for index in range(np.searchsorted(same_positions, start), same_positions.shape[0]):
+        position = same_positions[index]
+        if position >= stop:
+            break
+        value = row[position - start]
+        for hit in range(values.shape[0] - 1, -1, -1):
+            if value > values[hit] or (value == values[hit] and position >= positions[hit]):
+                break
+            counts[hit] -= 1
+
+
+def _insert(
+    value: float, position: int, values: NDArray[Any], positions: NDArray[np.int64]
+) -> None:
+    """Puts one item into ascending lists if it comes before their last."""
+    last = values.shape[0] - 1
+    if value > values[last] or (value == values[last] and position > positions[last]):
+        return
+    place = last
+    while place > 0 and (
+        value < values[place - 1]
+        or (value == values[place - 1] and position < positions[place - 1])
+    ):
+        values[place] = values[place - 1]
+        positions[place] = positions[place - 1]
+        place -= 1
+    values[place] = value
+    positions[place] = position
+
+
+def _keep_nearest(up_to: Callable[..., int], insert: Callable[..., None]) -> Callable[..., None]:
+    def keep_nearest(
+        block: NDArray[Any],
+        first: int,
+        start: int,
+        values: NDArray[Any],
+        positions: NDArray[np.int64],
+    ) -> None:
+        """Keeps the nearest items of the rows first ... first + m - 1.
+
+        Args:
+            block: (m, n) distances to the positions start ... start + n - 1.
+            first: row of `values` and `positions` that the first row of the block belongs to.
+            start: position of the first column.
+            values: (rows, k) ascending by (distance, position), infinite where there is none yet.
+            positions: (rows, k).
+        """
+        columns, k = block.shape[1], values.shape[1]
+        for i in range(block.shape[0]):
+            row, own, places = block[i], values[first + i], positions[first + i]
+            for chunk in range(0, columns, _CHUNK):
+                end = min(chunk + _CHUNK, columns)
+                if up_to(row[chunk:end], own[k - 1]) == 0:
+                    continue
+                for j in range(chunk, end):
+                    if row[j] <= own[k - 1]:
+                        insert(row[j], start + j, own, places)
+
+    return keep_nearest
+
+
+def _keep_both_ways(insert: Callable[..., None]) -> Callable[..., None]:
+    def keep_both_ways(
+        block: NDArray[Any],
+        first: int,
+        start: int,
+        values: NDArray[Any],
+        positions: NDArray[np.int64],
+        farthest: NDArray[Any],
+    ) -> None:
+        """Keeps the nearest and the farthest of a tile of a symmetric matrix.
+
+        An entry left of the diagonal counts for its row and for its column; the others are passed
+        over. The distance of an item to itself is 0.
+
+        Args:
+            block: (m, n) distances.
+            first: item of the first row.
+            start: item of the first column.
+            values: (N, k) by item, as in `keep_nearest`.
+            positions: (N, k).
+            farthest: (N,) greatest distances.
+        """
+        limits = values[start : start + block.shape[1], values.shape[1] - 1].copy()
+        most = farthest[start : start + block.shape[1]]
+        last = values.shape[1] - 1
+        for i in range(block.shape[0]):
+            item = first + i
+            row, own, places = block[i], values[item], positions[item]
+            columns = min(block.shape[1], item - start)
+            if 0 <= item - start < block.shape[1]:
+                insert(row.dtype.type(0), item, own, places)
+                limits[item - start] = own[last]
+            for chunk in range(0, columns, _CHUNK):
+                end = min(chunk + _CHUNK, columns)
+                near, far = own[last], farthest[item]
+                news = np.int32(0)
+                for j in range(chunk, end):
+                    value = row[j]
+                    news = np.int32(
+                        news
+                        + np.int32(
+                            (value <= near)
+                            | (value > far)
+                            | (value <= limits[j])
+                            | (value > most[j])
+                        )
+                    )
+                if news == 0:
+                    continue
+                for j in range(chunk, end):
+                    value, other = row[j], start + j
+                    if value <= own[last]:
+                        insert(value, other, own, places)
+                    if value <= limits[j]:
+                        insert(value, item, values[other], positions[other])
+                        limits[j] = values[other, last]
+                    farthest[item] = max(farthest[item], value)
+                    most[j] = max(most[j], value)
+
+    return keep_both_ways
