@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from passerby.evaluation.sides import Embeddings, Numbers, Sides
 from passerby.ranking.matches import (
-    Identities,
     Matches,
     check_identities,
     find_matches,
@@ -46,7 +45,7 @@ class Ranking:
 class Ranker:
     """Ranks the gallery of two sides, or parts of it.
 
-    Re-ranking looks at the whole gallery once, junk included, as its authors' program does; under
+    Re-ranking looks at the whole gallery, junk included, as its authors' program does; under
     `cosine` it takes the Euclidean distances of normalised embeddings, which are in the same order.
 
     Args:
@@ -60,9 +59,6 @@ class Ranker:
     def __init__(self, sides: Sides, ranking: Ranking) -> None:
         self.sides = sides
         self.ranking = ranking
-        self.distances: NDArray[Any] | None = None
-        if ranking.reranking is not None:
-            self.distances = _reranked(sides, ranking, ranking.reranking)
 
     def matches(self) -> Matches:
         """The ranks of all matches in the whole gallery."""
@@ -75,7 +71,12 @@ class Ranker:
             sides.gallery_cameras,
             same_camera_filter=self.ranking.same_camera_filter,
         )
-        return self._find(sides.query, sides.gallery, self.distances, identities)
+        if self.ranking.reranking is None:
+            return find_matches(sides.query, sides.gallery, identities, self.ranking.metric)
+        from passerby.ranking.rerank import find_reranked_matches
+
+        numbers = asdict(self.ranking.reranking)
+        return find_reranked_matches(*self._comparable(), identities, **numbers)
 
     def matches_among(self, rows: Numbers, columns: Numbers) -> Matches:
         """The same for some queries and some of the gallery, whatever the cameras."""
@@ -83,28 +84,24 @@ class Ranker:
         identities = check_identities(
             (len(rows), len(columns)), sides.query_ids[rows], sides.gallery_ids[columns]
         )
-        part = None if self.distances is None else self.distances[np.ix_(rows, columns)]
-        return self._find(sides.query[rows], sides.gallery[columns], part, identities)
-
-    def _find(
-        self,
-        query: Embeddings,
-        gallery: Embeddings,
-        distances: NDArray[Any] | None,
-        identities: Identities,
-    ) -> Matches:
-        if distances is None:
+        if self.ranking.reranking is None:
+            query, gallery = sides.query[rows], sides.gallery[columns]
             return find_matches(query, gallery, identities, self.ranking.metric)
-        return find_matches_by_distances(distances, identities)
+        return find_matches_by_distances(self._reranked[np.ix_(rows, columns)], identities)
 
+    @cached_property
+    def _reranked(self) -> NDArray[np.float32]:
+        """(Q, G), for those who look at parts of it."""
+        from passerby.ranking.rerank import rerank
 
-def _reranked(sides: Sides, ranking: Ranking, reranking: Reranking) -> NDArray[Any]:
-    from passerby.ranking.rerank import rerank
+        assert self.ranking.reranking is not None
+        return rerank(*self._comparable(), **asdict(self.ranking.reranking))
 
-    query, gallery = sides.query, sides.gallery
-    if ranking.metric == "cosine":
-        query, gallery = normalised(query), normalised(gallery)
-    return np.asarray(rerank(query, gallery, **asdict(reranking)))
+    def _comparable(self) -> tuple[Embeddings, Embeddings]:
+        """Embeddings whose Euclidean distances are in the order of the metric."""
+        if self.ranking.metric == "cosine":
+            return normalised(self.sides.query), normalised(self.sides.gallery)
+        return self.sides.query, self.sides.gallery
 
 
 def normalised(embeddings: Embeddings) -> NDArray[np.float32]:
