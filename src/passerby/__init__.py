@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from passerby.experiment import evaluate_model, train
     from passerby.ranking.metrics import evaluate, evaluate_distances
     from passerby.ranking.nearest import nearest
+    from passerby.ranking.rerank import rerank
     from passerby.types import InputError
 
 __version__ = VERSION
@@ -34,6 +35,7 @@ __all__ = [
     "join",
     "load",
     "nearest",
+    "rerank",
     "train",
 ]
 
@@ -46,6 +48,7 @@ _HOMES = {
     "join": "passerby.data.join",
     "load": "passerby.data.datasets",
     "nearest": "passerby.ranking.nearest",
+    "rerank": "passerby.ranking.rerank",
     "train": "passerby.experiment",
 }
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torchmetrics.functional.retrieval import retrieval_average_precision
 
+from passerby.ranking import matches as module
 from passerby.ranking.matches import check_identities, find_matches_by_distances
 from passerby.ranking.metrics import evaluate, evaluate_distances, scores
 from passerby.types import InputError
@@ -44,17 +45,28 @@ def case(seed, kind):
         distances = random.integers(0, 3, size=(q, g)).astype(np.float32)
     if kind == "all equal":
         distances = np.zeros((q, g), np.float16)
+    if kind == "duplicates":
+        distances[:, 30:] = distances[:, :30]
+    if kind == "infinite":
+        distances[distances > 1] = np.inf
     query_ids, gallery_ids = random.integers(0, 9, q), random.integers(-1, 7, g)
     cameras = (random.integers(0, 3, q), random.integers(0, 3, g))
     return distances, (query_ids, gallery_ids), (None, None) if kind == "no cameras" else cameras
 
 
-KINDS = ["plain", "ties", "all equal", "no cameras"]
+KINDS = ["plain", "ties", "all equal", "no cameras", "duplicates", "infinite"]
+
+
+@pytest.fixture(params=["by sorting", "by counting"])
+def way(request, monkeypatch):
+    """Small problems are sorted, large ones counted: the numbers are the same."""
+    monkeypatch.setattr(module, "SMALL", 2**40 if request.param == "by sorting" else 0)
+    return request.param
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(5))
-def test_equals_a_walk_down_the_ranking(seed, kind):
+def test_equals_a_walk_down_the_ranking(seed, kind, way):
     distances, ids, cameras = case(seed, kind)
     rankings = [naive_ranking(distances.tolist(), query, ids, cameras) for query in range(25)]
     matched = [ranking for ranking in rankings if any(ranking)]
@@ -144,6 +156,55 @@ def test_both_definitions_from_one_pass():
         assert scores(matches, definition).mean_ap == expected.mean_ap
 
 
+def many_hits(seed):
+    """More hits of a query than are counted one by one, and ties between all sorts of items."""
+    random = np.random.default_rng(seed)
+    distances = random.integers(0, 40, size=(12, 900)).astype(np.float64)
+    ids = random.integers(0, 3, 12), random.integers(-1, 3, 900)
+    return distances, ids, (random.integers(0, 2, 12), random.integers(0, 3, 900))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_hits(seed, way):
+    distances, ids, cameras = many_hits(seed)
+    rankings = [naive_ranking(distances.tolist(), query, ids, cameras) for query in range(12)]
+    assert min(map(sum, rankings)) > 64
+    result = evaluate_distances(distances, *ids, *cameras)
+    expected = [naive_precisions(ranking)[0] for ranking in rankings]
+    np.testing.assert_allclose(result.ap, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("definition", ["step", "trapezoid"])
+def test_hits_beyond_the_cutoff_add_nothing(definition, way):
+    distances, ids, cameras = case(1, "ties")
+    cut = evaluate_distances(distances, *ids, *cameras, average_precision=definition, ap_cutoff=7)
+    for query in np.flatnonzero(cut.first_match):
+        ranking = naive_ranking(distances.tolist(), query, ids, cameras)
+        total, old, expected, found = sum(ranking), 1.0, 0.0, 0
+        for position, match in enumerate(ranking[:7], 1):
+            found += match
+            precision = found / position
+            if match:
+                expected += precision if definition == "step" else (old + precision) / 2
+            old = precision
+        assert cut.ap[query] == pytest.approx(expected / total, abs=1e-12)
+    full = evaluate_distances(distances, *ids, *cameras, average_precision=definition)
+    assert cut.mean_ap < full.mean_ap
+    np.testing.assert_array_equal(cut.cmc, full.cmc)
+
+
+def test_queries_without_a_match_can_count_as_misses(way):
+    distances, ids, cameras = case(0, "plain")
+    left_out = evaluate_distances(distances, *ids, *cameras)
+    counted = evaluate_distances(distances, *ids, *cameras, count_unmatched=True)
+    share = 1 - len(left_out.unmatched) / 25
+    assert 0 < share < 1
+    np.testing.assert_allclose(counted.cmc, left_out.cmc * share, atol=1e-12)
+    assert counted.mean_ap == pytest.approx(left_out.mean_ap * share, abs=1e-12)
+    assert counted.mean_inp == pytest.approx(left_out.mean_inp * share, abs=1e-12)
+    np.testing.assert_array_equal(counted.unmatched, left_out.unmatched)
+
+
 def test_infinite_distances_are_last_and_the_cmc_is_as_long_as_the_gallery():
     result = evaluate_distances(np.array([[np.inf, 0.5, 0.7]]), [1], [1, -1, 2])
     assert result.first_match.tolist() == [2]
@@ -166,6 +227,7 @@ ONES = np.ones((2, 3))
         ((ONES, [1, 1], [1, 1, 1], [1], [2, 2, 2]), {"same_camera_filter": False}, "cameras"),
         ((ONES, [1, 1], [1, 1, 1]), {"average_precision": "both"}, "step, trapezoid.*'both'"),
         ((ONES, [1, 1], [1, 1, 1]), {"ranks": 0}, "given 0"),
+        ((ONES, [1, 1], [1, 1, 1]), {"ap_cutoff": 0}, "ap_cutoff.*given 0"),
         ((ONES, [1, 1], [2, 2, -1]), {}, "none of 2 has one"),
         ((ONES, [-1, -1], [-1, -1, -1]), {}, "none of 2 has one"),
         ((ONES, [1, 1], [1, 1, 1], [1, 1], [1, 1, 1]), {}, "in another camera"),
