@@ -24,9 +24,10 @@ from passerby.data.synthetic import SyntheticRecipe, write_synthetic
 from passerby.data.transforms import normalise
 from passerby.methods.bag_of_tricks import METHOD, Recipe
 from passerby.training.interrupt import StopRequest
-from passerby.training.loop import Run, fit
+from passerby.training.loop import fit
 from passerby.training.progress import TrainingProgress
 from passerby.training.record import Record
+from passerby.training.run import Run
 from passerby.training.settings import Settings
 from passerby.types import Augmentation
 

@@ -34,11 +34,12 @@ from passerby.methods import find_method
 from passerby.recipes import override, to_plain
 from passerby.training.earlier_run import take_over
 from passerby.training.interrupt import StopRequest
-from passerby.training.loop import Run, fit
+from passerby.training.loop import fit
 from passerby.training.processes import connect
 from passerby.training.progress import TrainingProgress, counting
 from passerby.training.provenance import claim, data_fingerprint, environment, numeric_settings
 from passerby.training.record import Record
+from passerby.training.run import Run
 from passerby.training.settings import Settings
 from passerby.training.validation import hold_out, validator
 from passerby.types import CueSource, InputError, Progress, Sample, Split

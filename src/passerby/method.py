@@ -87,6 +87,8 @@ class EpochStart:
     """The run's seed."""
     epoch: int
     """Epoch of the stage, from 0."""
+    key: int
+    """A number of this epoch of this stage alone: keys random numbers, with the seed."""
     embed: Callable[[], NDArray[np.float32]]
     """Computes the (N, D) embeddings of the training pictures as the network now stands."""
     pictures: Callable[[int], Picture]
@@ -109,6 +111,9 @@ class Stage:
     """Applied to each training picture."""
     at_epoch_start: Callable[[EpochStart], Sequence[NDArray[np.int64]]] | None = None
     """Computes the epoch's batches instead of the sampler, e.g. mined triplets."""
+    group: int = 1
+    """Consecutive pictures of a batch that belong together (K of one identity, 3 of a triplet):
+    where a batch is cut, for several processes or to save memory, it is cut between groups."""
 
 
 @dataclass(frozen=True)

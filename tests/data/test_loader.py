@@ -314,6 +314,21 @@ def test_shares_of_all_processes_make_the_batch(data, processes):
                 assert torch.equal(joined, tensor[: size * processes])
 
 
+def test_shares_are_cut_between_groups_and_never_to_single_pictures(data):
+    batches = [np.arange(14), np.arange(3)]
+
+    def shares(group):
+        return [
+            [part.indices.tolist() for part in loader.epoch(batches, 0, 0, (number, 2), group)]
+            for number, loader in enumerate([Loader(data, None), Loader(data, None)])
+        ]
+
+    assert shares(3) == [[[0, 1, 2, 3, 4, 5]], [[6, 7, 8, 9, 10, 11]]]
+    assert shares(1) == [[list(range(7))], [list(range(7, 14))]]
+    alone = [part.indices.tolist() for part in Loader(data, None).epoch(batches, 0, group=3)]
+    assert alone == [list(range(14)), list(range(3))]
+
+
 def test_a_crop_that_does_not_fit_names_the_picture(data):
     augmentation = Augmentation(crop=(20, 6))
     with pytest.raises(InputError, match=r"^9_01\.png: a crop of 20 x 6 .* does not fit"):

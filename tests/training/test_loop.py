@@ -22,6 +22,7 @@ from passerby.data.loader import Loader, training_data
 from passerby.data.transforms import normalise
 from passerby.experiment import train
 from passerby.training import loop
+from passerby.training.record import Position
 from passerby.training.settings import Settings
 from passerby.types import InputError
 
@@ -105,7 +106,7 @@ def test_the_weights_equal_a_plain_loop(market, whole):
         batches = stage.sampler.batches(data.labels, seed=3, epoch=epoch)
         for step, raw in enumerate(loader.epoch(batches, epoch)):
             batch = normalise(raw, inputs.specs, 0.0)
-            loop.seed_step(3, loop.Position(0, epoch, step))
+            loop.seed_step(3, Position(0, epoch, step))
             network.train()
             network.stem.eval()
             f = network(**batch.inputs)
@@ -200,6 +201,93 @@ def test_validation_holds_identities_out(market, tmp_path):
     run(market, out, settings=settings, recipe={"stages.1.epochs": 0})
     names = [row[3] for row in metrics(out)]
     assert names.count("validation_rank1") == names.count("validation_map") == 2
+
+
+def test_validation_that_cannot_rank_is_refused_before_training(tmp_path):
+    from conftest import write_market
+
+    settings = Settings(accelerator="cpu", validation=0.34)
+    write_market(tmp_path / "one", cameras=1)
+    with pytest.raises(InputError, match="held-out identity in two cameras"):
+        run(tmp_path / "one", tmp_path / "a", settings=settings)
+    write_market(tmp_path / "single", pictures=2)
+    recipe = {"stages.0.epochs": 1, "stages.1.epochs": 0}
+    run(tmp_path / "single", tmp_path / "b", settings=settings, recipe=recipe)
+    assert "validation_map" in [row[3] for row in metrics(tmp_path / "b")]
+
+
+def changed(**stage):
+    """The toy with other stages."""
+
+    def stages(recipe, network, criterion):
+        made = METHOD.stages(recipe, network, criterion)
+        return [replace(made[0], **stage), *made[1:]]
+
+    return replace(METHOD, stages=stages)
+
+
+def test_what_stages_must_not_be(market, tmp_path):
+    split = passerby.load("market1501", market)
+    options = {"settings": Settings(accelerator="cpu"), "console": QUIET, "evaluate": False}
+    with pytest.raises(InputError, match="drew none"):
+        train(changed(at_epoch_start=lambda start: []), split, tmp_path / "a", **options)
+    with pytest.raises(InputError, match="names of their own; given together, together"):
+        train(changed(name="together"), split, tmp_path / "b", **options)
+
+    def shared(recipe, network, criterion):
+        first, second = METHOD.stages(recipe, network, criterion)
+        return [first, replace(second, turns=first.turns)]
+
+    with pytest.raises(InputError, match="optimizers of its own"):
+        train(replace(METHOD, stages=shared), split, tmp_path / "c", **options)
+
+
+def test_weights_that_are_not_finite_are_never_saved(market, tmp_path):
+    """The loss is finite, its gradient is not: only the weights show it."""
+
+    class Broken(type(METHOD.stages(Recipe(), Embedding(), Criterion(6))[0].turns[0])):
+        def forward(self, batch):
+            terms = super().forward(batch)
+            nothing = self.network(**batch.inputs).sum() * 0
+            return {**terms, "broken": torch.sqrt(nothing.square()) * 0}
+
+    def stages(recipe, network, criterion):
+        first, second = METHOD.stages(recipe, network, criterion)
+        return [replace(first, turns=[Broken(0.05, network, criterion)]), second]
+
+    split = passerby.load("market1501", market)
+    with pytest.raises(FloatingPointError, match=r"not finite.*last good checkpoint: None"):
+        train(
+            replace(METHOD, stages=stages),
+            split,
+            tmp_path / "run",
+            settings=Settings(accelerator="cpu"),
+            recipe={"batch": 48, "stages.0.epochs": 1},
+            console=QUIET,
+        )
+    assert not list(tmp_path.glob("run/**/*.safetensors"))
+
+
+def test_events_of_finished_epochs_survive_a_resume(market, tmp_path, monkeypatch):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    out, seed_step, count = tmp_path / "run", loop.seed_step, 0
+
+    def stopped(*arguments):
+        nonlocal count
+        count += 1
+        if count == 8:
+            raise Stop
+        seed_step(*arguments)
+
+    monkeypatch.setattr(loop, "seed_step", stopped)
+    with pytest.raises(Stop):
+        run(market, out)
+    monkeypatch.setattr(loop, "seed_step", seed_step)
+    run(market, out, resume=True)
+    events = accumulator.EventAccumulator(str(out / "events"))
+    events.Reload()
+    for stage, epochs in (("alone", 2), ("together", 3)):
+        assert len(events.Scalars(f"{stage}/identity/softmax")) == epochs
 
 
 def test_it_embeds_through_the_same_inputs(market, whole):

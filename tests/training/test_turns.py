@@ -116,6 +116,51 @@ def test_a_batch_is_split_in_order_and_whole():
     assert torch.equal(joined, batch(0, size=7).inputs["x"])
 
 
+def test_a_batch_is_cut_between_groups_and_never_to_single_pictures():
+    def sizes(size, parts, group):
+        return [len(part.labels) for part in split(batch(0, size=size), parts, group)]
+
+    assert sizes(12, 3, 4) == [4, 4, 4]
+    assert sizes(12, 5, 4) == [4, 4, 4]
+    assert sizes(64, 3, 4) == [20, 20, 24]
+    assert sizes(5, 4, 1) == [2, 3]
+    assert sizes(1, 4, 1) == [1]
+
+
+def test_an_optimizer_without_a_gradient_leaves_its_part_alone_in_fp16_too():
+    class One(Two):
+        def forward(self, batch):
+            return {"line": self.body(batch.inputs["x"]).float().mean()}
+
+    for precision in ("fp32", "fp16"):
+        work = at_work(One(), precision=precision)
+        work.take(batch(0))
+        assert torch.equal(work.turn.centers.weight, Two().centers.weight)
+        assert not torch.equal(work.turn.body.weight, Two().body.weight)
+
+
+def test_resumed_optimizers_keep_the_parameters_memory_format():
+    convolution = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    adam = optim.Adam(convolution.parameters(), lr=0.1)
+
+    class Conv(Turn):
+        def forward(self, batch):
+            return {"mean": convolution(batch.inputs["x"]).mean()}
+
+    turn = Conv([ScheduledOptimizer(adam, lambda epoch: 1.0)])
+    turn.convolution = convolution
+    work, index = at_work(turn), torch.arange(2)
+    work.take(Batch({"x": torch.randn(2, 3, 5, 5)}, index, index, index))
+    state = work.state_dict()
+    saved = state["optimizers"][0]["state"][0]
+    saved["exp_avg"] = saved["exp_avg"].contiguous()
+    before = saved["exp_avg"].clone()
+    work.load_state_dict(state)
+    loaded = adam.state[convolution.weight]["exp_avg"]
+    assert loaded.stride() == convolution.weight.stride()
+    assert torch.equal(loaded, before)
+
+
 def test_what_no_optimizer_steps_takes_no_gradient_and_gets_its_flag_back():
     work = at_work(Two())
     work.take(batch(0))

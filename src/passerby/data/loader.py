@@ -93,6 +93,7 @@ class Loader:
         epoch: int = 0,
         start_step: int = 0,
         shard: tuple[int, int] = (0, 1),
+        group: int = 1,
     ) -> Iterator[Batch]:
         """The epoch's batches from `start_step` on, uint8, with the boxes to erase.
 
@@ -101,7 +102,9 @@ class Loader:
             epoch: keys the random numbers; different for every epoch of every stage.
             start_step: how many batches are left out at the start; the others do not change.
             shard: (r, W) gives the r-th of W equal, consecutive parts of each batch; the few
-                pictures of a batch that would make the parts unequal are left out.
+                pictures of a batch that would make the parts unequal are left out, and so are
+                batches of which a part would have fewer than two.
+            group: consecutive pictures that stay in one part.
 
         Raises:
             InputError: a picture or a cue cannot be used: one line that names it.
@@ -109,11 +112,12 @@ class Loader:
         self.missing.clear()
         firsts = np.cumsum([0, *(len(batch) for batch in batches)])
         rank, world = shard
-        sizes = [len(batch) // world for batch in batches]
+        cut = world * group if world > 1 else 1
+        sizes = [len(batch) // cut * cut // world for batch in batches]
         self._epoch.steps = [
             Step(epoch, int(first) + rank * size, np.asarray(batch)[rank * size :][:size])
             for first, batch, size in zip(firsts, batches, sizes, strict=False)
-            if size
+            if size > (world > 1)
         ][start_step:]
         for made in self._loader:
             if isinstance(made, InputError):

@@ -113,6 +113,9 @@ class Recipe:
     """Least and greatest share that is erased (3.2)."""
     erase_ratio: tuple[float, float] = (0.3, 3.33)
     """Least and greatest aspect of what is erased (3.2)."""
+    erase_fill: float = 0.0
+    """What is written there, after normalisation: 0 is the mean colour (not stated; the authors'
+    program writes the mean's own values, 0.4 to 0.5)."""
     identities: int = 16
     """P: identities in a batch (2)."""
     pictures: int = 4
@@ -162,7 +165,7 @@ class Recipe:
 
 
 class BagOfTricksTurn(Turn):
-    """L = L_ID + L_Triplet + beta L_C (Eq. 5)."""
+    """L = L_ID + L_Triplet + beta L_C (3.6)."""
 
     def __init__(self, recipe: Recipe, network: BagOfTricks, criterion: Criterion) -> None:
         weights = [*network.parameters(), *criterion.classifier.parameters()]
@@ -219,10 +222,11 @@ def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequenc
         erase=recipe.erase,
         erase_area=recipe.erase_area,
         erase_ratio=recipe.erase_ratio,
+        erase_fill=recipe.erase_fill,
     )
     turn = BagOfTricksTurn(recipe, network, criterion)
     sampler = IdentityBalanced(recipe.identities, recipe.pictures)
-    return [Stage("train", recipe.epochs, [turn], sampler, augmentation)]
+    return [Stage("train", recipe.epochs, [turn], sampler, augmentation, group=recipe.pictures)]
 
 
 def _descriptor(recipe: Recipe) -> Descriptor:

@@ -3,57 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 import torch
-from lightning_fabric import Fabric
-from numpy.typing import NDArray
-from torch import nn
 
-from passerby.data.loader import Loader, TrainingData
+from passerby.data.loader import Loader
 from passerby.data.transforms import normalise, to_device
-from passerby.extract import embed_samples
-from passerby.method import EpochStart, Stage
-from passerby.training.interrupt import Interrupted, StopRequest
+from passerby.training.interrupt import Interrupted
 from passerby.training.meter import Meter
-from passerby.training.processes import anyone, joined_rows, mean_over_processes, share_buffers
-from passerby.training.progress import TrainingProgress
-from passerby.training.record import Position, Record
+from passerby.training.processes import anyone, mean_over_processes, share_buffers
+from passerby.training.run import Run, draw_batches
 from passerby.training.seeds import epoch_key, seed_step
-from passerby.training.settings import Settings
-from passerby.training.state import Batches, Standing, capture, restore
+from passerby.training.state import Standing, capture, check_finite, restore
 from passerby.training.turns import TurnAtWork, rates
+from passerby.types import InputError
 
 ASK_EVERY = 10
 """Steps after which several processes ask each other whether to stop."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What the functions of the loop share."""
-
-    fabric: Fabric
-    """Devices and processes."""
-    network: nn.Module
-    """On the fabric's device, as the criterion is."""
-    criterion: nn.Module
-    """What only training needs."""
-    stages: Sequence[Stage]
-    """In order; their optimizers hold the parameters of the two above."""
-    data: TrainingData
-    """Training pictures, labels, and how they become inputs."""
-    settings: Settings
-    """Seed, workers, precision."""
-    record: Record
-    """The run's files."""
-    progress: TrainingProgress
-    """What the user sees."""
-    stop: StopRequest
-    """Whether the user wants the run to stop."""
-    validate: Callable[[], dict[str, float]] | None = None
-    """Scores on held-out identities after each epoch."""
 
 
 def fit(run: Run) -> None:
@@ -64,8 +30,8 @@ def fit(run: Run) -> None:
     too, and the generators of dropout and the like are seeded anew for each step.
 
     Raises:
-        InputError: the checkpoint belongs to another run.
-        FloatingPointError: a loss is not finite; names the step, its terms and the checkpoint.
+        InputError: the checkpoint belongs to another run, or an epoch has no batches.
+        FloatingPointError: a loss or a weight is not finite; names the step and the checkpoint.
         Interrupted: the user asked for it; names the checkpoint that was written.
     """
     standing = restore(run.record.latest(), run.network, run.criterion)
@@ -84,10 +50,10 @@ def train_stage(run: Run, standing: Standing) -> None:
     """The epochs of one stage, from where the run stands."""
     index = standing.position.stage
     stage = run.stages[index]
-    keep = int(run.settings.keep_gb * 1e9)
+    keep = int(run.settings.keep_gb * 1e9) // run.fabric.world_size
     workers = run.settings.workers
     loader = Loader(run.data, stage.augmentation, workers=workers, keep_bytes=keep)
-    turns = [TurnAtWork(turn, run.fabric, run.settings) for turn in stage.turns]
+    turns = [TurnAtWork(turn, run.fabric, run.settings, stage.group) for turn in stage.turns]
     for turn, state in zip(turns, standing.turns or [], strict=False):
         turn.load_state_dict(state)
     run.network.train()
@@ -101,57 +67,32 @@ def train_stage(run: Run, standing: Standing) -> None:
 
 def train_epoch(run: Run, standing: Standing, turns: list[TurnAtWork], loader: Loader) -> None:
     """The steps of an epoch, from where the run stands."""
-    epoch, stage = standing.position.epoch, run.stages[standing.position.stage]
+    stage, epoch = run.stages[standing.position.stage], standing.position.epoch
     if standing.batches is None:
         standing.batches, standing.meter = draw_batches(run, standing.position), Meter()
     for turn in turns:
         turn.set_rates(epoch)
-    shard = (run.fabric.global_rank, run.fabric.world_size)
+    world, rank = run.fabric.world_size, run.fabric.global_rank
     key, first = epoch_key(standing.position), standing.position.step
     started, pictures = time.monotonic(), 0
-    for raw in loader.epoch(standing.batches, key, start_step=first, shard=shard):
+    for raw in loader.epoch(standing.batches, key, first, (rank, world), stage.group):
         batch = to_device(raw, run.fabric.device)
         batch = normalise(batch, run.data.inputs.specs, stage.augmentation.erase_fill)
         position = standing.position
-        seed_step(run.settings.seed, position, run.fabric.global_rank)
+        seed_step(run.settings.seed, position, rank)
         for turn in turns:
             standing.meter.add(position.step, turn.take(batch))
-        standing.position = replace(
-            position, step=position.step + 1, steps_done=position.steps_done + 1
-        )
-        size = len(batch.labels) * run.fabric.world_size
-        pictures += size
-        done = epochs_before(run, position) + (position.step + 1) / len(standing.batches)
-        run.progress.step(done, f"{stage.name} {epoch + 1}/{stage.epochs}", size)
-        between_steps(run, standing, turns)
+        step, done = position.step + 1, position.steps_done + 1
+        standing.position = replace(position, step=step, steps_done=done)
+        pictures += len(batch.labels) * world
+        part = run.epochs_before(position) + step / len(standing.batches)
+        label = f"{stage.name} {epoch + 1}/{stage.epochs}"
+        run.progress.step(part, label, len(batch.labels) * world)
+        if world == 1 or done % ASK_EVERY == 0:
+            between_steps(run, standing, turns)
+    if standing.position.step == 0:
+        raise InputError(f"an epoch needs a batch; stage {stage.name} drew none that can be cut")
     standing.images_per_second = pictures / (time.monotonic() - started)
-
-
-def between_steps(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
-    """Saves and stops when the user asked for it, and saves when it is time."""
-    if run.fabric.world_size > 1 and standing.position.step % ASK_EVERY:
-        return
-    if anyone(run.fabric, run.stop.asked):
-        run.record.save(standing.position, capture(run.network, run.criterion, turns, standing))
-        raise Interrupted(f"interrupted; saved {run.record.last}: go on with --resume")
-    if anyone(run.fabric, run.record.due):
-        run.record.save(standing.position, capture(run.network, run.criterion, turns, standing))
-
-
-def draw_batches(run: Run, position: Position) -> Batches:
-    """The batches of an epoch: the sampler's, or what the stage computes when the epoch starts."""
-    stage, data, seed = run.stages[position.stage], run.data, run.settings.seed
-    if stage.at_epoch_start is None:
-        return stage.sampler.batches(data.labels, seed=seed, epoch=epoch_key(position))
-
-    def embed() -> NDArray[np.float32]:
-        mine = data.samples[run.fabric.global_rank :: run.fabric.world_size]
-        rows = embed_samples(run.network, data.inputs, mine, cues=data.cues)
-        return joined_rows(run.fabric, rows, len(data.samples))
-
-    samples, labels, cameras = data.samples, data.labels, data.cameras
-    start = EpochStart(samples, labels, cameras, seed, position.epoch, embed, data.picture)
-    return [np.ascontiguousarray(batch, np.int64) for batch in stage.at_epoch_start(start)]
 
 
 def end_epoch(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
@@ -160,19 +101,34 @@ def end_epoch(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
     share_buffers(run.fabric, run.network, run.criterion)
     numbers = mean_over_processes(run.fabric, standing.meter.means())
     numbers |= run.validate() if run.validate else {}
-    label = f"{stage.name} {position.epoch + 1}/{stage.epochs}"
-    speed = standing.images_per_second
-    run.progress.epoch(epochs_before(run, position) + 1, label, numbers, speed)
+    label, speed = f"{stage.name} {position.epoch + 1}/{stage.epochs}", standing.images_per_second
+    run.progress.epoch(run.epochs_before(position) + 1, label, numbers, speed)
     for name, value in (numbers | rates(turns) | {"images_per_second": speed}).items():
         run.record.metric(position, name, value)
     standing.position = replace(position, epoch=position.epoch + 1, step=0)
-    if standing.position.epoch == stage.epochs:
-        run.record.save_stage(stage.name, run.network, run.criterion)
-        standing.position = replace(standing.position, stage=position.stage + 1, epoch=0)
     standing.batches, standing.meter, standing.turns = None, Meter(), None
+    last = standing.position.epoch == stage.epochs
+    if last:
+        standing.position = replace(standing.position, stage=position.stage + 1, epoch=0)
+    save(run, standing, turns, stage.name if last else None)
+    if anyone(run.fabric, run.stop.asked) and standing.position.stage < len(run.stages):
+        raise Interrupted(f"interrupted; saved {run.record.last}: go on with --resume")
+
+
+def between_steps(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
+    """Saves and stops when the user asked for it, and saves when it is time."""
+    stop = anyone(run.fabric, run.stop.asked)
+    if stop or anyone(run.fabric, run.record.due):
+        save(run, standing, turns)
+    if stop:
+        raise Interrupted(f"interrupted; saved {run.record.last}: go on with --resume")
+
+
+def save(
+    run: Run, standing: Standing, turns: list[TurnAtWork], finished: str | None = None
+) -> None:
+    """Writes a checkpoint, and the stage that is finished; never broken weights."""
+    check_finite(run.network, run.criterion)
+    if finished is not None:
+        run.record.save_stage(finished, run.network, run.criterion)
     run.record.save(standing.position, capture(run.network, run.criterion, turns, standing))
-
-
-def epochs_before(run: Run, position: Position) -> int:
-    """Epochs of the whole run that are over."""
-    return sum(stage.epochs for stage in run.stages[: position.stage]) + position.epoch

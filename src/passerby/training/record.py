@@ -128,7 +128,7 @@ class Record:
             leftover.unlink()
         self._rows = [row for row in self._read_metrics() if self._before(row, position)]
         self.write_metrics()
-        self._events = _open_events(self.folder / "events", position.steps_done)
+        self._events = _open_events(self.folder / "events", position.steps_done + 1)
 
     def metric(self, position: Position, name: str, value: float) -> None:
         """Notes a number of the epoch that `position` lies in."""
@@ -196,4 +196,4 @@ def _open_events(folder: Path, purge_step: int) -> Any:
     except Exception as error:  # absent where only pure-Python packages can be installed
         warnings.warn(f"no TensorBoard events: {type(error).__name__}: {error}", stacklevel=2)
         return None
-    return SummaryWriter(str(folder), purge_step=purge_step or None)
+    return SummaryWriter(str(folder), purge_step=purge_step)

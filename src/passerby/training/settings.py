@@ -19,7 +19,8 @@ class Settings:
     workers: int = 0
     """Processes that decode and augment pictures; the result does not depend on it."""
     keep_gb: float = 2.0
-    """Decoded pictures are kept in memory up to so many GB, all workers together; 0: none."""
+    """Decoded pictures are kept in memory up to so many GB, all workers and
+    processes of a machine together; 0: none."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU when there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"

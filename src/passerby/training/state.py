@@ -64,3 +64,15 @@ def restore(state: dict[str, Any] | None, network: nn.Module, criterion: nn.Modu
     if standing.position.in_stage:
         standing.turns = state["turns"]
     return standing
+
+
+def check_finite(*modules: nn.Module) -> None:
+    """Weights and statistics must be finite before they are saved as good ones.
+
+    Raises:
+        FloatingPointError: names the first that is not.
+    """
+    for module in modules:
+        for name, value in module.state_dict().items():
+            if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                raise FloatingPointError(f"weights are not finite after the last step: {name}")

@@ -24,10 +24,12 @@ class TurnAtWork:
         turn: the method's; on the fabric's device.
         fabric: devices and processes.
         settings: precision, clipping, accumulation, compilation.
+        group: pictures of a batch that a cut must not part (`Stage.group`).
     """
 
-    def __init__(self, turn: Turn, fabric: Fabric, settings: Settings) -> None:
+    def __init__(self, turn: Turn, fabric: Fabric, settings: Settings, group: int = 1) -> None:
         self.turn = turn
+        self.group = group
         self.fabric = fabric
         self.settings = settings
         self.optimizers = [scheduled.optimizer for scheduled in turn.optimizers]
@@ -45,7 +47,7 @@ class TurnAtWork:
         """Takes the turn on a normalised batch; returns its loss terms without their graph."""
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        parts = split(batch, self.settings.accumulate)
+        parts = split(batch, self.settings.accumulate, self.group)
         sums: dict[str, Tensor] = {}
         with self.alone():
             for number, part in enumerate(parts, 1):
@@ -54,6 +56,8 @@ class TurnAtWork:
                 for name, term in terms.items():
                     sums[name] = sums[name] + term if name in sums else term
         for optimizer, parameters in zip(self.optimizers, self.learned, strict=True):
+            if all(parameter.grad is None for parameter in parameters):
+                continue
             if self.settings.clip is not None:
                 self.scaler.unscale_(optimizer)
                 nn.utils.clip_grad_norm_(parameters, self.settings.clip)
@@ -105,13 +109,23 @@ class TurnAtWork:
         """Takes back what `state_dict` gave."""
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+            for parameter, values in optimizer.state.items():
+                for name, value in values.items():
+                    if isinstance(value, Tensor) and value.shape == parameter.shape:
+                        # In the parameter's own memory format, as a fresh state would be.
+                        values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         self.scaler.load_state_dict(state["scaler"])
 
 
-def split(batch: Batch, parts: int) -> list[Batch]:
-    """A batch in so many parts of nearly equal size, in order; fewer where it is too small."""
+def split(batch: Batch, parts: int, group: int = 1) -> list[Batch]:
+    """A batch in so many parts of nearly equal size, in order, cut between groups.
+
+    There are fewer parts where they would be smaller than a group or than two pictures, of which
+    BatchNorm could not take a variance.
+    """
     size = len(batch.labels)
-    edges = [size * i // parts for i in range(parts + 1)]
+    parts = max(min(parts, size // max(group, 2)), 1)
+    edges = [size * i // parts // group * group for i in range(parts)] + [size]
     return [
         replace(
             batch,

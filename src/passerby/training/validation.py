@@ -44,13 +44,24 @@ def validator(
 ) -> Callable[[], dict[str, float]]:
     """A function that ranks held-out pictures as the network now stands.
 
-    The first picture of each identity in each camera is a query, all the others are the gallery.
+    The first picture of each identity in each camera is a query, all pictures are the gallery:
+    those of the query's identity and camera, itself among them, are left out of its ranking.
+
+    Raises:
+        InputError: when no held-out identity is seen by two cameras.
     """
     first: dict[tuple[int, int], int] = {}
     for index, sample in enumerate(samples):
         first.setdefault((sample.person_id, sample.camera_id), index)
     is_query = np.zeros(len(samples), bool)
     is_query[list(first.values())] = True
+    seen: dict[int, set[int]] = {}
+    for person, camera in first:
+        seen.setdefault(person, set()).add(camera)
+    if max(map(len, seen.values())) < 2:
+        raise InputError(
+            f"validation needs a held-out identity in two cameras; none of {len(seen)} is"
+        )
     people = np.array([sample.person_id for sample in samples])
     cameras = np.array([sample.camera_id for sample in samples])
 
@@ -58,11 +69,11 @@ def validator(
         embeddings = embed_samples(network, inputs, samples, cues=cues)
         found = evaluate(
             embeddings[is_query],
-            embeddings[~is_query],
+            embeddings,
             people[is_query],
-            people[~is_query],
+            people,
             cameras[is_query],
-            cameras[~is_query],
+            cameras,
             metric=descriptor.metric,
         )
         return {"validation_rank1": float(found.cmc[0]), "validation_map": found.mean_ap}

@@ -1,0 +1,81 @@
+"""A run under way: what the parts of the loop share, and the batches of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import nn
+
+from passerby.data.loader import TrainingData
+from passerby.extract import embed_samples
+from passerby.method import EpochStart, Stage
+from passerby.training.interrupt import StopRequest
+from passerby.training.processes import joined_rows
+from passerby.training.progress import TrainingProgress
+from passerby.training.record import Position, Record
+from passerby.training.seeds import epoch_key
+from passerby.training.settings import Settings
+from passerby.training.state import Batches
+from passerby.types import InputError
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the functions of the loop share."""
+
+    fabric: Fabric
+    """Devices and processes."""
+    network: nn.Module
+    """On the fabric's device, as the criterion is."""
+    criterion: nn.Module
+    """What only training needs."""
+    stages: Sequence[Stage]
+    """In order; their optimizers hold the parameters of the two above."""
+    data: TrainingData
+    """Training pictures, labels, and how they become inputs."""
+    settings: Settings
+    """Seed, workers, precision."""
+    record: Record
+    """The run's files."""
+    progress: TrainingProgress
+    """What the user sees."""
+    stop: StopRequest
+    """Whether the user wants the run to stop."""
+    validate: Callable[[], dict[str, float]] | None = None
+    """Scores on held-out identities after each epoch."""
+
+    def __post_init__(self) -> None:
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise InputError(f"stages need names of their own; given {', '.join(names)}")
+        optimizers = [o.optimizer for s in self.stages for t in s.turns for o in t.optimizers]
+        if len({id(optimizer) for optimizer in optimizers}) < len(optimizers):
+            raise InputError(
+                "each turn of each stage needs optimizers of its own: one in two places could "
+                "not be resumed"
+            )
+
+    def epochs_before(self, position: Position) -> int:
+        """Epochs of the whole run that are over."""
+        return sum(stage.epochs for stage in self.stages[: position.stage]) + position.epoch
+
+
+def draw_batches(run: Run, position: Position) -> Batches:
+    """The batches of an epoch: the sampler's, or what the stage computes when the epoch starts."""
+    stage, data, seed = run.stages[position.stage], run.data, run.settings.seed
+    if stage.at_epoch_start is None:
+        return stage.sampler.batches(data.labels, seed=seed, epoch=epoch_key(position))
+
+    def embed() -> NDArray[np.float32]:
+        mine = data.samples[run.fabric.global_rank :: run.fabric.world_size]
+        rows = embed_samples(run.network, data.inputs, mine, cues=data.cues)
+        return joined_rows(run.fabric, rows, len(data.samples))
+
+    samples, labels, cameras = data.samples, data.labels, data.cameras
+    key, picture = epoch_key(position), data.picture
+    start = EpochStart(samples, labels, cameras, seed, position.epoch, key, embed, picture)
+    return [np.ascontiguousarray(batch, np.int64) for batch in stage.at_epoch_start(start)]
