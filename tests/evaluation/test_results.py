@@ -99,6 +99,13 @@ def test_table_shows_scores_and_counts():
         assert part in text
 
 
+def test_a_feature_in_brackets_is_shown_as_it_is():
+    output = StringIO()
+    bracketed = dataclasses.replace(evaluation(), feature="[alpha g, (1 - alpha) l]")
+    Console(file=output, width=140).print(results_table(bracketed))
+    assert "feature: [alpha g, (1 - alpha) l]" in output.getvalue()
+
+
 def test_table_of_one_definition():
     names = [str(column.header) for column in results_table(evaluation(), "trapezoid").columns]
     assert names == ["rank-1", "rank-5", "rank-10", "mAP (trapezoid)", "mINP"]

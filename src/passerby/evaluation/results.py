@@ -127,6 +127,7 @@ def results_table(evaluation: Evaluation, average_precision: str | None = None) 
     Raises:
         InputError: an unknown definition.
     """
+    from rich.markup import escape
     from rich.table import Table
 
     mean_ap = {"step": evaluation.step.mean_ap, "trapezoid": evaluation.trapezoid.mean_ap}
@@ -140,7 +141,7 @@ def results_table(evaluation: Evaluation, average_precision: str | None = None) 
     table = Table(
         title=f"{evaluation.data} ({evaluation.folder}), {evaluation.protocol}, "
         f"{evaluation.metric} distance{', re-ranked' if evaluation.reranking else ''}, per cent",
-        caption=_caption(evaluation),
+        caption=escape(_caption(evaluation)),
     )
     shares = {f"rank-{rank}": rank_share(evaluation.step, rank) for rank in RANKS[:3]}
     shares |= {f"mAP ({definition})": share for definition, share in mean_ap.items()}
