@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -44,6 +46,17 @@ def atomic(target: str | Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(target)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def one_at_a_time(folder: str | Path) -> Iterator[None]:
+    """Lets one process of this machine at a time make a folder; the others wait for it."""
+    from filelock import FileLock
+
+    key = f"{getpass.getuser()} {Path(folder).resolve()}"
+    name = hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
+    with FileLock(Path(tempfile.gettempdir()) / f"passerby-{name}.lock"):
+        yield
 
 
 def write_text(target: str | Path, text: str) -> None:

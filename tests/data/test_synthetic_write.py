@@ -1,6 +1,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import replace
 
@@ -169,3 +171,21 @@ def test_contact_sheet(tmp_path):
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (3 * 64, 2 * 128)
         assert np.asarray(sheet).std() > 20
+
+
+def test_two_processes_at_once_write_one_set(tmp_path):
+    """As under torchrun, where every process loads the data."""
+    root = tmp_path / "set"
+    script = (
+        "from passerby.data.synthetic import SyntheticRecipe, write_synthetic\n"
+        "recipe = SyntheticRecipe(train_identities=2, test_identities=2, cameras=2,"
+        " pictures_per_identity=4, distractors=2, junk=2)\n"
+        f"write_synthetic({str(root)!r}, recipe, workers=1)\n"
+    )
+    both = [
+        subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) for _ in range(2)
+    ]
+    assert [process.wait(120) for process in both] == [0, 0]
+    names = {path.name for path in root.iterdir()}
+    assert "synthetic.json" in names
+    assert "synthetic.unfinished" not in names

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from PIL import Image
 
 from passerby.data.synthetic.plan import BOXES, FOLDERS, VERSION, Entry, SyntheticRecipe, entries
 from passerby.data.synthetic.world import World
-from passerby.files import write_text
-from passerby.types import InputError
+from passerby.files import one_at_a_time, write_text
+from passerby.types import InputError, Progress
 
 DONE, UNFINISHED = "synthetic.json", "synthetic.unfinished"
 """Written last; written first and removed last."""
@@ -120,7 +120,7 @@ def _results(world: World, tasks: list[tuple[str, list[Entry]]],
 
 def write_synthetic(root: str | Path, recipe: SyntheticRecipe | None = None, *,
                     workers: int | None = None,
-                    progress: Callable[[int, int], None] | None = None) -> None:  # fmt: skip
+                    progress: Progress | None = None) -> None:  # fmt: skip
     """Draws people and writes them as a data set in the layout of Market-1501.
 
     Beside the pictures: `masks/` (same folders and stems, PNG, 255 = the person, exact),
@@ -142,8 +142,12 @@ def write_synthetic(root: str | Path, recipe: SyntheticRecipe | None = None, *,
     workers = workers if workers is not None else cores or 1
     if workers < 1:
         raise InputError(f"workers is at least 1, got {workers}")
-    if is_finished(root, recipe):
-        return
+    with one_at_a_time(root):
+        if not is_finished(root, recipe):
+            _write(root, recipe, workers, progress)
+
+
+def _write(root: Path, recipe: SyntheticRecipe, workers: int, progress: Progress | None) -> None:
     root.mkdir(parents=True, exist_ok=True)
     (root / UNFINISHED).touch()
     for folder in FOLDERS:
