@@ -50,6 +50,10 @@ class Matches:
         return tuple(np.split(self.flat, np.cumsum(self.totals)[:-1]))
 
 
+TakeRows = Callable[[int, int, NDArray[Any]], None]
+"""Takes worker, first row, and (rows, G) distances."""
+
+
 def find_matches(
     query: Array,
     gallery: Array,
@@ -81,17 +85,23 @@ def find_matches_by_distances(distances: Array, identities: Identities) -> Match
     Raises:
         InputError: distances that are not 2-D, not real numbers, or NaN.
     """
+    rows = distance_rows(distances)
+    return find_matches_by_rows(rows, identities, _block(distances, 0, 1).dtype)
+
+
+def distance_rows(distances: Array) -> Callable[[TakeRows], None]:
+    """A matrix as blocks of whole rows, handed on by several workers; see `TakeRows`.
+
+    Raises:
+        InputError: when a block is made that is not of real numbers, or holds NaN.
+    """
     rows = max(1, ROW_BLOCK_BYTES // (8 * distances.shape[1]))
     jobs = [(i, min(i + rows, len(distances))) for i in range(0, len(distances), rows)]
 
-    def blocks(take: TakeRows) -> None:
+    def make(take: TakeRows) -> None:
         in_parallel(jobs, lambda worker, job: take(worker, job[0], _block(distances, *job)))
 
-    return find_matches_by_rows(blocks, identities, _block(distances, 0, 1).dtype)
-
-
-TakeRows = Callable[[int, int, NDArray[Any]], None]
-"""Takes worker, first row, and (rows, G) distances."""
+    return make
 
 
 def find_matches_by_rows(
