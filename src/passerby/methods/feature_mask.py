@@ -12,7 +12,7 @@ descriptor is both networks' features side by side.
 Differs from the paper: m' is bounded by `mask_limit` (exp of an unbounded ReLU overflows). Not
 stated there, and settled here: the numbers that the recipe marks so; losses are batch means; a test
 picture is resized whole to the input's size; GRN and LAN alone are compared by unit vectors (Eq. 6
-with alpha 1 and 0); p_G is taken without dropout, as GRN is frozen and so in eval mode, p_L with it.
+with alpha 1 and 0); p_G is taken without dropout (GRN is frozen, so in eval mode), p_L with it.
 """
 
 from __future__ import annotations
