@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ class TrainingProgress:
     def step(self, done: float, label: str, pictures: int) -> None:
         """A step is done on that many pictures; `done` epochs of the run lie behind it."""
         if self._resumed_at is None:
-            self._resumed_at = int(done)
+            self._resumed_at = math.ceil(done) - 1
         self._pictures += pictures
         rate = self._pictures / max(time.monotonic() - self._started, 1e-9)
         self._bar.update(self._task, completed=done, description=label, rate=f"{rate:.0f}")
