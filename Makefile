@@ -14,6 +14,8 @@ INSTALLED := .venv/.installed
 unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
 export PIP_USER := 0
 export PYTHONNOUSERSITE := 1
+# Results of checked pictures, which otherwise go to ~/.cache/passerby.
+export PASSERBY_CACHE := $(CURDIR)/.cache
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check format bench

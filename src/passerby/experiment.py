@@ -35,11 +35,11 @@ from passerby.recipes import override, to_plain
 from passerby.training.earlier_run import take_over
 from passerby.training.interrupt import StopRequest
 from passerby.training.loop import fit
-from passerby.training.processes import connect
+from passerby.training.processes import connect, disconnect
 from passerby.training.progress import TrainingProgress, counting
 from passerby.training.provenance import claim, data_fingerprint, environment, numeric_settings
 from passerby.training.record import Record
-from passerby.training.run import Run
+from passerby.training.run import Run, check_stages
 from passerby.training.settings import Settings
 from passerby.training.validation import hold_out, validator
 from passerby.types import CueSource, InputError, Progress, Sample, Split
@@ -57,6 +57,8 @@ def make_recipe(
     """
     if preset not in ("paper", "small"):
         raise InputError(f"preset must be paper or small; given {preset!r}")
+    if preset == "small" and not hasattr(method.recipe, "small"):
+        raise InputError(f"the recipe of {method.name} has no small preset")
     recipe = method.recipe.small() if preset == "small" else method.recipe.for_data(split_name)
     return override(recipe, changes or {})
 
@@ -123,6 +125,7 @@ def train(
     console = console if first else Console(quiet=True)
     network, criterion = build(method, chosen, data.identities, settings, fabric.device)
     stages = method.stages(chosen, network, criterion)
+    check_stages(stages)
     origin = None
     if init_from is not None:
         origin, stages = take_over(
@@ -168,6 +171,7 @@ def train(
     model = Embedder(method, chosen, network)
     if first:
         model.save(out)
+    disconnect(fabric)
     if evaluate and first:
         evaluate_run(model, split, out, cues=cues, workers=settings.workers, console=console)
     return model

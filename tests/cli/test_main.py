@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from passerby.cli.main import COMMANDS, run
 from passerby.data.datasets import DATASETS
@@ -197,3 +198,15 @@ def test_no_two_options_share_a_name(method, data, capsys):
         with pytest.raises(SystemExit) as exited:
             run(arguments)
         assert exited.value.code == 0
+
+
+def test_devices_and_numbers_that_cannot_be(capsys, market, tmp_path, finished):
+    evaluate = ["evaluate", str(finished), "--root", str(market)]
+    says(capsys, [*evaluate, "--device", "gpu"], "cannot compute on device 'gpu'")
+    fresh = [*TRAIN, "--root", str(market), "--out", str(tmp_path / "run"), *TINY]
+    says(capsys, [*fresh, "--height", "0"], "height and width must be at least 1")
+    says(capsys, [*fresh, "--epochs", "0"], "a run needs an epoch")
+    says(capsys, [*fresh, "--epochs", "-1"], "a run needs an epoch")
+    if not torch.cuda.is_available():
+        says(capsys, [*evaluate, "--device", "cuda"], "cannot compute on device 'cuda'")
+        says(capsys, [*fresh, "--accelerator", "cuda"], "no CUDA device")

@@ -101,13 +101,17 @@ def test_pictures_of_gt_bbox_hold_the_query_themselves():
     assert groups.with_query.tolist() == [False, True]
 
 
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_the_protocol_ranks_by_the_pooled_queries(metric):
     given = sides(5)
     found = MultiQuery("max").scores(given, Ranking(metric))
     for definition, scores in found.items():
         expected = evaluate(
-            naive(given, "max"), given.gallery, given.query_ids, given.gallery_ids,
+            naive(given, "max"), unit(given.gallery), given.query_ids, given.gallery_ids,
             given.query_cameras, given.gallery_cameras,
             metric=metric, average_precision=definition,
         )  # fmt: skip
@@ -124,11 +128,11 @@ def test_pictures_of_the_split_reach_the_protocol():
     with_more = evaluate_split(
         query, gallery, split([("f", 1, 1), ("g", 1, 1)]), multi_query_embeddings=more, **said
     )
-    unit = more / np.linalg.norm(more, axis=1, keepdims=True)
-    both = unit.mean(0) / np.linalg.norm(unit.mean(0))
+    ones = unit(more)
+    both = ones.mean(0) / np.linalg.norm(ones.mean(0))
     own = query[1] / np.linalg.norm(query[1])
     expected = evaluate(
-        np.stack([both, own]), gallery, [1, 2], [1, 1, 2, 2, 1], [1, 1], [1, 2, 1, 2, 1]
+        np.stack([both, own]), unit(gallery), [1, 2], [1, 1, 2, 2, 1], [1, 1], [1, 2, 1, 2, 1]
     )
     np.testing.assert_allclose(with_more.step.ap, expected.ap)
     assert with_more.settings == {"pooling": "mean"}

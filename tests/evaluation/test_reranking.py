@@ -63,9 +63,10 @@ def test_what_re_ranking_is_given(calls, metric):
 def test_multi_query_re_ranks_the_pooled_queries(calls):
     given = sides()
     found = MultiQuery("max").scores(given, Ranking("euclidean", Reranking()))["step"]
-    together = pooled(given, "max").query
+    together, gallery = pooled(given, "max").query, pooled(given, "max").gallery
     np.testing.assert_array_equal(calls[0][0], together)
-    assert found.mean_ap == scored(given, together.astype(float) @ given.gallery.T).mean_ap
+    np.testing.assert_allclose(np.linalg.norm(gallery, axis=1), 1, rtol=1e-6)
+    assert found.mean_ap == scored(given, together.astype(float) @ gallery.T).mean_ap
 
 
 def test_random_galleries_are_parts_of_one_re_ranking(calls):

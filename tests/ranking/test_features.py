@@ -61,7 +61,7 @@ def test_forms(form, large, monkeypatch, recwarn):
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("few", [3, 40])
+@pytest.mark.parametrize("few", [1, 3, 40])
 def test_memory_mapped(tmp_path, few, monkeypatch):
     monkeypatch.setattr(matches, "SMALL", 0)
     monkeypatch.setattr(nearest_module, "SMALL", 0)
@@ -88,7 +88,7 @@ def test_several_arrays_count_as_one():
     np.testing.assert_array_equal(features.of_rows(rows).block(1, 4), whole[rows][1:4])
 
 
-@pytest.mark.parametrize("few", [3, 40])
+@pytest.mark.parametrize("few", [1, 3, 40])
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_bad_rows_are_found_on_the_way(few, metric, monkeypatch):
     monkeypatch.setattr(matches, "SMALL", 0)
@@ -110,8 +110,8 @@ def test_the_routine_of_products_is_exact_enough():
     random = np.random.default_rng(0)
     left, right = random.normal(size=(70, 300)), random.normal(size=(90, 300))
     bias = random.normal(size=90)
-    for rows in (1, 70):
-        side = RightSide(torch.tensor(right).float(), torch.tensor(bias).float(), rows)
+    for rows, lefts in ((1, 1), (70, 1), (70, 2), (13, 2)):
+        side = RightSide(torch.tensor(right).float(), torch.tensor(bias).float(), lefts, 70)
         found = side.times(torch.tensor(left[:rows]).float())
         np.testing.assert_allclose(found, left[:rows] @ right.T + bias, atol=1e-4)
 

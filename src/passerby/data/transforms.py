@@ -31,6 +31,8 @@ _MIRRORED = np.array(
 
 def resize(picture: Picture, height: int, width: int) -> Picture:
     """The picture at another size: bilinear, antialiased when it shrinks; the mask by nearest."""
+    if height < 1 or width < 1:
+        raise InputError(f"height and width must be at least 1; given {height} x {width}")
     old_height, old_width = picture.image.shape[:2]
     if (old_height, old_width) == (height, width):
         return picture

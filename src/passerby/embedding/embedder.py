@@ -77,7 +77,12 @@ class Embedder:
             raise InputError(
                 f"the weights in {run} do not fit {method.name}{changed}: {reason}"
             ) from error
-        return cls(method, recipe, network.to(device))
+        try:
+            network.to(device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"cannot compute on device {device!r}: {reason}") from error
+        return cls(method, recipe, network)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -32,7 +32,8 @@ def pooled(sides: Sides, pooling: Pooling) -> Sides:
 
     Each embedding is divided by its Euclidean length, then the mean (or the largest value of each
     component) over the query's pictures is taken and divided by its length again (Zheng et al.
-    2015). See `groups_of` for the pictures.
+    2015). The gallery's embeddings are divided by their length too: both sides have one scale.
+    See `groups_of` for the pictures.
 
     Args:
         sides: cameras are needed.
@@ -51,7 +52,7 @@ def pooled(sides: Sides, pooling: Pooling) -> Sides:
         if with_query:
             pictures = np.concatenate([own[query : query + 1], pictures])
         found[query] = pictures.mean(0) if pooling == "mean" else pictures.max(0)
-    return replace(sides, query=normalised(found))
+    return replace(sides, query=normalised(found), gallery=normalised(sides.gallery))
 
 
 def groups_of(sides: Sides) -> Groups:

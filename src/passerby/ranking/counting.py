@@ -89,7 +89,7 @@ def hit_distances(
         for start in range(low, high, _HOME_COLUMNS):
             width = -(-min(_HOME_COLUMNS, high - start) // _HOME_STEP) * _HOME_STEP
             columns = np.minimum(np.arange(start, start + width), last)
-            right = right_side(kept, ranked.by_id[columns], metric, _HOME_QUERIES)
+            right = right_side(kept, ranked.by_id[columns], metric)
             block = right.times(left)
             finish(block, terms[own], metric, compiled=block.device.type == "cpu")
             here = np.flatnonzero((places >= start) & (places < start + width))

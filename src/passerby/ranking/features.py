@@ -82,7 +82,7 @@ class Features:
     def _take(self, rows: NDArray[np.int64]) -> Tensor:
         if len(self._parts) == 1:
             part = self._parts[0]
-            return self._float(part[torch.from_numpy(rows).to(part.device)])
+            return self._float(part.index_select(0, torch.from_numpy(rows).to(part.device)))
         taken = torch.empty((len(rows), self.width), device=self.device)
         for part, end in zip(self._parts, self._ends, strict=True):
             here = np.flatnonzero((rows >= end - len(part)) & (rows < end))

@@ -23,7 +23,7 @@ _FEW = 64
 
 @cache
 def kernels() -> SimpleNamespace:
-    """The compiled functions, by name: `sums_of_squares`, `finish`, `count`, ..."""
+    """The compiled functions, by name: `products`, `sums_of_squares`, `finish` and so on."""
     from numba import njit
 
     jit: Callable[..., Any] = njit(nogil=True)
@@ -34,6 +34,7 @@ def kernels() -> SimpleNamespace:
     # The order of a sum is the compiler's to choose here: it then adds sixteen at once.
     sums = njit(nogil=True, fastmath={"reassoc", "contract"})
     return SimpleNamespace(
+        products=sums(_products),
         sums_of_squares=sums(_sums_of_squares),
         finish=jit(_finish),
         count=jit(_count(count_few, count_many, jit(_uncount))),
@@ -62,6 +63,19 @@ def _finish(block: NDArray[Any], rows: NDArray[Any], metric: int) -> None:
             for j in range(row.shape[0]):
                 value = row[j] / own + one
                 row[j] = value if value > zero else zero
+
+
+def _products(
+    rows: NDArray[Any], query: NDArray[Any], products: NDArray[Any], squares: NDArray[Any]
+) -> None:
+    """(n, D) rows read once: their products with one (D,) query, and their sums of squares."""
+    for i in range(rows.shape[0]):
+        row, product, square = rows[i], np.float32(0), np.float32(0)
+        for j in range(row.shape[0]):
+            product += row[j] * query[j]
+            square += row[j] * row[j]
+        products[i] = product
+        squares[i] = square
 
 
 def _sums_of_squares(rows: NDArray[Any], sums: NDArray[Any]) -> None:

@@ -112,16 +112,20 @@ def _few_queries(
 ) -> None:
     queries = query.block(0, len(query))
     scaled = queries / -terms[:, None] if metric == "cosine" else queries * -2
-    right = RightSide(scaled, torch.zeros(len(queries)), _GALLERY_ROWS)
     starts = range(0, len(gallery), _GALLERY_ROWS)
+    right = RightSide(scaled, torch.zeros(len(queries)), len(starts), _GALLERY_ROWS)
 
     def work(worker: int, start: int) -> None:
         rows = gallery.block(start, min(start + _GALLERY_ROWS, len(gallery)))
         squares = torch.empty(len(rows))
-        kernels().sums_of_squares(rows.numpy(), squares.numpy())
+        if len(queries) == 1:
+            block = torch.empty((1, len(rows)))
+            kernels().products(rows.numpy(), scaled[0].numpy(), block[0].numpy(), squares.numpy())
+        else:
+            kernels().sums_of_squares(rows.numpy(), squares.numpy())
+            block = right.times(rows).T.contiguous()
         if not have_distances(squares, metric):
             squared_lengths(gallery, metric)
-        block = right.times(rows).T.contiguous()
         if metric == "cosine":
             block /= squares.sqrt()
             finish(block, torch.ones(len(block)), metric, compiled=True)

@@ -16,9 +16,6 @@ from torch import Tensor
 
 Job = TypeVar("Job")
 
-LEAST_ROWS_TO_PACK = 48
-"""Bringing the right side into oneDNN's order pays from this many rows on the left."""
-
 _LEAST_GAIN = 1.3
 _PROCESSOR = torch.device("cpu")
 
@@ -63,13 +60,15 @@ class RightSide:
     Args:
         weight: (n, D) float32, contiguous.
         bias: (n,) float32, added to every row of the product.
-        rows: about how many rows a left side has.
+        lefts: how many left sides there will be: from two on it pays to bring the right side into
+            oneDNN's order once.
+        rows: of a left side.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, rows: int) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, lefts: int, rows: int) -> None:
         self._weight, self._bias = weight, bias
         self._fast = weight.device.type == "cpu" and has_fast_linear()
-        if self._fast and rows >= LEAST_ROWS_TO_PACK:
+        if self._fast and lefts > 1:
             self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
 
     def times(self, left: Tensor) -> Tensor:

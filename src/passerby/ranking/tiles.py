@@ -110,7 +110,7 @@ def each_tile(
     rows = TILE_ROWS if on_processor else _DEVICE_ROWS
 
     def work(worker: int, columns: tuple[int, int]) -> None:
-        right = right_side(gallery, columns, metric, len(query))
+        right = right_side(gallery, columns, metric, -(-len(query) // rows), rows)
         for first in range(columns[0] // rows * rows if lower else 0, len(query), rows):
             part = slice(first, min(first + rows, len(query)))
             block = right.times(query.block(part.start, part.stop))
@@ -133,7 +133,11 @@ def column_ranges(gallery: Features, workers: int) -> list[tuple[int, int]]:
 
 
 def right_side(
-    gallery: Features, columns: tuple[int, int] | NDArray[np.int64], metric: str, rows: int
+    gallery: Features,
+    columns: tuple[int, int] | NDArray[np.int64],
+    metric: str,
+    lefts: int = 1,
+    rows: int = 1,
 ) -> RightSide:
     """Gallery rows made ready for products that `finish` turns into distances.
 
@@ -141,7 +145,8 @@ def right_side(
         gallery: (G, D).
         columns: first and last + 1, or the rows themselves.
         metric: one of `METRICS`.
-        rows: about how many query rows will be multiplied with it.
+        lefts: how many blocks of query rows will be multiplied with it.
+        rows: of such a block.
 
     Raises:
         InputError: a row without distances, see `squared_lengths`.
@@ -152,8 +157,8 @@ def right_side(
         squared_lengths(gallery.of_rows(None), metric)
     # Times -2 is exact, and the product then adds the squared lengths on its way.
     if metric == "cosine":
-        return RightSide(tile / -squares.sqrt()[:, None], torch.zeros_like(squares), rows)
-    return RightSide(tile * -2, squares, rows)
+        return RightSide(tile / -squares.sqrt()[:, None], torch.zeros_like(squares), lefts, rows)
+    return RightSide(tile * -2, squares, lefts, rows)
 
 
 def row_terms(squares: Tensor, metric: str) -> Tensor:
@@ -229,7 +234,7 @@ def whole_rows(
         left = query.block(*rows)
         block = torch.empty((len(left), len(gallery)), device=gallery.device)
         for start, stop in column_ranges(gallery, 1):
-            right = right_side(gallery, (start, stop), metric, len(left))
+            right = right_side(gallery, (start, stop), metric)
             block[:, start:stop] = right.times(left)
         finish(block, terms[slice(*rows)], metric, compiled=False)
     return block

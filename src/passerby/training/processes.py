@@ -25,6 +25,8 @@ def connect(settings: Settings) -> Fabric:
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     if settings.accelerator == "cuda" and not torch.cuda.is_available():
         raise InputError("accelerator cuda was asked for; there is no CUDA device here")
+    if settings.accelerator == "mps" and not torch.backends.mps.is_available():
+        raise InputError("accelerator mps was asked for; there is no such device here")
     fabric = Fabric(
         accelerator=settings.accelerator,
         devices=local if world > 1 else 1,
@@ -40,7 +42,14 @@ def connect(settings: Settings) -> Fabric:
 
 def is_first_process() -> bool:
     """Whether this process writes and prints; true where it is the only one."""
-    return not torch.distributed.is_initialized() or torch.distributed.get_rank() == 0
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def disconnect(fabric: Fabric) -> None:
+    """Ends the group of processes when all have come so far: its threads must not outlive it."""
+    if fabric.world_size > 1:
+        fabric.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def anyone(fabric: Fabric, flag: bool) -> bool:

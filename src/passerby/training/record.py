@@ -124,8 +124,9 @@ class Record:
         self._saved = time.monotonic()
         if not self._writes:
             return
-        for leftover in self.folder.glob("**/.*.safetensors"):
-            leftover.unlink()
+        for leftover in self.folder.glob("**/.*"):
+            if leftover.is_file():
+                leftover.unlink()
         self._rows = [row for row in self._read_metrics() if self._before(row, position)]
         self.write_metrics()
         self._events = _open_events(self.folder / "events", position.steps_done + 1)

@@ -48,20 +48,29 @@ class Run:
     validate: Callable[[], dict[str, float]] | None = None
     """Scores on held-out identities after each epoch."""
 
-    def __post_init__(self) -> None:
-        names = [stage.name for stage in self.stages]
-        if len(set(names)) < len(names):
-            raise InputError(f"stages need names of their own; given {', '.join(names)}")
-        optimizers = [o.optimizer for s in self.stages for t in s.turns for o in t.optimizers]
-        if len({id(optimizer) for optimizer in optimizers}) < len(optimizers):
-            raise InputError(
-                "each turn of each stage needs optimizers of its own: one in two places could "
-                "not be resumed"
-            )
-
     def epochs_before(self, position: Position) -> int:
         """Epochs of the whole run that are over."""
         return sum(stage.epochs for stage in self.stages[: position.stage]) + position.epoch
+
+
+def check_stages(stages: Sequence[Stage]) -> None:
+    """What stages must be before a run may start.
+
+    Raises:
+        InputError: two of one name, an optimizer in two places, or nothing to train.
+    """
+    names = [stage.name for stage in stages]
+    if len(set(names)) < len(names):
+        raise InputError(f"stages need names of their own; given {', '.join(names)}")
+    epochs = [stage.epochs for stage in stages]
+    if min(epochs) < 0 or sum(epochs) == 0:
+        raise InputError(f"a run needs an epoch, and no stage less than 0; given {epochs}")
+    optimizers = [o.optimizer for s in stages for t in s.turns for o in t.optimizers]
+    if len({id(optimizer) for optimizer in optimizers}) < len(optimizers):
+        raise InputError(
+            "each turn of each stage needs optimizers of its own: one in two places could "
+            "not be resumed"
+        )
 
 
 def draw_batches(run: Run, position: Position) -> Batches:
