@@ -58,7 +58,7 @@ def product_rate(width, repeats=REPEATS):
 
     def in_tiles():
         def work(_, start):
-            side = RightSide(right[start : start + tile], bias, rows)
+            side = RightSide(right[start : start + tile], bias, rows // 256, 256)
             for row in range(0, rows, 256):
                 side.times(left[row : row + 256])
 
