@@ -31,7 +31,7 @@ from passerby.training.run import Run
 from passerby.training.settings import Settings
 from passerby.types import Augmentation
 
-ROUNDS = 5
+ROUNDS = 3
 TARGET = Path(__file__).parents[1] / "docs" / "performance-training.md"
 
 
