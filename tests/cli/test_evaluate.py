@@ -65,8 +65,9 @@ def fails(capsys, arguments, words):
 def test_multi_query_of_a_file(file, tmp_path):
     found = scored(tmp_path, ["--embeddings", str(file), "--multi-query", "--pooling", "max"])
     given = arrays()
-    together = pooled(Sides(**given), "max").query
-    expected = evaluate(together, **{k: v for k, v in given.items() if k != "query"})
+    together = pooled(Sides(**given), "max")
+    sides = {**given, "query": together.query, "gallery": together.gallery}
+    expected = evaluate(**sides)
     assert found["scores"]["mean_ap_step"] == pytest.approx(expected.mean_ap, abs=1e-12)
     assert (found["protocol"], found["settings"]) == ("multi-query", {"pooling": "max"})
 
