@@ -18,6 +18,9 @@ from passerby.types import InputError
 SMALL = 2**21
 """Up to so many pairs the compiled loops are not worth the time that their compiler takes."""
 
+SMALL_GALLERY = 2**14
+"""Up to so many items, whatever the queries."""
+
 FEW = 32
 """Up to so many queries the gallery is the left side of the product: it is then only read."""
 
@@ -62,7 +65,8 @@ def nearest(
     q, g = sides(query, gallery, metric, device)
     if not 1 <= k <= len(g):
         raise InputError(f"k must lie between 1 and the {len(g)} items of the gallery: given {k}")
-    if g.device.type != "cpu" or len(q) * len(g) <= SMALL:
+    small = len(g) <= SMALL_GALLERY and len(q) * len(g) <= SMALL
+    if g.device.type != "cpu" or small:
         return _by_sorting(q, g, k, metric)
     terms = row_terms(squared_lengths(q, metric), metric)
     kept = Kept(len(q), k, worker_count())

@@ -209,16 +209,25 @@ def row_blocks(
     terms = row_terms(squared_lengths(query, metric), metric)
     squared_lengths(gallery, metric)
     rows = max(1, block_bytes // (4 * len(gallery)))
-    return (
-        (start, whole_rows(query, gallery, terms, (start, min(start + rows, len(query))), metric))
-        for start in range(0, len(query), rows)
-    )
+
+    def make(start: int) -> Tensor:
+        left = query.block(start, min(start + rows, len(query)))
+        block = torch.empty((len(left), len(gallery)), device=gallery.device)
+
+        def work(_: int, columns: tuple[int, int]) -> None:
+            block[:, slice(*columns)] = right_side(gallery, columns, metric).times(left)
+
+        in_parallel(column_ranges(gallery, worker_count()), work, gallery.device)
+        finish(block, terms[start : start + rows], metric, compiled=False)
+        return block
+
+    return ((start, make(start)) for start in range(0, len(query), rows))
 
 
 def whole_rows(
     query: Features, gallery: Features, terms: Tensor, rows: tuple[int, int], metric: str
 ) -> Tensor:
-    """Distances of a range of query rows to the whole gallery.
+    """Distances of a range of query rows to the whole gallery, by one worker.
 
     Args:
         query: (Q, D).
