@@ -92,6 +92,12 @@ class Ranked:
         totals = np.bincount(queries, minlength=len(firsts))
         return cls(kept, by_id, same, queries, places, Runs(np.cumsum(totals) - totals, totals))
 
+    def of_columns(self, block: NDArray[Any]) -> NDArray[Any]:
+        """(m, G) to (m, K) without junk, in C order; the block itself where there is none."""
+        if len(self.kept) == block.shape[1]:
+            return block
+        return np.take(block, self.kept, axis=1)
+
 
 def check_identities(
     shape: tuple[int, int],

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 EUCLIDEAN, SQUARED_EUCLIDEAN, COSINE = 0, 1, 2
 """Metrics by number."""
 
-_CHUNK = 64
+_CHUNK = 32
 _FEW = 64
 
 
@@ -39,7 +39,7 @@ def kernels() -> SimpleNamespace:
         finish=jit(_finish),
         count=jit(_count(count_few, count_many, jit(_uncount))),
         keep_nearest=jit(_keep_nearest(up_to, insert)),
-        keep_both_ways=jit(_keep_both_ways(insert)),
+        keep_both_ways=jit(_keep_both_ways(jit(_any_news), insert)),
     )
 
 
@@ -285,13 +285,33 @@ def _keep_nearest(up_to: Callable[..., int], insert: Callable[..., None]) -> Cal
     return keep_nearest
 
 
-def _keep_both_ways(insert: Callable[..., None]) -> Callable[..., None]:
+def _any_news(
+    row: NDArray[Any],
+    near: float,
+    far: float,
+    limits: NDArray[Any],
+    most: NDArray[Any],
+) -> Any:
+    # A function of its own: compilers then compare sixteen at once.
+    news = np.int32(0)
+    for j in range(row.shape[0]):
+        value = row[j]
+        own = np.int32(value <= near) + np.int32(value > far)
+        others = np.int32(value <= limits[j]) + np.int32(value > most[j])
+        news = np.int32(news + own + others)
+    return news
+
+
+def _keep_both_ways(
+    any_news: Callable[..., int], insert: Callable[..., None]
+) -> Callable[..., None]:
     def keep_both_ways(
         block: NDArray[Any],
         first: int,
         start: int,
         values: NDArray[Any],
         positions: NDArray[np.int64],
+        limits: NDArray[Any],
         farthest: NDArray[Any],
     ) -> None:
         """Keeps the nearest and the farthest of a tile of a symmetric matrix.
@@ -305,10 +325,12 @@ def _keep_both_ways(insert: Callable[..., None]) -> Callable[..., None]:
             start: item of the first column.
             values: (N, k) by item, as in `keep_nearest`.
             positions: (N, k).
+            limits: (N,) distances beyond which nothing is among the k nearest. Workers share it:
+                each only writes what holds, and what another overwrites is merely less strict.
             farthest: (N,) greatest distances.
         """
-        limits = values[start : start + block.shape[1], values.shape[1] - 1].copy()
-        most = farthest[start : start + block.shape[1]]
+        columns_limits = limits[start : start + block.shape[1]]
+        columns_most = farthest[start : start + block.shape[1]]
         last = values.shape[1] - 1
         for i in range(block.shape[0]):
             item = first + i
@@ -316,32 +338,27 @@ def _keep_both_ways(insert: Callable[..., None]) -> Callable[..., None]:
             columns = min(block.shape[1], item - start)
             if 0 <= item - start < block.shape[1]:
                 insert(row.dtype.type(0), item, own, places)
-                limits[item - start] = own[last]
+                limits[item] = min(limits[item], own[last])
             for chunk in range(0, columns, _CHUNK):
                 end = min(chunk + _CHUNK, columns)
-                near, far = own[last], farthest[item]
-                news = np.int32(0)
-                for j in range(chunk, end):
-                    value = row[j]
-                    news = np.int32(
-                        news
-                        + np.int32(
-                            (value <= near)
-                            | (value > far)
-                            | (value <= limits[j])
-                            | (value > most[j])
-                        )
-                    )
-                if news == 0:
+                news = any_news(
+                    row[chunk:end],
+                    limits[item],
+                    farthest[item],
+                    columns_limits[chunk:end],
+                    columns_most[chunk:end],
+                )
+                if not news:
                     continue
                 for j in range(chunk, end):
                     value, other = row[j], start + j
-                    if value <= own[last]:
+                    if value <= limits[item]:
                         insert(value, other, own, places)
-                    if value <= limits[j]:
+                        limits[item] = min(limits[item], own[last])
+                    if value <= columns_limits[j]:
                         insert(value, item, values[other], positions[other])
-                        limits[j] = values[other, last]
+                        columns_limits[j] = min(columns_limits[j], values[other, last])
                     farthest[item] = max(farthest[item], value)
-                    most[j] = max(most[j], value)
+                    columns_most[j] = max(columns_most[j], value)
 
     return keep_both_ways

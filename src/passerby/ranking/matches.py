@@ -119,7 +119,7 @@ def find_matches_by_rows(
         found: dict[int, NDArray[np.int64]] = {}
 
         def sort(_: int, first: int, block: NDArray[Any]) -> None:
-            found[first] = ranks_in_rows(block[:, ranked.kept], first, ranked)
+            found[first] = ranks_in_rows(ranked.of_columns(block), first, ranked)
 
         row_blocks(sort)
         return _matches(np.concatenate([found[first] for first in sorted(found)]), ranked)
@@ -128,7 +128,7 @@ def find_matches_by_rows(
     counter = CompiledCounter(ranked, hits, np.arange(len(identities.query_ids)))
 
     def count(_: int, first: int, block: NDArray[Any]) -> None:
-        block = block[:, ranked.kept]
+        block = ranked.of_columns(block)
         part = slice(*np.searchsorted(queries, (first, first + len(block))))
         values = block[queries[part] - first, positions[part]]
         order = np.lexsort((positions[part], values, queries[part]))

@@ -123,7 +123,7 @@ class FeatureSource:
 
     def each_block(self, take: TakeBlock) -> None:
         """See `Source`."""
-        rows = max(1, min(256, ROW_BLOCK_BYTES // (8 * len(self._gallery))))
+        rows = max(1, min(256, ROW_BLOCK_BYTES // (4 * len(self._gallery))))
         terms = self._terms[: self.queries]
 
         def work(worker: int, first: int) -> None:
@@ -136,11 +136,12 @@ class FeatureSource:
     def _nearest_by_tiles(self, k: int) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]:
         kept = Kept(self.items, k, worker_count())
         farthest = np.zeros((worker_count(), self.items), np.float32)
+        limits = np.full(self.items, np.inf, np.float32)
 
         def consume(worker: int, first: int, start: int, block: Tensor) -> None:
             kernels().keep_both_ways(
                 block.numpy(), first, start,
-                kept.values[worker], kept.positions[worker], farthest[worker],
+                kept.values[worker], kept.positions[worker], limits, farthest[worker],
             )  # fmt: skip
 
         each_tile(self._all, self._all, self._terms, self._metric, consume, lower=True)

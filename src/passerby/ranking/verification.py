@@ -187,7 +187,7 @@ class _Pairs:
     def impostors(self, first: int, block: NDArray[Any]) -> NDArray[np.uint32]:
         """(m, K) keys of distances in their order; those of other pairs are above infinity."""
         ranked = self._ranked
-        kept = block[:, ranked.kept].astype(np.float32)
+        kept = np.array(ranked.of_columns(block), np.float32)
         part = slice(*np.searchsorted(ranked.hit_queries, (first, first + len(block))))
         hits = ranked.by_id[ranked.hit_places[part]]
         self.genuine[part] = kept[ranked.hit_queries[part] - first, hits]
