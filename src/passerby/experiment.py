@@ -240,6 +240,8 @@ def evaluate_run(
     if "recipe" in settings:
         # The model may have been loaded with changes.
         settings["recipe"] = to_plain(model.recipe)
+    if model.stage is not None:
+        settings["stage"] = model.stage
     write_results(results or run / "results.json", found, settings)
     return found
 

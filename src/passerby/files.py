@@ -84,3 +84,9 @@ def write_tensors(
             save_file(copies, temporary, metadata=dict(metadata or {"format": "pt"}))
         except SafetensorError as error:
             raise OSError(f"could not write {target}: {error}") from error
+
+
+def stage_files(run: Path, stage: str) -> tuple[Path, Path]:
+    """The files of a run that hold network and criterion as a stage left them."""
+    folder = run / "stages"
+    return folder / f"{stage}.safetensors", folder / f"{stage}.criterion.safetensors"

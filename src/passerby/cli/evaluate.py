@@ -62,6 +62,8 @@ class RunOptions:
     """The run's folder."""
     method: str | None = None
     """path/to/file.py:METHOD, for a run of a method of one's own."""
+    stage: str | None = None
+    """The network as this stage left it, e.g. extractor; the last one if not given."""
     change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """NAME=VALUE: a field of the run's recipe that is another now, e.g. feature=grn for another
     feature of the same weights; may be given again. Needs --json: RUN/results.json is the run's."""
@@ -206,7 +208,9 @@ def rank_run(command: Any) -> None:
             f"with --change the results are not those of the run: --json FILE says where they go "
             f"({options.run / 'results.json'} stays as it is)"
         )
-    model = Embedder.load(options.run, method=method, device=options.device, changes=changes)
+    model = Embedder.load(
+        options.run, method=method, device=options.device, changes=changes, stage=options.stage
+    )
     split = with_folder(load_split(command.data, console), options.distractors, console)
     protocol, reranking = protocol_of(command.search, split.protocol), reranking_of(command.search)
     target = options.json or results_file(options, split, protocol, reranking)
@@ -246,6 +250,7 @@ def results_file(
     own = trained_on(split)[0]
     trained = settings.get("trained_on") or [own]
     parts = [
+        *([options.stage] if options.stage is not None else []),
         *(re.findall(r"\w+", own) if own != trained[0] else []),
         *([protocol.name] if protocol.name != split.protocol else []),
         *(["re-ranked"] if reranking is not None else []),

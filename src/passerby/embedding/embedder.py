@@ -29,11 +29,15 @@ class Embedder:
         method: the method that the network belongs to.
         recipe: the method's recipe that it was made with.
         network: `method.network(recipe)`, trained.
+        stage: the stage of its run that left it so; None: the last.
     """
 
-    def __init__(self, method: Method, recipe: Any, network: nn.Module) -> None:
+    def __init__(
+        self, method: Method, recipe: Any, network: nn.Module, stage: str | None = None
+    ) -> None:
         self.method = method
         self.recipe = recipe
+        self.stage = stage
         self.network = network.eval()
         self.inputs = method.inputs(recipe)
         self.descriptor: Descriptor = method.descriptor(recipe)
@@ -46,6 +50,7 @@ class Embedder:
         method: Method | None = None,
         device: str = "cpu",
         changes: Mapping[str, Any] | None = None,
+        stage: str | None = None,
     ) -> Embedder:
         """The embedder of a finished run.
 
@@ -57,12 +62,13 @@ class Embedder:
             changes: fields of the run's recipe, by dotted names, that are another now, e.g.
                 `{"feature": "grn"}` for another feature of the same weights. Those that decide on
                 weights cannot change: the weights would not fit.
+            stage: the network as this stage left it, e.g. `extractor`; None: the last stage.
 
         Raises:
-            InputError: no such run, an unknown method, an unknown field, or weights that do not
-                fit.
+            InputError: no such run or stage, an unknown method, an unknown field, or weights that
+                do not fit.
         """
-        files = read_model(Path(run))
+        files = read_model(Path(run), stage)
         if method is None:
             method = find_method(files.method)
         recipe = override(from_plain(method.recipe, files.recipe), changes or {})
@@ -82,7 +88,7 @@ class Embedder:
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"cannot compute on device {device!r}: {reason}") from error
-        return cls(method, recipe, network)
+        return cls(method, recipe, network, stage)
 
     @property
     def config(self) -> dict[str, Any]:

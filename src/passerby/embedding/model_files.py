@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from passerby.files import write_tensors, write_text
+from passerby.files import stage_files, write_tensors, write_text
 from passerby.types import InputError
 
 WEIGHTS = "model.safetensors"
@@ -57,18 +57,24 @@ def write_model(folder: Path, config: Mapping[str, Any], weights: Mapping[str, T
     write_text(folder / CONFIG, json.dumps({"format": FORMAT, **config}, indent=2) + "\n")
 
 
-def read_model(folder: Path) -> ModelFiles:
+def read_model(folder: Path, stage: str | None = None) -> ModelFiles:
     """Reads both files; no code is run.
 
+    Args:
+        folder: a run, or any folder that holds both.
+        stage: take the weights as this stage of the run left them; None: as the last one did.
+
     Raises:
-        InputError: a file is missing, is not one of ours, or comes from a later version.
+        InputError: a file is missing, is not one of ours, or comes from a later version; the run
+            has no such stage: those that it has are named.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(f"a model folder holds {CONFIG} and {WEIGHTS}; {folder} lacks {name}")
+    file = folder / WEIGHTS if stage is None else _stage_weights(folder, stage)
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        weights = load_file(folder / WEIGHTS)
+        weights = load_file(file)
         files = ModelFiles(str(config["method"]), dict(config["recipe"]), weights)
         version = int(config["format"])
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
@@ -76,3 +82,13 @@ def read_model(folder: Path) -> ModelFiles:
     if version > FORMAT:
         raise InputError(f"{folder / CONFIG} has format {version}; this version reads {FORMAT}")
     return files
+
+
+def _stage_weights(run: Path, stage: str) -> Path:
+    file, _ = stage_files(run, stage)
+    names = {found.name.partition(".")[0] for found in file.parent.glob("*.safetensors")}
+    if stage not in names or not file.is_file():
+        raise InputError(
+            f"{run} has the stages {', '.join(sorted(names)) or '(none)'}; given {stage!r}"
+        )
+    return file

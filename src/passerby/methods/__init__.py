@@ -9,11 +9,13 @@ from pathlib import Path
 from passerby.method import Method
 from passerby.methods.bag_of_tricks import METHOD as BAG_OF_TRICKS
 from passerby.methods.feature_mask import METHOD as FEATURE_MASK
+from passerby.methods.generated_masks import METHOD as GENERATED_MASKS
 from passerby.types import InputError
 
 METHODS: dict[str, Method] = {
     "bag_of_tricks": BAG_OF_TRICKS,
     "feature_mask": FEATURE_MASK,
+    "generated_masks": GENERATED_MASKS,
 }
 """By name. A new method is one more line here."""
 

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from passerby.files import stage_files
 from passerby.method import Stage
-from passerby.training.record import stage_files
 from passerby.types import InputError
 
 

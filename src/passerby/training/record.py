@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from passerby.files import write_tensors, write_text
+from passerby.files import stage_files, write_tensors, write_text
 from passerby.training import checkpoint
 from passerby.types import InputError
 
@@ -176,12 +176,6 @@ class Record:
 
     def _before(self, row: tuple[str, int, int, str, float], position: Position) -> bool:
         return (self.stage_names.index(row[0]), row[1]) < (position.stage, position.epoch)
-
-
-def stage_files(run: Path, stage: str) -> tuple[Path, Path]:
-    """The files of a run that hold network and criterion as a stage left them."""
-    folder = run / "stages"
-    return folder / f"{stage}.safetensors", folder / f"{stage}.criterion.safetensors"
 
 
 def _difference(old: Any, new: Any) -> str:
