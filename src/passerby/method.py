@@ -93,6 +93,8 @@ class EpochStart:
     """Computes the (N, D) embeddings of the training pictures as the network now stands."""
     pictures: Callable[[int], Picture]
     """Loads one training picture with its cues, as the files hold it."""
+    note: Callable[[str, float], None] = lambda name, value: None
+    """Puts a number of the epoch beside its losses, in the metrics and on the screen."""
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from passerby.data.loader import Loader
 from passerby.data.transforms import normalise, to_device
@@ -16,7 +19,7 @@ from passerby.training.run import Run, draw_batches
 from passerby.training.seeds import epoch_key, seed_step
 from passerby.training.state import Standing, capture, check_finite, restore
 from passerby.training.turns import TurnAtWork, rates
-from passerby.types import InputError
+from passerby.types import Batch, InputError
 
 ASK_EVERY = 10
 """Steps after which several processes ask each other whether to stop."""
@@ -69,12 +72,13 @@ def train_epoch(run: Run, standing: Standing, turns: list[TurnAtWork], loader: L
     """The steps of an epoch, from where the run stands."""
     stage, epoch = run.stages[standing.position.stage], standing.position.epoch
     if standing.batches is None:
-        standing.batches, standing.meter = draw_batches(run, standing.position), Meter()
+        standing.meter = Meter()
+        standing.batches = draw_batches(run, standing.position, standing.meter)
     for turn in turns:
         turn.set_rates(epoch)
     world, rank = run.fabric.world_size, run.fabric.global_rank
     key, first = epoch_key(standing.position), standing.position.step
-    started, pictures = time.monotonic(), 0
+    started, pictures, missing = time.monotonic(), 0, Counter[str]()
     for raw in loader.epoch(standing.batches, key, first, (rank, world), stage.group):
         batch = to_device(raw, run.fabric.device)
         batch = normalise(batch, run.data.inputs.specs, stage.augmentation.erase_fill)
@@ -82,6 +86,10 @@ def train_epoch(run: Run, standing: Standing, turns: list[TurnAtWork], loader: L
         seed_step(run.settings.seed, position, rank)
         for turn in turns:
             standing.meter.add(position.step, turn.take(batch))
+        missed = {cue: loader.missing[cue] - missing[cue] for cue in run.data.inputs.cues}
+        if missed:
+            standing.meter.add(position.step, without_cues(batch, missed))
+            missing.update(missed)
         step, done = position.step + 1, position.steps_done + 1
         standing.position = replace(position, step=step, steps_done=done)
         pictures += len(batch.labels) * world
@@ -93,6 +101,13 @@ def train_epoch(run: Run, standing: Standing, turns: list[TurnAtWork], loader: L
     if standing.position.step == 0:
         raise InputError(f"an epoch needs a batch; stage {stage.name} drew none that can be cut")
     standing.images_per_second = pictures / (time.monotonic() - started)
+
+
+def without_cues(batch: Batch, missed: Mapping[str, int]) -> dict[str, Tensor]:
+    """For each cue that the method looks at, the share of the batch's pictures without it."""
+    size = len(batch.labels)
+    # Where the losses are: the meter reads them together.
+    return {f"without_{cue}": batch.labels.new_tensor(missed[cue]) / size for cue in sorted(missed)}
 
 
 def end_epoch(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:

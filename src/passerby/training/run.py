@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
@@ -14,6 +15,7 @@ from passerby.data.loader import TrainingData
 from passerby.extract import embed_samples
 from passerby.method import EpochStart, Stage
 from passerby.training.interrupt import StopRequest
+from passerby.training.meter import Meter
 from passerby.training.processes import joined_rows
 from passerby.training.progress import TrainingProgress
 from passerby.training.record import Position, Record
@@ -73,8 +75,11 @@ def check_stages(stages: Sequence[Stage]) -> None:
         )
 
 
-def draw_batches(run: Run, position: Position) -> Batches:
-    """The batches of an epoch: the sampler's, or what the stage computes when the epoch starts."""
+def draw_batches(run: Run, position: Position, meter: Meter) -> Batches:
+    """The batches of an epoch: the sampler's, or what the stage computes when the epoch starts.
+
+    What the stage notes then goes to the epoch's meter, and so into its checkpoints.
+    """
     stage, data, seed = run.stages[position.stage], run.data, run.settings.seed
     if stage.at_epoch_start is None:
         return stage.sampler.batches(data.labels, seed=seed, epoch=epoch_key(position))
@@ -84,7 +89,18 @@ def draw_batches(run: Run, position: Position) -> Batches:
         rows = embed_samples(run.network, data.inputs, mine, cues=data.cues)
         return joined_rows(run.fabric, rows, len(data.samples))
 
-    samples, labels, cameras = data.samples, data.labels, data.cameras
-    key, picture = epoch_key(position), data.picture
-    start = EpochStart(samples, labels, cameras, seed, position.epoch, key, embed, picture)
+    def note(name: str, value: float) -> None:
+        meter.add(position.step, {name: torch.tensor(value, dtype=torch.float64)})
+
+    start = EpochStart(
+        samples=data.samples,
+        labels=data.labels,
+        cameras=data.cameras,
+        seed=seed,
+        epoch=position.epoch,
+        key=epoch_key(position),
+        embed=embed,
+        pictures=data.picture,
+        note=note,
+    )
     return [np.ascontiguousarray(batch, np.int64) for batch in stage.at_epoch_start(start)]
