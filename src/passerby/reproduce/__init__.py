@@ -1,0 +1,1 @@
+"""Each paper's tables as data, and the runs that fill them."""
