@@ -10,12 +10,14 @@ from passerby.method import Method
 from passerby.methods.bag_of_tricks import METHOD as BAG_OF_TRICKS
 from passerby.methods.feature_mask import METHOD as FEATURE_MASK
 from passerby.methods.generated_masks import METHOD as GENERATED_MASKS
+from passerby.methods.mask_pooling import METHOD as MASK_POOLING
 from passerby.types import InputError
 
 METHODS: dict[str, Method] = {
     "bag_of_tricks": BAG_OF_TRICKS,
     "feature_mask": FEATURE_MASK,
     "generated_masks": GENERATED_MASKS,
+    "mask_pooling": MASK_POOLING,
 }
 """By name. A new method is one more line here."""
 

@@ -1,0 +1,651 @@
+"""MPM-LTL: person masks pooled beside the picture, and a triplet loss for each part of the body.
+
+Zheng, Cai, Wang, Deng, Chen, Zhu: A Mask-Pooling Model With Local-Level Triplet Loss for Person
+Re-Identification, IEEE Access 2020 (their section, equation and table numbers below).
+
+The person's mask goes through the stem beside the picture, not convolved but pooled: a place is
+person where the share of person pixels under it exceeds a threshold. The last map is cut into
+parts, each with a feature and a classifier of its own, and a triplet loss compares triplets part
+by part. The triplets are mined anew before each epoch, with the masks' help: pairs that show
+different parts of a body are left out.
+
+Differs from the paper: losses are means over a batch (Eq. 3 to 5 are sums). ImageNet's weights are
+those of a plain ResNet (the paper trained the changed one on ImageNet): the kernel of conv1 with
+the smallest scale gives its place to the mask, whose weights in layer1 start at random. Not stated
+there, and settled here: the numbers that the recipe marks so; pixels outside the picture do not
+count in a share; a convolved mask channel's kernel starts as the mean of the colours'; a mask is
+resized bilinearly by two, twice, as conv1 and pool1 do; a random triplet may come from any camera;
+batch-hard triplets are those of the whole descriptors in batches of P x K.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+from torch.nn import functional
+
+from passerby.data.randomness import keyed
+from passerby.data.samplers import IdentityBalanced, Shuffled
+from passerby.data.transforms import resize
+from passerby.losses.gather import gathered
+from passerby.losses.identity import label_smoothed_cross_entropy
+from passerby.losses.precision import at_least_float32
+from passerby.losses.triplet import hardest_pairs
+from passerby.method import (
+    Descriptor,
+    EpochStart,
+    Inputs,
+    Method,
+    ScheduledOptimizer,
+    Stage,
+    Turn,
+)
+from passerby.methods.resnet import ResNet
+from passerby.methods.schedules import step_decay
+from passerby.methods.weights import initialise_trunk, load_trunk, read_tensors
+from passerby.ranking.triplets import (
+    PackedMasks,
+    mask_guided_triplets,
+    packed_masks,
+    random_triplets,
+)
+from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture, Sampler
+
+MaskName = Literal["none", "channel", "resized", "pooled"]
+TripletName = Literal["none", "global", "local"]
+SelectionName = Literal["random", "batch_hard", "mask_guided"]
+PartCount = Literal[1, 3, 6, 12, 18]
+
+GRIDS = {1: (1, 1), 3: (3, 1), 6: (6, 1), 12: (6, 2), 18: (6, 3)}
+"""Parts (Figure 6): how many from top to bottom, and from left to right."""
+
+PERSON = 255
+"""A person's pixels in the mask, as bytes; 1 once they are numbers."""
+
+
+def mask_pool(mask: Tensor, kernel: int, stride: int, padding: int, threshold: float) -> Tensor:
+    """Mask pooling (III-C, Figure 4): 1 where more than a share `threshold` of a window is person.
+
+    Pixels outside the picture are not counted: where a window reaches over the border, the share
+    is that of its pixels inside.
+
+    Args:
+        mask: (B, 1, H, W); person where it is greater than 1/2.
+        kernel: height and width of the window.
+        stride: from window to window.
+        padding: how far the first window reaches over the border.
+        threshold: 0 to 1; 0 takes any person pixel, 1 takes none (no share exceeds it).
+
+    Returns:
+        (B, 1, h, w) float32 of 0 and 1, of the size that a convolution of these numbers gives.
+    """
+    person = (mask > 0.5).float()
+    # Rows, then columns: sums of whole numbers, so exact. The one division is correctly rounded,
+    # and a share that equals the threshold does not exceed it.
+    share = _sums(person, kernel, stride, padding) / _sums(
+        torch.ones_like(person[:1]), kernel, stride, padding
+    )
+    return (share > threshold).float()
+
+
+def _sums(x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+    rows = functional.avg_pool2d(x, (kernel, 1), (stride, 1), (padding, 0), divisor_override=1)
+    return functional.avg_pool2d(rows, (1, kernel), (1, stride), (0, padding), divisor_override=1)
+
+
+def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+    """Eq. 1, (d_ap - d_an + margin)_+ with Euclidean d, mean over triplets.
+
+    Args:
+        anchor: (..., D), as the other two; half precision is computed in float32.
+        positive: of the anchor's identity.
+        negative: of another identity.
+        margin: alpha.
+
+    Returns:
+        Scalar; 0 (with zero gradients) of no triplets. Where d = 0 its gradient is taken as 0.
+    """
+    a, p, n = (at_least_float32(x) for x in (anchor, positive, negative))
+    if len(a) == 0:
+        return (a * 0).sum()
+    to_positive = torch.linalg.vector_norm(a - p, dim=-1)
+    to_negative = torch.linalg.vector_norm(a - n, dim=-1)
+    return functional.relu(to_positive - to_negative + margin).mean()
+
+
+def global_level_triplet_loss(h_a: Tensor, h_p: Tensor, h_n: Tensor, margin: float) -> Tensor:
+    """Eq. 1 of the whole descriptors, the parts side by side: three times (T, k, D) -> scalar."""
+    return triplet_loss(h_a.flatten(1), h_p.flatten(1), h_n.flatten(1), margin)
+
+
+def local_level_triplet_loss(h_a: Tensor, h_p: Tensor, h_n: Tensor, margin: float) -> Tensor:
+    """Eq. 2, the mean over the k parts of Eq. 1 of each part: three times (T, k, D) -> scalar."""
+    return triplet_loss(h_a, h_p, h_n, margin)
+
+
+def identity_loss(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
+    """Eq. 3 and 4, the mean over the k parts, and over anchors, positives and negatives.
+
+    Args:
+        logits: of each part, (B, identities).
+        labels: (B,), anchors, positives and negatives in whatever order.
+    """
+    losses = [label_smoothed_cross_entropy(part, labels, 0.0) for part in logits]
+    return torch.stack(losses).mean()
+
+
+class MaskedTrunk(ResNet):
+    """The ResNet with a mask beside its first maps (III-C), or without one.
+
+    Args:
+        name: a name in `methods.resnet.TRUNKS`.
+        mask: how the mask goes in: not at all, as a fourth channel that is convolved, as a last
+            channel of pool1 resized bilinearly, or as one made by mask pooling.
+        threshold: of the mask pooling.
+        weights: `none`, `imagenet`, or a file: of a plain trunk, or of one changed alike.
+
+    Raises:
+        InputError: for an unknown trunk, weights that do not fit, or a threshold outside 0 to 1.
+    """
+
+    def __init__(
+        self, name: str, mask: MaskName = "pooled", threshold: float = 0.5, weights: str = "none"
+    ) -> None:
+        super().__init__(name, last_stride=1)
+        if not 0 <= threshold <= 1:
+            raise InputError(f"threshold is a share from 0 to 1; given {threshold}")
+        self.mask_as, self.threshold = mask, threshold
+        width = self.conv1.out_channels
+        shapes = {"none": (width, 3, 7, 7), "channel": (width, 4, 7, 7)}
+        changed = _changed_alike(weights, shapes.get(mask, (width - 1, 3, 7, 7)))
+        if changed is None:
+            initialise_trunk(self, name, weights)
+        if mask == "channel":
+            _convolve_fourth_channel(self)
+        elif mask != "none":
+            _make_room(self)
+        if changed is not None:
+            load_trunk(self, changed, weights)
+
+    def mask(self, mask: Tensor) -> Tensor:
+        """(B, 1, H, W) -> (B, 1, H/4, W/4), the channel that stands beside pool1's."""
+        mask = mask.contiguous()
+        if self.mask_as == "pooled":
+            return mask_pool(mask_pool(mask, 7, 2, 3, self.threshold), 3, 2, 1, self.threshold)
+        for _ in range(2):
+            size = [(side + 1) // 2 for side in mask.shape[2:]]
+            mask = functional.interpolate(mask, size, mode="bilinear", align_corners=False)
+        return mask
+
+    def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, 3, H, W), (B, 1, H, W) -> T (B, channels, H/16, W/16)."""
+        if self.mask_as == "channel":
+            assert mask is not None
+            image = torch.cat([image, mask], 1)
+        x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
+        if self.mask_as in ("resized", "pooled"):
+            assert mask is not None
+            x = torch.cat([x, self.mask(mask).to(x.dtype)], 1)
+        t: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return t
+
+
+def _changed_alike(weights: str, conv1: tuple[int, ...]) -> dict[str, Tensor] | None:
+    """A file's tensors, where its conv1 already has this shape."""
+    if weights in ("none", "imagenet"):
+        return None
+    tensors = read_tensors(Path(weights))
+    found = (tuple(t.shape) for name, t in tensors.items() if name.endswith("conv1.weight"))
+    return tensors if conv1 in found else None
+
+
+@torch.no_grad()
+def _convolve_fourth_channel(trunk: ResNet) -> None:
+    """Ablation (2): conv1 takes the mask too, its kernels starting as the mean of the colours'."""
+    old = trunk.conv1.weight
+    trunk.conv1 = nn.Conv2d(4, old.shape[0], 7, 2, 3, bias=False)
+    trunk.conv1.weight.copy_(torch.cat([old, old.mean(1, keepdim=True)], 1))
+
+
+@torch.no_grad()
+def _make_room(trunk: ResNet) -> None:
+    """Drops the kernel of conv1 with the smallest BatchNorm scale; the mask's channel comes last.
+
+    What reads the stem's channels is put in the new order, and layer1's weights of the last one,
+    which were the dropped kernel's, start anew.
+    """
+    conv1, bn1 = trunk.conv1, trunk.bn1
+    width = conv1.out_channels
+    dropped = int(bn1.weight.abs().argmin())
+    kept = [channel for channel in range(width) if channel != dropped]
+    trunk.conv1 = nn.Conv2d(3, width - 1, 7, 2, 3, bias=False)
+    trunk.conv1.weight.copy_(conv1.weight[kept])
+    trunk.bn1 = nn.BatchNorm2d(width - 1)
+    for name, value in trunk.bn1.state_dict().items():
+        old = bn1.state_dict()[name]
+        value.copy_(old[kept] if value.ndim else old)
+    first: Any = trunk.layer1[0]
+    readers = [first.conv1]
+    if first.downsample is not None:
+        readers.append(first.downsample[0])
+    for reader in readers:
+        reader.weight.copy_(reader.weight[:, [*kept, dropped]])
+        nn.init.kaiming_normal_(reader.weight[:, -1:], mode="fan_out", nonlinearity="relu")
+    if first.downsample is None:
+        _reorder_stream(trunk, [*kept, dropped])
+
+
+def _reorder_stream(trunk: ResNet, order: list[int]) -> None:
+    """Puts the channels that shortcuts carry through layer1 in another order, to layer2's door."""
+    blocks: Any = trunk.layer1
+    for index, block in enumerate(blocks):
+        block.conv2.weight.copy_(block.conv2.weight[order])
+        for value in block.bn2.state_dict().values():
+            if value.ndim:
+                value.copy_(value[order])
+        if index > 0:
+            block.conv1.weight.copy_(block.conv1.weight[:, order])
+    first: Any = trunk.layer2[0]
+    for reader in (first.conv1, first.downsample[0]):
+        reader.weight.copy_(reader.weight[:, order])
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the network computes of (B, 3, 384, 128) with ResNet-50 and six parts (Figure 3)."""
+
+    t: Tensor
+    """(B, 2048, 24, 8), the last map."""
+    g: Tensor
+    """(B, 6, 2048), its mean over each part."""
+    h: Tensor
+    """(B, 6, 256), the final feature descriptors."""
+
+
+class MaskPoolingModel(nn.Module):
+    """MPM: trunk with mask, parts, a 1x1 convolution for each part (Figure 3).
+
+    Args:
+        trunk: a name in `methods.resnet.TRUNKS`.
+        mask: see `MaskedTrunk`, as for threshold and weights.
+        threshold: of the mask pooling.
+        weights: starting weights of the trunk.
+        parts: k, a key of `GRIDS`.
+        width: of each part's descriptor.
+        norm: BatchNorm and ReLU after the 1x1 convolutions.
+
+    Raises:
+        InputError: see `MaskedTrunk`.
+    """
+
+    def __init__(
+        self,
+        trunk: str = "resnet50",
+        *,
+        mask: MaskName = "pooled",
+        threshold: float = 0.5,
+        weights: str = "none",
+        parts: int = 6,
+        width: int = 256,
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.trunk = MaskedTrunk(trunk, mask, threshold, weights)
+        self.grid = GRIDS[parts]
+        self.width = width
+        self.reduce = nn.ModuleList(
+            _reduction(self.trunk.channels, width, norm) for _ in range(parts)
+        )
+
+    def features(self, image: Tensor, mask: Tensor | None = None) -> Features:
+        """(B, 3, H, W), (B, 1, H, W) -> T, G and H."""
+        t = self.trunk(image, mask)
+        g = functional.adaptive_avg_pool2d(t, self.grid).flatten(2)
+        h = [part(g[:, :, i, None, None]).flatten(1) for i, part in enumerate(self.reduce)]
+        return Features(t, g.transpose(1, 2), torch.stack(h, 1))
+
+    def mask(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The mask as layer1 is given it, (B, 1, H/4, W/4)."""
+        return self.trunk.mask(mask)
+
+    def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, 3, H, W), (B, 1, H, W) -> (B, k width), the embedding: H, part after part."""
+        return self.features(image, mask).h.flatten(1)
+
+
+def _reduction(channels: int, width: int, norm: bool) -> nn.Sequential:
+    conv = nn.Conv2d(channels, width, 1, bias=not norm)
+    return nn.Sequential(conv, *([nn.BatchNorm2d(width), nn.ReLU()] if norm else []))
+
+
+class Criterion(nn.Module):
+    """What only training needs: a classifier for each part (III-A)."""
+
+    def __init__(self, identities: int, parts: int, width: int) -> None:
+        super().__init__()
+        self.classifiers = nn.ModuleList(_classifier(width, identities) for _ in range(parts))
+
+    def forward(self, h: Tensor) -> list[Tensor]:
+        """(B, k, width) -> k times (B, identities)."""
+        return [layer(h[:, i]) for i, layer in enumerate(self.classifiers)]
+
+
+def _classifier(width: int, identities: int) -> nn.Linear:
+    layer = nn.Linear(width, identities)
+    nn.init.normal_(layer.weight, std=0.001)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+@dataclass(frozen=True)
+class StageRecipe:
+    """The numbers of one stage (IV-B.1). A learning rate of 0: that part is left as it is."""
+
+    epochs: int
+    """Training epochs."""
+    backbone_rate: float
+    """Learning rate of the trunk."""
+    rest_rate: float
+    """Learning rate of the parts' 1x1 convolutions."""
+    classifier_rate: float
+    """Learning rate of the classifiers."""
+    milestones: tuple[int, ...] = ()
+    """Epochs after which the rates fall to a tenth."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's numbers; a section number is its section, `[T1]` its Table 1."""
+
+    trunk: str = "resnet50"
+    """Trunk (III-C); resnet18, resnet34, resnet50, resnet101 or thin18."""
+    weights: str = "imagenet"
+    """The trunk's starting weights: none, imagenet or a file."""
+    mask: MaskName = "pooled"
+    """How the mask goes in [T1]: not at all (1), as a channel that is convolved (2), resized
+    bilinearly (3) or by mask pooling (4 to 7)."""
+    threshold: float = 0.5
+    """Of the mask pooling (IV-B.2): 0.4 for Market-1501, 0.5 for the others."""
+    parts: PartCount = 6
+    """k (IV-B.2, Figure 6): 3, 6, 12 (6 x 2) or 18 (6 x 3); 1 is the undivided map."""
+    part_width: int = 256
+    """Numbers that describe a part (IV-B.2)."""
+    norm: bool = True
+    """BatchNorm and ReLU after the parts' 1x1 convolutions (not stated)."""
+    height: int = 384
+    """Height of the input in pixels (IV-B.2)."""
+    width: int = 128
+    """Width of the input in pixels (IV-B.2)."""
+    flip: float = 0.5
+    """Probability of a left-right flip (not stated)."""
+    triplet: TripletName = "local"
+    """Triplet loss of stage 3 [T1]: none (1-4), of whole descriptors (5), of each part (6, 7)."""
+    selection: SelectionName = "mask_guided"
+    """Its triplets (III-E, Figure 9): random, the hardest in a batch, or by Algorithm 1."""
+    margin: float = 0.5
+    """Alpha of the triplet loss (IV-B.2)."""
+    candidates: int = 10
+    """Farthest positives and nearest negatives that Algorithm 1 looks at (III-E)."""
+    kept: int = 5
+    """How many of each are left by their masks (III-E)."""
+    anchors: float = 1.0
+    """Share of the training pictures that are anchors in an epoch, drawn anew for each; 1: all, as
+    in Algorithm 1. A triplet is three pictures, so an epoch takes 3 x anchors as many as one of
+    stage 1."""
+    batch: int = 64
+    """Pictures in a batch of stages 1 and 2 (IV-B.1)."""
+    triplets: int = 64
+    """Triplets in a batch of stage 3 (not stated; each of the three branches then takes 64)."""
+    identities: int = 16
+    """P: identities in a batch of batch-hard triplets (not stated)."""
+    pictures: int = 4
+    """K: pictures of each (not stated)."""
+    stages: tuple[StageRecipe, StageRecipe, StageRecipe] = (
+        StageRecipe(60, 0.01, 0.1, 0.1, (40,)),
+        StageRecipe(20, 0.0, 0.0, 0.001),
+        StageRecipe(20, 0.001, 0.01, 0.001),
+    )
+    """Identity loss alone; only the classifiers; everything, with triplets (IV-B.1)."""
+    momentum: float = 0.9
+    """SGD's (not stated)."""
+    weight_decay: float = 5e-4
+    """SGD's (not stated)."""
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    """Distance between embeddings (III-E)."""
+
+    def __post_init__(self) -> None:
+        if self.triplet != "none" and self.selection == "mask_guided" and self.mask == "none":
+            raise InputError(
+                "selection mask_guided looks at masks: with mask none, give selection random or "
+                "batch_hard, or triplet none"
+            )
+        if not 0 < self.anchors <= 1:
+            raise InputError(f"anchors is a share above 0, 1 at most; given {self.anchors}")
+        if min(self.batch, self.triplets) < 1:
+            given = f"{self.batch}, {self.triplets}"
+            raise InputError(f"batch and triplets are at least 1; given {given}")
+
+    @classmethod
+    def for_data(cls, name: str) -> Recipe:
+        """The paper's threshold for the data set (IV-B.2, Figure 7)."""
+        return cls(threshold=0.4) if name == "market1501" else cls()
+
+    @classmethod
+    def small(cls) -> Recipe:
+        """For a CPU: a thin trunk from random weights, 192 x 64, 18 epochs.
+
+        A third of the pictures are anchors in an epoch, so that an epoch of stage 3 takes as many
+        pictures as one of stage 1.
+        """
+        return cls(
+            trunk="thin18",
+            weights="none",
+            height=192,
+            width=64,
+            anchors=1 / 3,
+            triplets=21,
+            stages=(
+                StageRecipe(11, 0.05, 0.1, 0.1, (8,)),
+                StageRecipe(2, 0.0, 0.0, 0.01),
+                StageRecipe(5, 0.005, 0.01, 0.01),
+            ),
+        )
+
+
+class IdentityTurn(Turn):
+    """Stages 1 and 2: L_id (Eq. 4)."""
+
+    def __init__(
+        self, recipe: Recipe, stage: StageRecipe, network: MaskPoolingModel, criterion: Criterion
+    ) -> None:
+        learned = [
+            (network.trunk, stage.backbone_rate),
+            (network.reduce, stage.rest_rate),
+            (criterion, stage.classifier_rate),
+        ]
+        frozen = [module for module, rate in learned if rate == 0]
+        super().__init__([_sgd(recipe, stage, learned)], frozen)
+        self.network = network
+        self.criterion = criterion
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The one term."""
+        h = self.network.features(**batch.inputs).h
+        return {"identity": identity_loss(self.criterion(h), batch.labels)}
+
+
+class TripletTurn(IdentityTurn):
+    """Stage 3: L = L_id + L_triplet (Eq. 5).
+
+    A batch is anchor, positive, negative, anchor, ..., or P x K pictures where the triplets are the
+    batch's hardest.
+    """
+
+    def __init__(
+        self, recipe: Recipe, stage: StageRecipe, network: MaskPoolingModel, criterion: Criterion
+    ) -> None:
+        super().__init__(recipe, stage, network, criterion)
+        self.loss = (
+            local_level_triplet_loss if recipe.triplet == "local" else global_level_triplet_loss
+        )
+        self.margin = recipe.margin
+        self.batch_hard = recipe.selection == "batch_hard"
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The two terms."""
+        h = self.network.features(**batch.inputs).h
+        if self.batch_hard:
+            whole = gathered(h)
+            a, p, n = hardest_pairs(whole.flatten(1), gathered(batch.labels))
+            triplets = whole[a], whole[p], whole[n]
+        else:
+            triplets = h[0::3], h[1::3], h[2::3]
+        identity = identity_loss(self.criterion(h), batch.labels)
+        return {"identity": identity, "triplet": self.loss(*triplets, self.margin)}
+
+
+def _sgd(
+    recipe: Recipe, stage: StageRecipe, learned: Iterable[tuple[nn.Module, float]]
+) -> ScheduledOptimizer:
+    groups = [{"params": list(m.parameters()), "lr": rate} for m, rate in learned if rate > 0]
+    if not groups:
+        raise InputError(f"a stage needs a learning rate above 0; given {stage}")
+    sgd = optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    return ScheduledOptimizer(sgd, step_decay(stage.milestones))
+
+
+class TripletSelection:
+    """Draws the triplets of an epoch (III-E) and lays them out in batches.
+
+    Args:
+        recipe: says which, and how many.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.masks: PackedMasks | None = None
+        """Of the training pictures, at the input's size; read once."""
+
+    def __call__(self, start: EpochStart) -> Sequence[NDArray[np.int64]]:
+        """Batches of anchor, positive, negative, anchor, ...
+
+        Raises:
+            InputError: no anchor has both a positive and a negative.
+        """
+        random = keyed(start.seed, start.key)
+        count = len(start.samples)
+        anchors = random.permutation(count)[: max(1, round(self.recipe.anchors * count))]
+        found = self._triplets(start, random, anchors)
+        start.note("anchors", len(found))
+        start.note("anchors_left_out", len(anchors) - len(found))
+        if len(found) == 0:
+            raise InputError(
+                f"{self.recipe.selection} selection found no triplet among {count} pictures: no "
+                "anchor has both a positive and a negative"
+            )
+        size = self.recipe.triplets
+        return [found[i : i + size].reshape(-1) for i in range(0, len(found), size)]
+
+    def _triplets(
+        self, start: EpochStart, random: np.random.Generator, anchors: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        if self.recipe.selection == "random":
+            return random_triplets(start.labels, random, anchors)
+        if self.masks is None:
+            self.masks = self._read_masks(start)
+        return mask_guided_triplets(
+            start.embed(),
+            start.labels,
+            start.cameras,
+            self.masks,
+            anchors,
+            candidates=self.recipe.candidates,
+            kept=self.recipe.kept,
+        )
+
+    def _read_masks(self, start: EpochStart) -> PackedMasks:
+        make = _inputs(self.recipe).make
+        pictures = (start.pictures(index) for index in range(len(start.samples)))
+        return np.concatenate([packed_masks(make(picture)["mask"][None]) for picture in pictures])
+
+
+def _inputs(recipe: Recipe) -> Inputs:
+    size = (recipe.height, recipe.width)
+
+    def make(picture: Picture) -> dict[str, NDArray[np.uint8]]:
+        sized = resize(picture, *size)
+        if recipe.mask == "none":
+            return {"image": sized.image}
+        mask = np.full(size, PERSON, np.uint8) if sized.mask is None else sized.mask
+        return {"image": sized.image, "mask": mask}
+
+    specs = {"image": InputSpec(*size)}
+    if recipe.mask != "none":
+        specs["mask"] = InputSpec(*size, mean=(0.0,), std=(1.0,))
+    return Inputs(specs, make, frozenset(specs) - {"image"})
+
+
+def _network(recipe: Recipe) -> MaskPoolingModel:
+    return MaskPoolingModel(
+        recipe.trunk,
+        mask=recipe.mask,
+        threshold=recipe.threshold,
+        weights=recipe.weights,
+        parts=recipe.parts,
+        width=recipe.part_width,
+        norm=recipe.norm,
+    )
+
+
+def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
+    return Criterion(identities, recipe.parts, recipe.part_width)
+
+
+def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequence[Stage]:
+    assert isinstance(network, MaskPoolingModel)
+    assert isinstance(criterion, Criterion)
+    augmentation = Augmentation(resize=(recipe.height, recipe.width), flip=recipe.flip)
+    names = ("identity", "classifiers", "triplet" if recipe.triplet != "none" else "fine")
+    stages = []
+    for name, numbers in zip(names, recipe.stages, strict=True):
+        kind = TripletTurn if name == "triplet" else IdentityTurn
+        turn = kind(recipe, numbers, network, criterion)
+        sampler: Sampler = Shuffled(recipe.batch)
+        mined, group = None, 1
+        if name == "triplet" and recipe.selection == "batch_hard":
+            sampler, group = IdentityBalanced(recipe.identities, recipe.pictures), recipe.pictures
+        elif name == "triplet":
+            mined, group = TripletSelection(recipe), 3
+        stages.append(Stage(name, numbers.epochs, [turn], sampler, augmentation, mined, group))
+    return stages
+
+
+def _descriptor(recipe: Recipe) -> Descriptor:
+    words = {
+        "none": "no mask",
+        "channel": "mask as a convolved channel",
+        "resized": "mask resized",
+        "pooled": f"mask pooled over {recipe.threshold:g}",
+    }
+    return Descriptor(
+        recipe.metric, f"H: {recipe.parts} x {recipe.part_width}, {words[recipe.mask]}"
+    )
+
+
+METHOD = Method(
+    name="mask_pooling",
+    title="Zheng et al. 2020: A Mask-Pooling Model With Local-Level Triplet Loss",
+    recipe=Recipe,
+    inputs=_inputs,
+    network=_network,
+    criterion=_criterion,
+    stages=_stages,
+    descriptor=_descriptor,
+)
