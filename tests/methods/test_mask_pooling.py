@@ -124,6 +124,16 @@ def test_a_resized_mask_is_the_mean_of_four_by_four():
     torch.testing.assert_close(found, by_hand)
 
 
+def test_the_mask_to_draw():
+    for mask in ("resized", "pooled"):
+        inputs = inputs_for(mask, 2)
+        network = METHOD.network(small(mask=mask))
+        torch.testing.assert_close(network.mask(**inputs), network.trunk.mask(inputs["mask"]))
+    for mask in ("none", "channel"):
+        with pytest.raises(InputError, match=f"mask={mask} there is no mask"):
+            METHOD.network(small(mask=mask, triplet="none")).mask(**inputs_for(mask, 2))
+
+
 def distance(a, b):
     return math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)))
 

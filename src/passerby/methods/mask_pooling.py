@@ -311,8 +311,14 @@ class MaskPoolingModel(nn.Module):
         h = [part(g[:, :, i, None, None]).flatten(1) for i, part in enumerate(self.reduce)]
         return Features(t, g.transpose(1, 2), torch.stack(h, 1))
 
-    def mask(self, image: Tensor, mask: Tensor) -> Tensor:
-        """The mask as layer1 is given it, (B, 1, H/4, W/4)."""
+    def mask(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The mask as layer1 is given it, (B, 1, H/4, W/4).
+
+        Raises:
+            InputError: layer1 is given none.
+        """
+        if mask is None or self.trunk.mask_as == "channel":
+            raise InputError(f"with mask={self.trunk.mask_as} there is no mask beside the features")
         return self.trunk.mask(mask)
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -572,8 +578,8 @@ class TripletSelection:
 
     def _read_masks(self, start: EpochStart) -> PackedMasks:
         make = _inputs(self.recipe).make
-        pictures = (start.pictures(index) for index in range(len(start.samples)))
-        return np.concatenate([packed_masks(make(picture)["mask"][None]) for picture in pictures])
+        masks = (make(start.pictures(index))["mask"] for index in range(len(start.samples)))
+        return np.concatenate([packed_masks(mask[None] > PERSON // 2) for mask in masks])
 
 
 def _inputs(recipe: Recipe) -> Inputs:
