@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.figures.curves import draw_cmc
+from passerby.figures.curves import draw_cmc, draw_roc
+from passerby.ranking.verification import verify_distances
 from passerby.types import InputError
 
 
@@ -25,3 +26,26 @@ def test_nothing_to_draw(tmp_path):
         with pytest.raises(InputError, match="at least one curve"):
             draw_cmc(curves, tmp_path / "c.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def lowest_blue(file):
+    """How far down the first curve goes, in pixels from the top; its sample in the legend aside."""
+    with Image.open(file) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    rows, _ = np.nonzero((pixels[:, : pixels.shape[1] // 2] == (31, 119, 180)).all(2))
+    return rows.max()
+
+
+def test_roc_of_a_good_and_of_a_bad_distance(tmp_path):
+    random = np.random.default_rng(0)
+    ids = [1] + [1] * 300 + [2] * 2000
+    apart = np.append(random.uniform(0, 1, 300), random.uniform(2, 3, 2000))
+    mixed = random.uniform(0, 1, 2300)
+    for name, distances in (("good", apart), ("bad", mixed)):
+        found = verify_distances(distances[None], [1], ids[1:])
+        draw_roc({name: found}, tmp_path / f"{name}.png")
+    # The good one finds all pairs of one person before it takes one of two.
+    assert lowest_blue(tmp_path / "good.png") < 60
+    assert lowest_blue(tmp_path / "bad.png") > 400
+    with pytest.raises(InputError, match="at least one curve"):
+        draw_roc({}, tmp_path / "none.png")

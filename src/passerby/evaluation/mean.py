@@ -74,8 +74,9 @@ def mean_table(contents: dict[str, Any]) -> Table:
         title=f"{contents['data']}, {contents['protocol']}, mean and standard deviation of "
         f"{count} results, per cent"
     )
-    for name in contents["scores"]:
-        table.add_column(name.replace("_", " "), justify="right")
-    for part in ("scores", "scores_std"):
-        table.add_row(*(f"{100 * value:.2f}" for value in contents[part].values()))
+    for name in ("", "mean", "standard deviation"):
+        table.add_column(name, justify="right" if name else "left")
+    for name, mean in contents["scores"].items():
+        deviation = contents["scores_std"][name]
+        table.add_row(name.replace("_", " "), f"{100 * mean:.2f}", f"{100 * deviation:.2f}")
     return table

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from passerby.embedding.embedded import CueUse
 from passerby.evaluation.embeddings_file import EmbeddingArrays
 from passerby.evaluation.multi_query import Pooling, pooled
 from passerby.evaluation.ranker import Ranker, Ranking, Reranking
@@ -17,6 +18,7 @@ from passerby.evaluation.sides import Embeddings, Sides, sides_of
 from passerby.evaluation.single_shot import single_shot_cmc
 from passerby.ranking.matches import Matches
 from passerby.ranking.metrics import AVERAGE_PRECISIONS, scores
+from passerby.ranking.verification import Verification
 from passerby.types import JUNK_ID, InputError, Scores, Split
 
 ByDefinition = dict[str, Scores]
@@ -28,6 +30,9 @@ class EvaluationProtocol(Protocol):
 
     name: ClassVar[str]
 
+    def ranker(self, sides: Sides, ranking: Ranking) -> Ranker:
+        """Who searches whom, over the full gallery."""
+
     def scores(self, sides: Sides, ranking: Ranking) -> ByDefinition:
         """Ranks and scores."""
 
@@ -38,13 +43,17 @@ class SingleQuery:
 
     name: ClassVar[str] = "single-query"
 
+    def ranker(self, sides: Sides, ranking: Ranking) -> Ranker:
+        """The pictures as they are."""
+        return Ranker(sides, ranking)
+
     def scores(self, sides: Sides, ranking: Ranking) -> ByDefinition:
         """Ranks and scores.
 
         Raises:
             InputError: an unknown metric, features without a distance, no query with a match.
         """
-        return _both(Ranker(sides, ranking).matches())
+        return _both(self.ranker(sides, ranking).matches())
 
 
 @dataclass(frozen=True)
@@ -55,14 +64,22 @@ class MultiQuery:
     pooling: Pooling = "mean"
     """mean or max of the normalised embeddings."""
 
-    def scores(self, sides: Sides, ranking: Ranking) -> ByDefinition:
-        """Ranks and scores; see `passerby.evaluation.multi_query.pooled`.
+    def ranker(self, sides: Sides, ranking: Ranking) -> Ranker:
+        """The pictures of a query as one; see `passerby.evaluation.multi_query.pooled`.
 
         Raises:
-            InputError: as `SingleQuery`; no cameras, or the same-camera filter is off.
+            InputError: no cameras, or the same-camera filter is off.
         """
         _needs_filter(self.name, ranking)
-        return _both(Ranker(pooled(sides, self.pooling), ranking).matches())
+        return Ranker(pooled(sides, self.pooling), ranking)
+
+    def scores(self, sides: Sides, ranking: Ranking) -> ByDefinition:
+        """Ranks and scores.
+
+        Raises:
+            InputError: as `SingleQuery`, and as `ranker`.
+        """
+        return _both(self.ranker(sides, ranking).matches())
 
 
 @dataclass(frozen=True)
@@ -75,14 +92,22 @@ class SingleGalleryShot:
     gallery_seed: int = 0
     """Of their drawing."""
 
+    def ranker(self, sides: Sides, ranking: Ranking) -> Ranker:
+        """The pictures as they are.
+
+        Raises:
+            InputError: the same-camera filter is off.
+        """
+        _needs_filter(self.name, ranking)
+        return Ranker(sides, ranking)
+
     def scores(self, sides: Sides, ranking: Ranking) -> ByDefinition:
         """Ranks and scores; see `passerby.evaluation.single_shot.single_shot_cmc`.
 
         Raises:
             InputError: as `SingleQuery`; no cameras, or the same-camera filter is off.
         """
-        _needs_filter(self.name, ranking)
-        ranker = Ranker(sides, ranking)
+        ranker = self.ranker(sides, ranking)
         cmc = single_shot_cmc(ranker, self.galleries, self.gallery_seed)
         return {
             definition: dataclasses.replace(full, cmc=cmc)
@@ -155,6 +180,10 @@ class Evaluation:
     """The protocol's own settings by name, e.g. the number of random galleries and their seed."""
     reranking: Reranking | None = None
     """k-reciprocal re-ranking on top of the metric; None: none."""
+    cues: CueUse | None = None
+    """Where masks and joints came from; None: the method looks at none, or it is not known."""
+    verification: Verification | None = None
+    """ROC and FNMR at given FMR; None: not asked for."""
 
 
 def evaluate_split(
@@ -169,6 +198,8 @@ def evaluate_split(
     reranking: Reranking | None = None,
     same_camera_filter: bool = True,
     multi_query_embeddings: Embeddings | None = None,
+    cues: CueUse | None = None,
+    verification: bool = False,
 ) -> Evaluation:
     """Scores the embeddings of a split.
 
@@ -184,13 +215,21 @@ def evaluate_split(
         same_camera_filter: leave pictures of the query's identity and camera out.
         multi_query_embeddings: (M, D), in the order of `split.multi_query`; multi-query without
             them takes the gallery's pictures.
+        cues: where masks and joints came from.
+        verification: ROC and FNMR at given FMR too.
 
     Raises:
-        InputError: an unknown protocol, embeddings that do not fit the split, or as the protocol's
-            `scores`.
+        InputError: an unknown protocol, embeddings that do not fit the split, queries that are in
+            the gallery themselves without the same-camera filter, or as the protocol's `scores`.
     """
     chosen = find_protocol(split.protocol if protocol is None else protocol)
     sides = sides_of(split, query_embeddings, gallery_embeddings, multi_query_embeddings)
+    own = int((sides.in_gallery >= 0).sum())
+    if own and not same_camera_filter:
+        raise InputError(
+            f"without the same-camera filter a query would find itself: {own} of "
+            f"{len(split.query)} queries of {split.name} are in the gallery too"
+        )
     ranking = Ranking(metric, reranking, same_camera_filter)
     by_definition = chosen.scores(sides, ranking)
     return Evaluation(
@@ -208,6 +247,8 @@ def evaluate_split(
         variant=split.variant,
         settings=_settings(chosen),
         reranking=reranking,
+        cues=cues,
+        verification=chosen.ranker(sides, ranking).verification() if verification else None,
     )
 
 
@@ -218,6 +259,7 @@ def evaluate_arrays(
     same_camera_filter: bool = True,
     protocol: str | EvaluationProtocol = "single-query",
     reranking: Reranking | None = None,
+    verification: bool = False,
 ) -> Evaluation:
     """Scores a file of embeddings; without cameras nothing is left out for them.
 
@@ -226,7 +268,8 @@ def evaluate_arrays(
     """
     chosen = find_protocol(protocol)
     sides = arrays.sides
-    by_definition = chosen.scores(sides, Ranking(metric, reranking, same_camera_filter))
+    ranking = Ranking(metric, reranking, same_camera_filter)
+    by_definition = chosen.scores(sides, ranking)
     return Evaluation(
         data="embeddings",
         folder=arrays.file.name,
@@ -241,6 +284,7 @@ def evaluate_arrays(
         unmatched=tuple(f"query row {i}" for i in by_definition["step"].unmatched),
         settings=_settings(chosen),
         reranking=reranking,
+        verification=chosen.ranker(sides, ranking).verification() if verification else None,
     )
 
 

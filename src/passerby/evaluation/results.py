@@ -8,8 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from passerby.embedding.embedded import CueUse
 from passerby.evaluation.protocols import Evaluation
 from passerby.files import write_text
+from passerby.ranking.verification import Verification
 from passerby.types import InputError, Scores
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Version of the file's layout."""
+
+NOT_ENOUGH = "not enough pairs"
+"""What stands for FNMR where there are fewer than 10 / FMR pairs of two persons."""
 
 RANKS = (1, 5, 10, 20)
 """Ranks whose CMC stands in the file by name."""
@@ -53,6 +58,7 @@ def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
         "reranking": None if evaluation.reranking is None else asdict(evaluation.reranking),
         "feature": evaluation.feature,
         "model": evaluation.fingerprint,
+        "cues": None if evaluation.cues is None else asdict(evaluation.cues),
         "counts": {
             "queries": evaluation.counts.queries,
             "queries_without_match": len(evaluation.unmatched),
@@ -66,6 +72,7 @@ def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
             "mean_ap_trapezoid": evaluation.trapezoid.mean_ap,
             "mean_inp": evaluation.step.mean_inp,
         },
+        "verification": _verification(evaluation.verification),
         "cmc": evaluation.step.cmc.tolist(),
         "queries_without_match": list(evaluation.unmatched),
         "run": dict(extra),
@@ -152,6 +159,43 @@ def results_table(evaluation: Evaluation, average_precision: str | None = None) 
     return table
 
 
+def verification_table(evaluation: Evaluation) -> Table:
+    """FNMR at given FMR in per cent, for the terminal.
+
+    Raises:
+        InputError: the evaluation has none.
+    """
+    from rich.table import Table
+
+    found = evaluation.verification
+    if found is None:
+        raise InputError("this evaluation was made without verification")
+    table = Table(
+        title="pairs accepted below a distance, per cent",
+        caption=f"{found.genuine:,} pairs of one person, {found.impostor:,} of two",
+    )
+    for name in ("FMR", "below distance", "FNMR"):
+        table.add_column(name, justify="right")
+    for point in found.points:
+        rate = f"{100 * point.false_match_rate:g}"
+        if point.threshold is None or point.false_non_match_rate is None:
+            table.add_row(rate, "", NOT_ENOUGH)
+        else:
+            miss = f"{100 * point.false_non_match_rate:.2f}"
+            table.add_row(rate, f"{point.threshold:.6g}", miss)
+    return table
+
+
+def _verification(found: Verification | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    points = [
+        {**asdict(point), **({"note": NOT_ENOUGH} if point.threshold is None else {})}
+        for point in found.points
+    ]
+    return {"genuine_pairs": found.genuine, "impostor_pairs": found.impostor, "points": points}
+
+
 def _caption(evaluation: Evaluation) -> str:
     counts = evaluation.counts
     chosen = [f"{name} {value}" for name, value in evaluation.settings.items()]
@@ -165,8 +209,18 @@ def _caption(evaluation: Evaluation) -> str:
         f"{counts.gallery} gallery pictures, {counts.distractors} of them distractors; "
         f"{counts.junk} junk left out",
         f"same-camera filter {'on' if evaluation.same_camera_filter else 'off'}",
+        *_cue_lines(evaluation.cues),
     ]
     return "\n".join(lines)
+
+
+def _cue_lines(cues: CueUse | None) -> list[str]:
+    if cues is None:
+        return []
+    return [
+        f"{cue}: {cues.origin}, {count} of {cues.pictures} pictures without"
+        for cue, count in cues.fallbacks.items()
+    ]
 
 
 def _json(value: Any, indent: int | None = None) -> str:

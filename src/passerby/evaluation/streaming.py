@@ -56,13 +56,18 @@ def embed_in_chunks(
 
         part = embed(samples[start : start + chunk], told)
         if found is None:
-            found = _room((total, part.shape[1]), in_memory)
+            found = room((total, part.shape[1]), in_memory)
         found[start : start + len(part)] = part
     assert found is not None
     return found
 
 
-def _room(shape: tuple[int, int], in_memory: int) -> NDArray[np.float32]:
+def room(shape: tuple[int, ...], in_memory: int = IN_MEMORY) -> NDArray[np.float32]:
+    """Space for embeddings: memory, or a nameless file where it is more than `in_memory` bytes.
+
+    Raises:
+        OSError: from the operating system, e.g. when the disk is full.
+    """
     if 4 * shape[0] * shape[1] <= in_memory:
         return np.empty(shape, np.float32)
     with tempfile.TemporaryFile(prefix="passerby-embeddings-") as file:

@@ -135,12 +135,24 @@ def find_reranked_matches(
         InputError: as `rerank`.
     """
     source = FeatureSource(query, gallery, metric, power, device)
+    rows = reranked_rows(source, k1, k2, lambda_value)
+    return find_matches_by_rows(rows, identities, np.dtype(np.float32))
+
+
+def reranked_rows(
+    source: Source, k1: int, k2: int, lambda_value: float
+) -> Callable[[TakeRows], None]:
+    """The re-ranked distances as blocks of whole rows, computed anew at each call.
+
+    Raises:
+        InputError: numbers that re-ranking has no meaning for.
+    """
     check_numbers(k1, k2, lambda_value)
 
-    def blocks(take: TakeRows) -> None:
+    def make(take: TakeRows) -> None:
         each_reranked_block(source, k1, k2, lambda_value, take)
 
-    return find_matches_by_rows(blocks, identities, np.dtype(np.float32))
+    return make
 
 
 def check_numbers(k1: int, k2: int, lambda_value: float) -> None:
