@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from rich.console import Console
 from torch import nn
@@ -37,7 +36,14 @@ from passerby.training.interrupt import StopRequest
 from passerby.training.loop import fit
 from passerby.training.processes import connect, disconnect
 from passerby.training.progress import TrainingProgress, counting
-from passerby.training.provenance import claim, data_fingerprint, environment, numeric_settings
+from passerby.training.provenance import (
+    claim,
+    data_fingerprint,
+    environment,
+    numeric_settings,
+    read_config,
+    source_as_plain,
+)
 from passerby.training.record import Record
 from passerby.training.run import Run, check_stages
 from passerby.training.settings import Settings
@@ -152,6 +158,7 @@ def train(
         **identity,
         "init_from": to_plain(origin),
         "trained_on": trained_on(split),
+        "source": source_as_plain(split.source),
         "settings": to_plain(settings),
         **environment(fabric.device),
     }
@@ -205,6 +212,8 @@ def evaluate_run(
     skip_broken: bool = False,
     console: Console | None = None,
     results: str | Path | None = None,
+    same_camera_filter: bool = True,
+    verification: bool = False,
 ) -> Evaluation:
     """Evaluates the model of a run and writes its result file, with the run's settings in it.
 
@@ -219,6 +228,8 @@ def evaluate_run(
         skip_broken: leave broken pictures out instead of stopping; they are counted.
         console: where progress is shown; nowhere if not given.
         results: the file to write; `RUN/results.json` if not given.
+        same_camera_filter: as for `evaluate_model`, and likewise `verification`.
+        verification: ROC and FNMR at given FMR too.
 
     Raises:
         InputError: as `evaluate_model`, and for broken pictures.
@@ -234,9 +245,12 @@ def evaluate_run(
         cues=cues,
         workers=workers,
         console=console,
+        same_camera_filter=same_camera_filter,
+        verification=verification,
     )
-    config = run / "config.yaml"
-    settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    settings = read_config(run)
+    # Where the pictures lie is this machine's affair; which they are stands in the results.
+    settings.pop("source", None)
     if "recipe" in settings:
         # The model may have been loaded with changes.
         settings["recipe"] = to_plain(model.recipe)
@@ -255,6 +269,8 @@ def evaluate_model(
     cues: CueSource | None = None,
     workers: int = 0,
     console: Console | None = None,
+    same_camera_filter: bool = True,
+    verification: bool = False,
 ) -> Evaluation:
     """Embeds queries and gallery of a split and ranks them.
 
@@ -270,6 +286,8 @@ def evaluate_model(
         cues: masks and joints; None: those found beside the data, if the method looks at any.
         workers: processes that decode pictures.
         console: where progress is shown; nowhere if not given.
+        same_camera_filter: leave pictures of the query's identity and camera out of its ranking.
+        verification: ROC and FNMR at given FMR too, in `Evaluation.verification`.
 
     Raises:
         InputError: no query or gallery pictures, an unreadable one, an unknown protocol, or as the
@@ -303,6 +321,8 @@ def evaluate_model(
         protocol=chosen,
         reranking=reranking,
         multi_query_embeddings=more,
+        same_camera_filter=same_camera_filter,
+        verification=verification,
     )
 
 

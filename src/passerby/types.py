@@ -47,6 +47,18 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a data set was loaded from: what `passerby.load` was given."""
+
+    data: str
+    """Kind of data set, e.g. `market1501`."""
+    root: Path | None
+    """The folder or file; None: not known."""
+    options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    """The loader's own options that are not its defaults."""
+
+
+@dataclass(frozen=True)
 class Split:
     """A data set ready for use: each part in sorted order."""
 
@@ -75,6 +87,8 @@ class Split:
     joined: Mapping[str, Path] = field(default_factory=dict)
     """Other data sets whose pictures are among `train`: what their sample names start with
     (`passerby.data.join`), and their roots."""
+    source: Source | None = None
+    """Where it was loaded from, so that a run can be evaluated on it again; None: not known."""
 
 
 @dataclass(frozen=True)

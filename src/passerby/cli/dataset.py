@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import tyro
 from rich.console import Console
 
+from passerby.cli.options import parse_options
 from passerby.data.datasets import DATASETS, load
-from passerby.types import InputError, Split
+from passerby.training.provenance import source_of
+from passerby.types import InputError, Source, Split
 
 
 def value_of(arguments: list[str], option: str, default: str) -> str:
@@ -30,22 +33,52 @@ def data_options(name: str) -> Any:
     Raises:
         InputError: for an unknown data set.
     """
-    if name not in DATASETS:
-        raise InputError(f"--data must be one of {', '.join(DATASETS)}; given {name!r}")
-    loader = DATASETS[name]
-    hints = get_type_hints(loader)
-    known = {text.split(":")[0].strip(): text for text in (loader.__doc__ or "").splitlines()}
-    own = []
-    for parameter in list(inspect.signature(loader).parameters.values())[1:]:
-        text = known.get(parameter.name, "").partition(":")[2].strip()
-        kind = tyro.conf.arg(help=text) if text else tyro.conf.arg()
-        own.append((parameter.name, _annotated(hints[parameter.name], kind), parameter.default))
-    fields: list[Any] = [
-        ("root", _annotated(Path, tyro.conf.arg(help="The data set's folder or file."))),
-        ("data", _annotated(Literal[tuple(DATASETS)], tyro.conf.arg(help="Its kind.")), name),
-    ]
-    fields += [(n, kind, dataclasses.field(default=default)) for n, kind, default in own]
-    return dataclasses.make_dataclass("Data", fields, frozen=True)
+    own = _own_options(name, {})
+    root = _annotated(Path, tyro.conf.arg(help="The data set's folder or file."))
+    return dataclasses.make_dataclass("Data", [("root", root), _kind(name), *own], frozen=True)
+
+
+def run_data_options(arguments: list[str]) -> Any:
+    """The same for a command that takes a run: all that is not given is as the run has it.
+
+    Args:
+        arguments: the command line; the run is found in it before it is parsed as a whole.
+
+    Raises:
+        InputError: for an unknown data set, or a run whose configuration cannot be read.
+    """
+    run = _run_in(arguments)
+    source = (source_of(run) if run else None) or Source("market1501", None)
+    known = source.data if source.data in DATASETS else "market1501"
+    name = value_of(arguments, "--data", known)
+    same = name == source.data
+    own = _own_options(name, source.options if same else {})
+    text = tyro.conf.arg(help="The data set's folder or file; if not given that of the run.")
+    default = dataclasses.field(default=source.root if same else None)
+    root = ("root", _annotated(Path | None, text), default)
+    return dataclasses.make_dataclass("Data", [root, _kind(name), *own], frozen=True)
+
+
+def load_run_split(options: Any, run: Path, console: Console) -> Split:
+    """The split that options from `run_data_options` name.
+
+    Raises:
+        InputError: no --root is given, and the run does not know it or it is gone; also from the
+            loader.
+    """
+    source = source_of(run)
+    if options.root is None:
+        trained = f"was trained on {source.data}" if source else "does not say what on"
+        raise InputError(
+            f"--root DIR is missing, the place of the {options.data} pictures: {run} {trained}"
+            + (", and does not say where that is" if source and source.data == options.data else "")
+        )
+    if source is not None and options.root == source.root and not options.root.exists():
+        raise InputError(
+            f"{run} was trained on {source.data} in {source.root}, which is gone: "
+            "--root DIR says where it is now"
+        )
+    return load_split(options, console)
 
 
 def load_split(options: Any, console: Console) -> Split:
@@ -77,10 +110,10 @@ def load_also(text: str, console: Console) -> Split:
     for setting in settings:
         option, _, value = setting.partition("=")
         arguments += [f"--{option.replace('_', '-')}", value]
-    options = tyro.cli(
+    options = parse_options(
         data_options(name),
-        args=arguments,
-        prog=f"passerby train: {text}",
+        arguments,
+        f"passerby train: {text}",
         config=(tyro.conf.FlagConversionOff,),
     )
     return load_split(options, console)
@@ -89,6 +122,38 @@ def load_also(text: str, console: Console) -> Split:
 def flat(kind: Any) -> Any:
     """A dataclass whose options carry no prefix; those of dataclasses within it do."""
     return Annotated[kind, tyro.conf.arg(name="")]
+
+
+def _own_options(name: str, chosen: Mapping[str, Any]) -> list[Any]:
+    """Fields for the options of a data set's loader; `chosen` are other defaults."""
+    if name not in DATASETS:
+        raise InputError(f"--data must be one of {', '.join(DATASETS)}; given {name!r}")
+    loader = DATASETS[name]
+    hints = get_type_hints(loader)
+    known = {text.split(":")[0].strip(): text for text in (loader.__doc__ or "").splitlines()}
+    own = []
+    for parameter in list(inspect.signature(loader).parameters.values())[1:]:
+        text = known.get(parameter.name, "").partition(":")[2].strip()
+        mark = tyro.conf.arg(help=text) if text else tyro.conf.arg()
+        hint = hints[parameter.name]
+        default = chosen.get(parameter.name, parameter.default)
+        if isinstance(default, str) and Path in get_args(hint) and str not in get_args(hint):
+            default = Path(default)
+        own.append((parameter.name, _annotated(hint, mark), dataclasses.field(default=default)))
+    return own
+
+
+def _kind(name: str) -> Any:
+    return "data", _annotated(Literal[tuple(DATASETS)], tyro.conf.arg(help="Its kind.")), name
+
+
+def _run_in(arguments: list[str]) -> Path | None:
+    """The first folder of a run on the command line, whatever stands before it."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        folder = Path(argument)
+        if before not in ("--root", "--distractors") and (folder / "config.yaml").is_file():
+            return folder
+    return None
 
 
 def _annotated(kind: Any, *marks: Any) -> Any:

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 from rich.table import Table
 
-from passerby.data.datasets import load_synthetic
+from passerby.cli.options import parse_options
+from passerby.data.datasets import load
 from passerby.data.synthetic import SyntheticRecipe, write_synthetic
 from passerby.embedding.embedder import Embedder
 from passerby.evaluation.colour_histogram import histogram_embeddings
@@ -45,7 +45,7 @@ class Options:
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    options = tyro.cli(Options, args=arguments, prog="passerby demo")
+    options = parse_options(Options, arguments, "passerby demo")
     started = time.monotonic()
     say = Console(stderr=True, highlight=False, soft_wrap=True)
     split = people(options, say)
@@ -81,7 +81,7 @@ def people(options: Options, say: Console) -> Split:
     say.print(f"1. Drawing people as {options.cameras} cameras see them: {options.out / 'people'}")
     with counting("drawing", say) as progress:
         write_synthetic(options.out / "people", recipe, progress=progress)
-    return load_synthetic(options.out / "people")
+    return load("synthetic", options.out / "people")
 
 
 def colour_baseline(split: Split, results: Path) -> Evaluation:

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,15 +16,25 @@ import yaml
 from numpy.typing import NDArray
 from rich.console import Console
 
-from passerby.cli.dataset import data_options, flat, load_split, value_of
+from passerby.cli.dataset import (
+    data_options,
+    flat,
+    load_run_split,
+    load_split,
+    run_data_options,
+    value_of,
+)
+from passerby.cli.options import parse_options
 from passerby.cli.search import SearchOptions, protocol_of, reranking_of, show
-from passerby.data.distractors import with_distractors
+from passerby.data.datasets import DATASETS
+from passerby.data.distractors import PREFIX, with_distractors
 from passerby.data.join import trained_on
 from passerby.embedding.embedder import Embedder
 from passerby.evaluation.colour_histogram import histogram_embeddings
 from passerby.evaluation.embeddings_file import read_embeddings
 from passerby.evaluation.mean import mean_results, mean_table
 from passerby.evaluation.protocols import (
+    PROTOCOLS,
     EvaluationProtocol,
     MultiQuery,
     evaluate_arrays,
@@ -33,11 +44,15 @@ from passerby.evaluation.ranker import Reranking
 from passerby.evaluation.results import write_plain, write_results
 from passerby.experiment import evaluate_run
 from passerby.methods import import_method
+from passerby.training.provenance import read_config, source_of
 from passerby.types import InputError, Sample, Split
 
-DESCRIPTION = """Rank the test pictures of a data set by a finished run. Or, with --embeddings
-FILE.npz alone, a file of embeddings; or, with --histogram STRIPES in place of RUN, by colour.
-With --mean-of FILES: the mean of the result files of several splits."""
+DESCRIPTION = """Rank the test pictures of a data set by a finished run, or do something like it:
+  passerby evaluate RUN                  by a run, on its own data or on other data
+  passerby evaluate --embeddings FILE    embeddings from elsewhere
+  passerby evaluate --histogram STRIPES  a data set by its colours alone
+  passerby evaluate --mean-of FILES      the mean of results of several splits
+--help with one of these options explains that one; here:"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,9 @@ class FileOptions:
     embeddings: Path
     """An .npz with the arrays query, gallery, query_ids, gallery_ids and, where there are any,
     query_cameras, gallery_cameras; for --multi-query also multi_query, multi_query_ids and
-    multi_query_cameras, else it takes the gallery's pictures."""
+    multi_query_cameras, else it takes the gallery's pictures. Or a folder with query.npy,
+    gallery.npy and so on, which are read from the disk as they are needed: for embeddings that do
+    not fit the memory."""
     metric: Literal["euclidean", "cosine"] = "euclidean"
     """Distance between embeddings."""
     json: Path | None = None
@@ -102,32 +119,43 @@ class MeanOptions:
     """The result file to write."""
 
 
+MODES = {
+    "--mean-of": MeanOptions,
+    "--embeddings": FileOptions,
+    "--histogram": HistogramOptions,
+}
+"""By the option that must be given; without any of them a run is evaluated."""
+
+
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     given = {argument.split("=")[0] for argument in arguments}
+    if given & {"-h", "--help"}:
+        mode = next((kind for option, kind in MODES.items() if option in given), RunOptions)
+        # The option that names the mode may stand there without its value.
+        parse(mode, [argument for argument in arguments if argument not in MODES])
     if "--mean-of" in given:
-        take_mean(tyro.cli(MeanOptions, args=arguments, prog="passerby evaluate"))
+        take_mean(parse(MeanOptions, arguments).evaluation)
     elif "--embeddings" in given:
-        rank_file(parse(FileOptions, arguments, with_data=False))
+        rank_file(parse(FileOptions, arguments))
     elif "--histogram" in given:
         rank_colours(parse(HistogramOptions, arguments))
     else:
         rank_run(parse(RunOptions, arguments))
 
 
-def parse(kind: Any, arguments: list[str], with_data: bool = True) -> Any:
+def parse(kind: Any, arguments: list[str]) -> Any:
     """The command line as a dataclass with the fields evaluation, search and data."""
     fields: list[Any] = [("evaluation", flat(kind))]
-    if with_data:
+    if kind is RunOptions:
+        fields.append(("data", flat(run_data_options(arguments))))
+    elif kind is HistogramOptions:
         data = data_options(value_of(arguments, "--data", "market1501"))
         fields.append(("data", flat(data)))
-    fields.append(("search", flat(SearchOptions), dataclasses.field(default=SearchOptions())))
-    return tyro.cli(
-        dataclasses.make_dataclass("Evaluate", fields, frozen=True),
-        args=arguments,
-        prog="passerby evaluate",
-        description=DESCRIPTION,
-    )
+    if kind is not MeanOptions:
+        fields.append(("search", flat(SearchOptions), dataclasses.field(default=SearchOptions())))
+    command = dataclasses.make_dataclass("Evaluate", fields, frozen=True)
+    return parse_options(command, arguments, "passerby evaluate", description=DESCRIPTION)
 
 
 def parse_changes(given: Sequence[str]) -> dict[str, Any]:
@@ -164,6 +192,8 @@ def rank_file(command: Any) -> None:
         metric=options.metric,
         protocol=protocol_of(command.search, "single-query"),
         reranking=reranking_of(command.search),
+        same_camera_filter=not command.search.keep_same_camera,
+        verification=command.search.needs_pairs,
     )
     if options.json is not None:
         write_results(options.json, found, {"embeddings": str(options.embeddings)})
@@ -191,6 +221,8 @@ def rank_colours(command: Any) -> None:
         protocol=protocol,
         reranking=reranking_of(command.search),
         multi_query_embeddings=embed(split.multi_query) if pools else None,
+        same_camera_filter=not command.search.keep_same_camera,
+        verification=command.search.needs_pairs,
     )
     if options.json is not None:
         write_results(options.json, found, {"histogram": options.histogram})
@@ -211,9 +243,11 @@ def rank_run(command: Any) -> None:
     model = Embedder.load(
         options.run, method=method, device=options.device, changes=changes, stage=options.stage
     )
-    split = with_folder(load_split(command.data, console), options.distractors, console)
+    own = load_run_split(command.data, options.run, console)
+    split = with_folder(own, options.distractors, console)
     protocol, reranking = protocol_of(command.search, split.protocol), reranking_of(command.search)
-    target = options.json or results_file(options, split, protocol, reranking)
+    keep = command.search.keep_same_camera
+    target = options.json or results_file(options, split, protocol, reranking, keep)
     found = evaluate_run(
         model,
         split,
@@ -224,6 +258,8 @@ def rank_run(command: Any) -> None:
         skip_broken=options.skip_broken,
         console=console,
         results=target,
+        same_camera_filter=not keep,
+        verification=command.search.needs_pairs,
     )
     show(found, command.search)
     print(f"results: {target}")
@@ -243,17 +279,44 @@ def results_file(
     split: Split,
     protocol: EvaluationProtocol,
     reranking: Reranking | None,
+    keep_same_camera: bool,
 ) -> Path:
-    """`RUN/results.json`, or `RUN/results-WHAT.json` where WHAT is not the run's own."""
-    config = options.run / "config.yaml"
-    settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    """`RUN/results.json`, or `RUN/results-WHAT.json`: WHAT is all that is not the run's own."""
     own = trained_on(split)[0]
-    trained = settings.get("trained_on") or [own]
+    trained = read_config(options.run).get("trained_on") or [own]
+    settings = changed(protocol, PROTOCOLS[protocol.name]())
+    if protocol.name != split.protocol:
+        settings = [protocol.name, *settings]
+    if reranking is not None:
+        settings += ["re-ranked", *changed(reranking, Reranking())]
+    if options.distractors is not None:
+        added = sum(sample.name.startswith(f"{PREFIX}/") for sample in split.gallery)
+        settings += ["distractors", str(added), options.distractors.resolve().name]
     parts = [
         *([options.stage] if options.stage is not None else []),
-        *(re.findall(r"\w+", own) if own != trained[0] else []),
-        *([protocol.name] if protocol.name != split.protocol else []),
-        *(["re-ranked"] if reranking is not None else []),
-        *(["distractors"] if options.distractors is not None else []),
+        *([own] if own != trained[0] else []),
+        *other_options(options.run, split),
+        *settings,
+        *(["same-camera"] if keep_same_camera else []),
     ]
-    return options.run / ("-".join(["results", *parts]) + ".json")
+    words = [word for part in parts for word in re.findall(r"[\w.]+", part)]
+    return options.run / ("-".join(["results", *words]) + ".json")
+
+
+def changed(settings: Any, defaults: Any) -> list[str]:
+    """The fields of a dataclass that are not as in `defaults`, by name and value."""
+    given, normal = dataclasses.asdict(settings), dataclasses.asdict(defaults)
+    return [f"{name} {value}" for name, value in given.items() if value != normal[name]]
+
+
+def other_options(run: Path, split: Split) -> list[str]:
+    """The options of the data set that the run was trained with otherwise, by name and value."""
+    trained, given = source_of(run), split.source
+    if trained is None or trained.root is None or given is None or given.data != trained.data:
+        return []
+    normal = {key: p.default for key, p in signature(DATASETS[given.data]).parameters.items()}
+    return [
+        f"{name} {given.options.get(name, normal.get(name))}"
+        for name in sorted({*trained.options, *given.options})
+        if given.options.get(name) != trained.options.get(name)
+    ]

@@ -12,7 +12,8 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from passerby.cli.dataset import data_options, flat, load_split, value_of
+from passerby.cli.dataset import flat, load_run_split, run_data_options
+from passerby.cli.options import parse_options
 from passerby.cues.source import find_cues
 from passerby.embedding.embedder import Embedder
 from passerby.figures.masks import draw_masks, masks_of
@@ -66,7 +67,7 @@ def masks(arguments: list[str]) -> None:
     options: MaskOptions = command.figure
     method = import_method(options.method) if options.method else None
     model = Embedder.load(options.run, method=method, device=options.device)
-    split = load_split(command.data, Console(stderr=True))
+    split = load_run_split(command.data, options.run, Console(stderr=True))
     samples = getattr(split, options.part)
     if options.count < 1 or not samples:
         raise InputError(
@@ -83,14 +84,10 @@ def masks(arguments: list[str]) -> None:
 
 def parse(kind: Any, arguments: list[str], name: str) -> Any:
     """The command line as a dataclass of the figure's options and the data set's."""
-    data = data_options(value_of(arguments, "--data", "market1501"))
-    fields: list[Any] = [("figure", flat(kind)), ("data", flat(data))]
-    return tyro.cli(
-        dataclasses.make_dataclass("Figure", fields, frozen=True),
-        args=arguments,
-        prog=f"passerby figures {name}",
-        description=kind.__doc__,
-    )
+    data = flat(run_data_options(arguments))
+    fields: list[Any] = [("figure", flat(kind)), ("data", data)]
+    figure = dataclasses.make_dataclass("Figure", fields, frozen=True)
+    return parse_options(figure, arguments, f"passerby figures {name}", description=kind.__doc__)
 
 
 FIGURES: dict[str, tuple[Callable[[list[str]], None], str]] = {

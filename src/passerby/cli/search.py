@@ -11,9 +11,14 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 
-from passerby.evaluation.protocols import PROTOCOLS, Evaluation, EvaluationProtocol
+from passerby.evaluation.protocols import (
+    PROTOCOLS,
+    Evaluation,
+    EvaluationProtocol,
+    SingleQuery,
+)
 from passerby.evaluation.ranker import Reranking
-from passerby.evaluation.results import results_table
+from passerby.evaluation.results import results_table, verification_table
 from passerby.types import InputError
 
 _WITH = {"pooling": "--multi-query", "galleries": "--single-gallery-shot"}
@@ -47,8 +52,19 @@ class SearchOptions:
     """Weight of the original distance in re-ranking; 0.3 if not given."""
     average_precision: Literal["step", "trapezoid"] = "step"
     """The definition of AP that the table shows; the result file always has both."""
+    keep_same_camera: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Rank pictures of the query's person by the query's own camera too, instead of leaving them
+    out; single-query only."""
+    verification: tyro.conf.FlagCreatePairsOff[bool] = False
+    """FNMR (pairs of one person that are refused) at FMR (pairs of two that are accepted) 1e-1 ...
+    1e-5, with the threshold on the distance."""
     curves: Path | None = None
-    """A PNG to draw the CMC to."""
+    """A PNG to draw CMC and ROC to."""
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether anything is shown of pairs."""
+        return self.verification or self.curves is not None
 
 
 def protocol_of(options: SearchOptions, own: str) -> EvaluationProtocol:
@@ -59,13 +75,17 @@ def protocol_of(options: SearchOptions, own: str) -> EvaluationProtocol:
         own: the data set's protocol, which is taken where none is named.
 
     Raises:
-        InputError: two protocols, or a setting of another one.
+        InputError: two protocols, or a setting that goes with another one.
     """
     flags = {kind: getattr(options, kind.replace("-", "_")) for kind in PROTOCOLS}
     named = [kind for kind, given in flags.items() if given]
     if len(named) > 1:
         raise InputError(f"one protocol at a time: given --{' and --'.join(named)}")
     kind = PROTOCOLS[named[0] if named else own]
+    if options.keep_same_camera and kind is not SingleQuery:
+        raise InputError(
+            f"--keep-same-camera goes with single-query alone: the protocol is {kind.name}"
+        )
     known = [field.name for field in dataclasses.fields(kind)]
     given = _given(options, _WITH)
     for name in given:
@@ -87,12 +107,19 @@ def reranking_of(options: SearchOptions) -> Reranking | None:
 
 
 def show(found: Evaluation, options: SearchOptions) -> None:
-    """Prints the table and draws the curves."""
-    if options.curves is not None:
-        from passerby.figures.curves import draw_cmc
+    """Prints the tables and draws the curves."""
+    if options.curves is not None and found.verification is not None:
+        from passerby.figures.curves import draw_cmc_and_roc
 
-        draw_cmc({f"{found.data}, {found.protocol}": found.step.cmc}, options.curves)
-    Console().print(results_table(found, options.average_precision))
+        label = ", ".join(
+            [f"{found.data} ({found.folder})", found.protocol]
+            + (["re-ranked"] if found.reranking else [])
+        )
+        draw_cmc_and_roc({label: found.step.cmc}, {label: found.verification}, options.curves)
+    console = Console()
+    console.print(results_table(found, options.average_precision))
+    if options.verification:
+        console.print(verification_table(found))
 
 
 def _given(options: SearchOptions, names: Sequence[str] | dict[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from passerby.cli.options import parse_options
 from passerby.data.synthetic import SyntheticRecipe, write_synthetic
 from passerby.training.progress import counting
 
@@ -29,7 +30,7 @@ class Options:
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    options = tyro.cli(Options, args=arguments, prog="passerby synth")
+    options = parse_options(Options, arguments, "passerby synth")
     console = Console(stderr=True)
     with counting("drawing people", console) as progress:
         write_synthetic(options.root, options.recipe, workers=options.workers, progress=progress)

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from passerby.cli.dataset import data_options, flat, load_also, load_split, value_of
+from passerby.cli.options import parse_options
 from passerby.data.join import join
 from passerby.evaluation.results import results_table
 from passerby.experiment import evaluate_run, make_recipe, train
@@ -96,6 +97,6 @@ def parse(method: Method, arguments: list[str]) -> Any:
         ("recipe", flat(type(recipe)), dataclasses.field(default_factory=lambda: recipe)),
     ]
     command = dataclasses.make_dataclass("Train", fields, frozen=True)
-    return tyro.cli(
-        command, args=arguments, prog=f"passerby train {method.name}", description=method.title
+    return parse_options(
+        command, arguments, f"passerby train {method.name}", description=method.title
     )

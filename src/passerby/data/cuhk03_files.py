@@ -162,7 +162,7 @@ def extract_pictures(file: Path, boxes: str, folder: Path) -> None:
     except OSError as error:
         raise InputError(
             f"{folder}: cannot be written ({error.strerror}): name a folder for the extracted "
-            "pictures by `extract_to`"
+            "pictures by --extract-to"
         ) from None
     try:
         with open_new_mat(file) as mat:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from passerby.data.folder import load_folder
 from passerby.data.manifest import load_manifest
 from passerby.data.market1501 import load_market1501, read_market_layout
 from passerby.data.msmt17 import load_msmt17
-from passerby.types import InputError, Split
+from passerby.types import InputError, Source, Split
 
 
 def load(name: str, root: str | Path, **options: Any) -> Split:
@@ -37,12 +37,20 @@ def load(name: str, root: str | Path, **options: Any) -> Split:
             raise InputError(
                 f"{name} has no option {option!r}; it has {', '.join(known) or 'none'}"
             )
-    return DATASETS[name](root, **options)
+    split = DATASETS[name](root, **options)
+    return replace(split, source=Source(name, Path(root).absolute(), _chosen(name, options)))
 
 
 def options_of(name: str) -> list[str]:
     """Names of a data set's own options."""
     return list(inspect.signature(DATASETS[name]).parameters)[1:]
+
+
+def _chosen(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not the loader's defaults, as plain values."""
+    parameters = inspect.signature(DATASETS[name]).parameters
+    chosen = {key: value for key, value in options.items() if value != parameters[key].default}
+    return {key: str(v) if isinstance(v, Path) else v for key, v in chosen.items()}
 
 
 def load_listed(root: str | Path, file: str | Path | None = None) -> Split:
@@ -66,7 +74,8 @@ def load_listed(root: str | Path, file: str | Path | None = None) -> Split:
     if len(found) != 1:
         given = "both" if found else "neither"
         raise InputError(
-            f"{root}: has to hold manifest.csv or manifest.parquet, holds {given}; or give `file`"
+            f"{root}: has to hold manifest.csv or manifest.parquet, holds {given}; or give "
+            "--file NAME"
         )
     return load_manifest(found[0], root)
 

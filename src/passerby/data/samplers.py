@@ -87,7 +87,7 @@ class IdentityBalanced:
         if len(counts) < self.identities:
             raise InputError(
                 f"a batch takes pictures of {self.identities} identities, "
-                f"the training data have {len(counts)}: set identities to that or less"
+                f"the training data have {len(counts)}: set --identities to that or less"
             )
         chunks, rows = _chunks(labels, counts, self.pictures, rng)
         drawn = _draw(rows, self.identities, rng)

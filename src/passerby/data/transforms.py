@@ -92,7 +92,7 @@ def augment(picture: Picture, augmentation: Augmentation, rng: np.random.Generat
     if height > padded[0] or width > padded[1]:
         raise InputError(
             f"a crop of {height} x {width} (height x width) does not fit into a picture of "
-            f"{padded[0]} x {padded[1]} (after padding by {pad}): give `resize` too"
+            f"{padded[0]} x {padded[1]} (after padding by {pad}): give --resize too"
         )
     top = int(rng.integers(padded[0] - height + 1)) - pad
     left = int(rng.integers(padded[1] - width + 1)) - pad

@@ -15,7 +15,7 @@ from passerby.data.images import from_pil, read_image
 from passerby.embedding.model_files import fingerprint, read_model, write_model
 from passerby.extract import embed_pictures, embed_samples
 from passerby.method import Descriptor, Method
-from passerby.methods import find_method
+from passerby.methods import METHODS, find_method
 from passerby.recipes import from_plain, override, to_plain
 from passerby.types import CueSource, InputError, Picture, Progress, Sample
 
@@ -69,6 +69,12 @@ class Embedder:
                 do not fit.
         """
         files = read_model(Path(run), stage)
+        if method is None and files.method not in METHODS:
+            raise InputError(
+                f"{run} is of the method {files.method!r}, which is none of passerby's own "
+                f"({', '.join(METHODS)}): say where it is with --method path/to/file.py:METHOD, or "
+                "in Python with Embedder.load(run, method=...)"
+            )
         if method is None:
             method = find_method(files.method)
         recipe = override(from_plain(method.recipe, files.recipe), changes or {})

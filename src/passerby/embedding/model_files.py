@@ -68,6 +68,10 @@ def read_model(folder: Path, stage: str | None = None) -> ModelFiles:
         InputError: a file is missing, is not one of ours, or comes from a later version; the run
             has no such stage: those that it has are named.
     """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run")
+    if (folder / "config.yaml").is_file() and not (folder / CONFIG).is_file():
+        raise InputError(f"{folder}: this run is not finished: go on with --resume")
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise InputError(f"a model folder holds {CONFIG} and {WEIGHTS}; {folder} lacks {name}")

@@ -50,7 +50,7 @@ def initialise_trunk(trunk: ResNet, name: str, weights: str) -> None:
 def _imagenet_file(name: str) -> Path:
     if name not in IMAGENET:
         raise InputError(
-            f"weights=imagenet exists for {', '.join(IMAGENET)}; {name} takes none or a file"
+            f"--weights imagenet exists for {', '.join(IMAGENET)}; {name} takes none or a file"
         )
     from huggingface_hub import hf_hub_download
 
@@ -58,8 +58,8 @@ def _imagenet_file(name: str) -> Path:
         return Path(hf_hub_download(IMAGENET[name], "model.safetensors"))
     except Exception as error:  # the hub's client raises many kinds, all of which mean: not there
         raise InputError(
-            f"weights=imagenet: {IMAGENET[name]} is neither cached nor within reach "
-            f"({type(error).__name__}); give weights=none or weights=FILE"
+            f"--weights imagenet: {IMAGENET[name]} is neither cached nor within reach "
+            f"({type(error).__name__}); give --weights none, or --weights FILE (.safetensors, .pth)"
         ) from error
 
 
@@ -70,7 +70,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         InputError: no such file, or one that is neither.
     """
     if not file.is_file():
-        raise InputError(f"weights must be none, imagenet or a file; there is no file {file}")
+        raise InputError(f"--weights must be none, imagenet or a file; there is no file {file}")
     try:
         if file.suffix == ".safetensors":
             return load_file(file)

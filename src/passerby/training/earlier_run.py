@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from passerby.files import stage_files
 from passerby.method import Stage
+from passerby.training.provenance import read_config
 from passerby.types import InputError
 
 
@@ -105,6 +105,8 @@ def _find(source: Path, names: list[str]) -> tuple[Path, int]:
             )
         return run, names.index(name)
     finished = [i for i, name in enumerate(names[:-1]) if stage_files(source, name)[0].is_file()]
+    if not source.exists():
+        raise InputError(f"--init-from {source}: there is no such run")
     if not finished:
         wanted = ", ".join(str(stage_files(source, name)[0]) for name in names[:-1])
         raise InputError(f"nothing to start from: there is none of {wanted or '(one stage only)'}")
@@ -112,12 +114,9 @@ def _find(source: Path, names: list[str]) -> tuple[Path, int]:
 
 
 def _read_config(run: Path) -> dict[str, Any]:
-    file = run / "config.yaml"
-    if not file.is_file():
+    config = read_config(run)
+    if not config:
         raise InputError(f"a run holds config.yaml; {run} does not")
-    config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    if not isinstance(config, dict):
-        raise InputError(f"{file} is not the configuration of a run")
     return config
 
 

@@ -16,7 +16,7 @@ import yaml
 from passerby.data.loader import TrainingData
 from passerby.files import write_text
 from passerby.training.settings import Settings
-from passerby.types import InputError
+from passerby.types import InputError, Source
 from passerby.version import VERSION
 
 
@@ -35,6 +35,48 @@ def claim(out: Path, resume: bool, config: Mapping[str, Any]) -> None:
     if not (out / "config.yaml").exists():
         text = yaml.safe_dump({**config, "command": command()}, sort_keys=False, allow_unicode=True)
         write_text(out / "config.yaml", text)
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """What `claim` wrote; empty where there is none.
+
+    Raises:
+        InputError: the file is not the configuration of a run.
+    """
+    file = run / "config.yaml"
+    if not file.is_file():
+        return {}
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not the configuration of a run") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{file} is not the configuration of a run")
+    return config
+
+
+def source_as_plain(source: Source | None) -> dict[str, Any] | None:
+    """Where the data come from, as `config.yaml` holds it."""
+    if source is None:
+        return None
+    root = None if source.root is None else str(source.root)
+    return {"data": source.data, "root": root, "options": dict(source.options)}
+
+
+def source_of(run: Path) -> Source | None:
+    """Where a run's data come from; None where its `config.yaml` does not say.
+
+    Raises:
+        InputError: as `read_config`.
+    """
+    config = read_config(run)
+    found = config.get("source")
+    if isinstance(found, dict) and "data" in found:
+        root = found.get("root")
+        return Source(found["data"], root and Path(root), found.get("options") or {})
+    # Runs of earlier versions say what kind of data it was, but not where.
+    trained_on = config.get("trained_on")
+    return Source(str(trained_on[0]).split()[0], None) if trained_on else None
 
 
 def command() -> list[str]:
