@@ -6,7 +6,7 @@ from PIL import Image
 import passerby
 from passerby.embedding.embedder import Embedder
 from passerby.figures.masks import COLOURS, HEIGHT, draw_masks, heat_map, masks_of
-from passerby.methods import bag_of_tricks, feature_mask
+from passerby.methods import bag_of_tricks, feature_mask, msreid
 from passerby.types import InputError
 
 
@@ -91,3 +91,36 @@ def test_what_cannot_be_drawn(samples, tmp_path):
         with pytest.raises(InputError, match=message):
             draw_masks(pictures, given, tmp_path / name, columns=columns)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_mask_and_its_reverse(samples, tmp_path):
+    model = model_of(msreid)
+    masks = masks_of(model, samples)
+    assert masks.shape == (3, 8, 4)
+    assert 0 < masks.min() < masks.max() < 1
+    draw_masks(samples, masks, tmp_path / "one.png", columns=3)
+    draw_masks(samples, masks, tmp_path / "both.png", columns=3, reverse=True)
+    one, both = Image.open(tmp_path / "one.png"), Image.open(tmp_path / "both.png")
+    # Three pictures, 80 pixels wide.
+    assert both.width - one.width == 3 * 80
+    shown, alone = np.asarray(both).astype(int), np.asarray(one).astype(int)
+    np.testing.assert_array_equal(shown[36:196, 16 : 16 + 160], alone[36:196, 16 : 16 + 160])
+    # Grey picture and heat in equal shares on both sides: the two heats add up alike everywhere.
+    place = (slice(36, 196), slice(16 + 160, 16 + 240))
+    grey = Image.open(samples[0].file).resize((80, 160), Image.Resampling.LANCZOS).convert("L")
+    heat = heat_map(1 - masks[0], 160, 80)
+    expected = 0.45 * np.asarray(grey)[..., None] + 0.55 * heat
+    assert np.abs(shown[place] - expected).max() < 2
+
+
+def test_a_mask_above_1_has_no_reverse(samples, tmp_path):
+    with pytest.raises(InputError, match=r"from 0 to 1 .* go from 1 to 2"):
+        draw_masks(samples, np.ones((3, 4, 2)) + np.eye(4, 2), tmp_path / "a.png", reverse=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_mask_branch_there_is_none_to_draw(samples):
+    recipe = msreid.Recipe(**{**vars(msreid.Recipe.small()), "mask": False})
+    model = Embedder(msreid.METHOD, recipe, msreid.METHOD.network(recipe))
+    with pytest.raises(InputError, match="without a mask"):
+        masks_of(model, samples)

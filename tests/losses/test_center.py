@@ -44,6 +44,22 @@ def test_weight_scales_the_features_gradient_but_not_the_centers():
     assert (loss.centers.grad[1] == 0).all()
 
 
+def test_the_sum_reaches_the_features_and_leaves_the_centers_steps():
+    found = {}
+    for reduction in ("mean", "sum"):
+        loss = CenterLoss(4, 3, 0.5, reduction).double()
+        mean, features, labels = example(weight=0.5)
+        loss.load_state_dict(mean.state_dict())
+        x = torch.tensor(features, requires_grad=True)
+        value = loss(x, torch.tensor(labels))
+        value.backward()
+        found[reduction] = value.item(), x.grad.numpy(), loss.centers.grad.numpy()
+    total = 0.5 * 5 * naive(features, loss.centers.detach().numpy(), labels)
+    assert found["sum"][0] == pytest.approx(total, rel=1e-12)
+    np.testing.assert_allclose(found["sum"][1], 5 * found["mean"][1], rtol=1e-12)
+    np.testing.assert_allclose(found["sum"][2], found["mean"][2], rtol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_computed_in_float32(dtype):
     loss, features, labels = example(torch.float32)

@@ -36,6 +36,14 @@ def test_equals_the_formula(labels, margin):
     assert loss.item() == pytest.approx(naive(x, labels, margin), abs=1e-12)
 
 
+@pytest.mark.parametrize("labels", CASES.values(), ids=CASES.keys())
+def test_the_sum_over_the_anchors(labels):
+    x = np.random.default_rng(len(labels)).normal(size=(len(labels), 5))
+    loss = batch_hard_triplet(torch.tensor(x), torch.tensor(labels), 0.3, "sum")
+    anchors = sum(labels.count(label) > 1 for label in labels)
+    assert loss.item() == pytest.approx(anchors * naive(x, labels, 0.3), abs=1e-12)
+
+
 @pytest.mark.parametrize("margin", [0.3, None])
 @pytest.mark.parametrize("labels", CASES.values(), ids=CASES.keys())
 def test_gradient_by_finite_differences(labels, margin):

@@ -44,6 +44,8 @@ class MaskOptions:
     """How many of them, chosen at random."""
     seed: int = 0
     """Fixes the choice."""
+    reverse: bool = False
+    """Draw the reverse of each mask too, 1 - mask: where msreid's local feature looks."""
     method: str | None = None
     """path/to/file.py:METHOD, for a run of a method of one's own."""
     device: str = "cpu"
@@ -78,7 +80,8 @@ def masks(arguments: list[str]) -> None:
     chosen = [samples[index] for index in sorted(order[: options.count])]
     cues = find_cues(split.root) if model.inputs.cues else None
     title = f"{model.method.name}: {len(chosen)} of {len(samples)} {options.part} pictures"
-    draw_masks(chosen, masks_of(model, chosen, cues=cues), options.out, title=title)
+    found = masks_of(model, chosen, cues=cues)
+    draw_masks(chosen, found, options.out, title=title, reverse=options.reverse)
     print(f"written: {options.out}")
 
 

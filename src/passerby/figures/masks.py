@@ -79,8 +79,9 @@ def draw_masks(
     *,
     title: str = "",
     columns: int = 6,
+    reverse: bool = False,
 ) -> None:
-    """Draws each picture beside itself under the heat of its mask.
+    """Draws each picture beside itself under the heat of its mask, and of the mask's reverse.
 
     Colours run from each mask's least value to its greatest, which stand below.
 
@@ -90,10 +91,12 @@ def draw_masks(
         target_png: written atomically.
         title: first line of the figure.
         columns: pictures in a row.
+        reverse: draw 1 - mask beside each mask (MSReID, Figure 1).
 
     Raises:
         InputError: no pictures, another number of masks, columns below 1, masks that are not
-            finite, a target that is not .png, an unreadable picture.
+            finite, a reverse of masks outside 0 to 1, a target that is not .png, an unreadable
+            picture.
     """
     if Path(target_png).suffix.lower() != ".png":
         raise InputError(f"masks are drawn as .png: given {target_png}")
@@ -104,23 +107,31 @@ def draw_masks(
         )
     if not np.isfinite(masks).all():
         raise InputError("masks to draw must be finite numbers")
-    cells = [_cell(sample, mask) for sample, mask in zip(samples, masks, strict=True)]
+    if reverse and (masks.min() < 0 or masks.max() > 1):
+        raise InputError(
+            "only masks from 0 to 1 have a reverse, 1 - mask: "
+            f"these go from {masks.min():.3g} to {masks.max():.3g}"
+        )
+    cells = [
+        _cell(sample, [mask, 1 - mask] if reverse else [mask])
+        for sample, mask in zip(samples, masks, strict=True)
+    ]
     figure = _grid(cells, title, columns)
     with atomic(target_png) as temporary:
         figure.save(temporary, format="PNG")
 
 
-def _cell(sample: Sample, mask: NDArray[np.floating]) -> Image.Image:
+def _cell(sample: Sample, masks: Sequence[NDArray[np.floating]]) -> Image.Image:
     picture = Image.fromarray(read_image(sample.file, sample.box))
     width = max(1, min(round(picture.width * HEIGHT / picture.height), 2 * HEIGHT))
     picture = picture.resize((width, HEIGHT), Image.Resampling.LANCZOS)
-    heat = Image.fromarray(heat_map(mask, HEIGHT, width))
-    mixed = Image.blend(picture.convert("L").convert("RGB"), heat, 0.55)
-    cell = Image.new("RGB", (2 * width, HEIGHT + _LINE + 2), "white")
+    cell = Image.new("RGB", ((1 + len(masks)) * width, HEIGHT + _LINE + 2), "white")
     cell.paste(picture, (0, 0))
-    cell.paste(mixed, (width, 0))
-    text = f"{mask.min():.2f} - {mask.max():.2f}"
-    ImageDraw.Draw(cell).text((width, HEIGHT + 2), text, _PALE, _font(), anchor="ma")
+    for index, mask in enumerate(masks, 1):
+        heat = Image.fromarray(heat_map(mask, HEIGHT, width))
+        cell.paste(Image.blend(picture.convert("L").convert("RGB"), heat, 0.55), (index * width, 0))
+    text = " | ".join(f"{mask.min():.2f} - {mask.max():.2f}" for mask in masks)
+    ImageDraw.Draw(cell).text((cell.width // 2, HEIGHT + 2), text, _PALE, _font(), anchor="ma")
     return cell
 
 

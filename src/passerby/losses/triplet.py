@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -44,8 +46,13 @@ def hardest_pairs(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, T
     return anchors, far.argmax(1), near.argmin(1)
 
 
-def batch_hard_triplet(embeddings: Tensor, labels: Tensor, margin: float | None = 0.3) -> Tensor:
-    """Batch-hard triplet loss, mean over the anchors that have a positive and a negative.
+def batch_hard_triplet(
+    embeddings: Tensor,
+    labels: Tensor,
+    margin: float | None = 0.3,
+    reduction: Literal["mean", "sum"] = "mean",
+) -> Tensor:
+    """Batch-hard triplet loss, mean or sum over the anchors that have a positive and a negative.
 
     `(1/A) sum_a max(0, margin + max_p D(a, p) - min_n D(a, n))` with the Euclidean distance D
     (Hermans et al. 2017, Eq. 5; MSReID Eq. 1 writes the sum), p another picture of a's person and
@@ -56,6 +63,7 @@ def batch_hard_triplet(embeddings: Tensor, labels: Tensor, margin: float | None 
         embeddings: (B, D).
         labels: (B,) identity of each.
         margin: None is the soft margin `log(1 + exp(max_p D - min_n D))` (ibid., section 2).
+        reduction: over these anchors.
 
     Returns:
         Scalar; 0 (with zero gradients) when no anchor has both a positive and a negative.
@@ -70,4 +78,5 @@ def batch_hard_triplet(embeddings: Tensor, labels: Tensor, margin: float | None 
     to_positive = torch.linalg.vector_norm(x[anchors] - x[positives], dim=1)
     to_negative = torch.linalg.vector_norm(x[anchors] - x[negatives], dim=1)
     gap = to_positive - to_negative
-    return (functional.softplus(gap) if margin is None else functional.relu(margin + gap)).mean()
+    terms = functional.softplus(gap) if margin is None else functional.relu(margin + gap)
+    return terms.sum() if reduction == "sum" else terms.mean()

@@ -11,6 +11,7 @@ from passerby.methods.bag_of_tricks import METHOD as BAG_OF_TRICKS
 from passerby.methods.feature_mask import METHOD as FEATURE_MASK
 from passerby.methods.generated_masks import METHOD as GENERATED_MASKS
 from passerby.methods.mask_pooling import METHOD as MASK_POOLING
+from passerby.methods.msreid import METHOD as MSREID
 from passerby.types import InputError
 
 METHODS: dict[str, Method] = {
@@ -18,6 +19,7 @@ METHODS: dict[str, Method] = {
     "feature_mask": FEATURE_MASK,
     "generated_masks": GENERATED_MASKS,
     "mask_pooling": MASK_POOLING,
+    "msreid": MSREID,
 }
 """By name. A new method is one more line here."""
 

@@ -140,9 +140,14 @@ class ResNet(nn.Module):
         self.fc = None if classes is None else nn.Linear(channels, classes)
         self.apply(_initialise)
 
+    def stem(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, w, H/4, W/4), after the max pool."""
+        pool1: Tensor = self.maxpool(self.relu(self.bn1(self.conv1(image))))
+        return pool1
+
     def taps(self, image: Tensor) -> Taps:
         """(B, 3, H, W) -> the feature maps after the stem and each layer."""
-        pool1 = self.maxpool(self.relu(self.bn1(self.conv1(image))))
+        pool1 = self.stem(image)
         layer1 = self.layer1(pool1)
         layer2 = self.layer2(layer1)
         layer3 = self.layer3(layer2)

@@ -1,0 +1,122 @@
+"""What methods cost beside others on the same trunk and batch.
+
+Run by `make bench`; writes docs/performance-methods.md. One function a measurement; each returns
+its part of the page. CPU time of all threads, medians of several rounds, taken in turns so that all
+see the same machine. `python benchmarks/methods.py NAME ...` prints these parts alone.
+"""
+
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from passerby.methods import METHODS
+from passerby.types import Batch
+
+ROUNDS = 5
+TARGET = Path(__file__).parents[1] / "docs" / "performance-methods.md"
+
+
+def cpu_time(work):
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def medians(works):
+    """CPU seconds of each, by name."""
+    for work in works.values():
+        work()
+    rounds = [{name: cpu_time(work) for name, work in works.items()} for _ in range(ROUNDS)]
+    return {name: statistics.median(r[name] for r in rounds) for name in works}
+
+
+def made_up_batch(height, width, people, pictures):
+    """Noise in the loader's memory format, P identities times K pictures."""
+    labels = torch.arange(people).repeat_interleave(pictures)
+    image = torch.randn(len(labels), 3, height, width, generator=torch.Generator().manual_seed(0))
+    image = image.to(memory_format=torch.channels_last)
+    return Batch({"image": image}, labels, torch.zeros_like(labels), torch.zeros_like(labels))
+
+
+def step_of(method, batch, *, identities=200, **changes):
+    """A training step of a method's first stage: forward, backward, optimizers."""
+    recipe = method.recipe(**{"weights": "none", **changes})
+    torch.manual_seed(0)
+    network = method.network(recipe).train()
+    criterion = method.criterion(recipe, network, identities).train()
+    convert_conv2d_weight_memory_format(network, torch.channels_last)
+    turns = method.stages(recipe, network, criterion)[0].turns
+
+    def step():
+        for turn in turns:
+            for scheduled in turn.optimizers:
+                scheduled.optimizer.zero_grad(set_to_none=True)
+            sum(turn(batch).values()).backward()
+            for scheduled in turn.optimizers:
+                scheduled.optimizer.step()
+
+    return step
+
+
+def msreid_beside_bag_of_tricks():
+    """MSReID's eight configurations would differ in A, L, M; here: all three, and none."""
+    none = {"attention": False, "local": False, "mask": False}
+    rows = [
+        "## MSReID beside BagOfTricks",
+        "",
+        "A training step (forward, backward, all optimizers) on the same trunk and batch; the goal"
+        " is at most 1.6 times BagOfTricks'.",
+        "",
+        "| trunk, input, batch | method | ms | img/s | ratio |",
+        "|---|---|---|---|---|",
+    ]
+    for trunk, height, width, people, pictures in (
+        ("thin18", 128, 64, 32, 3),
+        ("resnet50", 256, 128, 4, 2),
+    ):
+        batch = made_up_batch(height, width, people, pictures)
+        same = {"trunk": trunk, "height": height, "width": width}
+        found = medians(
+            {
+                "BagOfTricks": step_of(METHODS["bag_of_tricks"], batch, **same),
+                "MSReID, none of A, L, M": step_of(METHODS["msreid"], batch, **same, **none),
+                "MSReID": step_of(METHODS["msreid"], batch, **same),
+            }
+        )
+        count = people * pictures
+        rows += [
+            f"| {trunk}, {height} x {width}, {count} | {name} | {1000 * seconds:,.0f} "
+            f"| {count / seconds:,.1f} | {seconds / found['BagOfTricks']:.2f} |"
+            for name, seconds in found.items()
+        ]
+    return [*rows, ""]
+
+
+MEASUREMENTS = {"msreid": msreid_beside_bag_of_tricks}
+"""By name; in this order on the page."""
+
+
+def main():
+    chosen = sys.argv[1:] or list(MEASUREMENTS)
+    rows = [
+        "# Speed of the methods",
+        "",
+        f"Written by `make bench` ({Path(__file__).name}): {platform.machine()}, "
+        f"{torch.get_num_threads()} threads, Python {platform.python_version()}, "
+        f"torch {torch.__version__}. CPU time of all threads, medians of {ROUNDS} rounds.",
+        "",
+    ]
+    for name in chosen:
+        rows += MEASUREMENTS[name]()
+    print("\n".join(rows))
+    if chosen == list(MEASUREMENTS):
+        TARGET.write_text("\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()
