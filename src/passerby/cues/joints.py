@@ -1,38 +1,67 @@
-"""Joints from a file: JSON, `file_name -> 18 x (x, y, confidence)`, in OpenPose's order."""
+"""Joints from files, each format known by its content.
+
+* JSON, `file_name -> 18 x (x, y, confidence)`; also 17 (COCO) or 25 (BODY_25) joints.
+* Parquet, the columns `file_name` and `joints` (54 numbers, or 18 lists of 3; 51 and 75 likewise).
+* OpenPose's JSON: a folder in the pictures' tree with `a_keypoints.json` for `a.jpg`, or one file,
+  `file_name -> {"people": ...}`.
+* COCO's keypoints: an object with `images` and `annotations`.
+
+Of several people in one picture the one with the greatest sum of confidences counts.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.types import JOINT_NAMES, InputError, Sample
+from passerby.cues.layouts import to_coco_18
+from passerby.types import InputError, Sample
+
+OPENPOSE_SUFFIX = "_keypoints.json"
+"""How OpenPose calls the file of a picture."""
+
+Joints = dict[str, NDArray[np.float32]]
+"""Sample names to (18, 3); the names of OpenPose's single files have no suffix."""
 
 
-def read_joints(file: str | Path) -> dict[str, NDArray[np.float32]]:
+def read_joints(place: str | Path) -> Joints:
     """Sample names to (18, 3) x, y, confidence in pixels of the picture; (0, 0, 0) is missing.
 
     Raises:
-        InputError: the file is missing or no JSON object, or an entry is not 18 times three finite
-            numbers with confidence at least 0.
+        InputError: the file or folder is missing, unreadable or of an unknown layout, or an entry
+            is not 18 (17, 25) times three finite numbers with confidence at least 0.
     """
-    file = Path(file)
+    place = Path(place)
+    if place.is_dir():
+        return _folder(place)
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
+        with place.open("rb") as opened:
+            parquet = opened.read(4) == b"PAR1"
     except FileNotFoundError:
-        raise InputError(f"{file}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: is no readable JSON file: {error}") from None
-    if not isinstance(entries, dict):
+        raise InputError(f"{place}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{place}: cannot be read: {error}") from None
+    if parquet:
+        return dict(_checked(place, _parquet(place)))
+    content = _json(place)
+    if isinstance(content, dict) and {"images", "annotations"} <= set(content):
+        return dict(_checked(place, _coco(place, content)))
+    if not isinstance(content, dict):
         raise InputError(
-            f"{file}: joints are an object file_name -> 18 x (x, y, confidence), "
-            f"got a {type(entries).__name__}"
+            f"{place}: joints are an object file_name -> 18 x (x, y, confidence), OpenPose's or "
+            f"COCO's with images and annotations, got a {type(content).__name__}"
         )
-    return {name: _entry(file, name, values) for name, values in entries.items()}
+    if isinstance(content.get("people"), list):
+        raise InputError(
+            f"{place}: is OpenPose's file of one picture: give the folder of all, in the "
+            "pictures' tree"
+        )
+    return dict(_checked(place, content.items()))
 
 
 def joints_of(
@@ -48,20 +77,90 @@ def joints_of(
             f"{sample.name}: joints go by file name, which cannot tell apart the people of one "
             "frame; cut the boxes into files first"
         )
-    return joints.get(sample.name)
+    found = joints.get(sample.name)
+    return joints.get(str(PurePosixPath(sample.name).with_suffix(""))) if found is None else found
 
 
-def _entry(file: Path, name: str, values: Any) -> NDArray[np.float32]:
-    wanted = f"{len(JOINT_NAMES)} x (x, y, confidence)"
+def _folder(folder: Path) -> Joints:
+    files = sorted(folder.rglob(f"*{OPENPOSE_SUFFIX}"))
+    if not files:
+        raise InputError(f"{folder}: holds no files *{OPENPOSE_SUFFIX} (OpenPose's joints)")
+    found: Joints = {}
+    for file in files:
+        name = file.relative_to(folder).as_posix().removesuffix(OPENPOSE_SUFFIX)
+        found |= _checked(file, [(name, _json(file))])
+    return found
+
+
+def _json(file: Path) -> Any:
     try:
-        joints = np.array(values, np.float64)
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: is no readable JSON file: {error}") from None
+
+
+def _parquet(file: Path) -> Iterator[tuple[str, Any]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(file)
+    except (pyarrow.ArrowException, OSError) as error:
+        line = str(error).splitlines()[0]
+        raise InputError(f"{file}: is no readable Parquet file: {line}") from None
+    if missing := [name for name in ("file_name", "joints") if name not in table.column_names]:
+        raise InputError(f"{file}: joints need the columns file_name, joints: {missing[0]} is not")
+    for batch in table.select(["file_name", "joints"]).to_batches():
+        yield from zip(batch[0].to_pylist(), batch[1].to_pylist(), strict=True)
+
+
+def _coco(file: Path, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """People by picture; visibility above 0 is the confidence 1."""
+    try:
+        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        people: dict[str, list[Any]] = {name: [] for name in names.values()}
+        for one in content["annotations"]:
+            listed = np.array(one["keypoints"], np.float64).reshape(-1, 3)
+            listed[:, 2] = np.where(listed[:, 2] > 0, one.get("score", 1.0), listed[:, 2])
+            people[names[one["image_id"]]].append({"pose_keypoints_2d": listed.ravel()})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{file}: COCO's keypoints need images (id, file_name) and annotations (image_id, "
+            f"keypoints of 17 x 3 numbers): {type(error).__name__} {error}"
+        ) from None
+    for name, found in people.items():
+        yield name, {"people": found}
+
+
+def _checked(file: Path, entries: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """The entries as (18, 3), errors with the names of file and picture."""
+    for name, values in entries:
+        try:
+            yield str(name), _entry(values)
+        except InputError as error:
+            raise InputError(f"{file}: {name}: {error}") from None
+
+
+def _entry(values: Any) -> NDArray[np.float32]:
+    if not isinstance(values, dict):
+        return to_coco_18(_numbers(values))
+    people = values.get("people")
+    if not isinstance(people, list):
+        raise InputError("OpenPose's joints are an object with people, a list: it has none")
+    found = [np.zeros((18, 3), np.float32)]
+    for person in people:
+        if not isinstance(person, dict) or "pose_keypoints_2d" not in person:
+            raise InputError("each of OpenPose's people has pose_keypoints_2d, one has not")
+        found.append(to_coco_18(_numbers(person["pose_keypoints_2d"])))
+    # Of equals the first; the empty one at the start stands for "nobody".
+    return max(found, key=lambda joints: float(joints[:, 2].sum()))
+
+
+def _numbers(values: Any) -> NDArray[np.float64]:
+    try:
+        numbers = np.array(values, np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{file}: {name}: joints are {wanted}, got something else") from None
-    if joints.shape != (len(JOINT_NAMES), 3):
-        raise InputError(f"{file}: {name}: joints are {wanted}, got the shape {joints.shape}")
-    if not np.isfinite(joints).all():
-        bad = JOINT_NAMES[int((~np.isfinite(joints)).any(axis=1).argmax())]
-        raise InputError(f"{file}: {name}: joints are finite numbers, {bad} is not")
-    if joints[:, 2].min() < 0:
-        raise InputError(f"{file}: {name}: confidences are at least 0, got {joints[:, 2].min()}")
-    return joints.astype(np.float32)
+        raise InputError("joints are 18 x (x, y, confidence), got something else") from None
+    if numbers.ndim == 1 and len(numbers) % 3 == 0 and len(numbers):
+        return numbers.reshape(-1, 3)
+    return numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from passerby.data.images import cut, picture_size, read_mask
 from passerby.types import InputError, Sample
+
+MASK_INDEX = "index.json"
+"""Beside masks that `passerby cues` computed: what made them, and who was found."""
 
 
 def mask_file(folder: Path, sample: Sample) -> Path:
@@ -40,3 +44,22 @@ def folder_mask(folder: Path, sample: Sample) -> NDArray[np.uint8] | None:
             f"{sample.file}), got {mask.shape[0]} x {mask.shape[1]}"
         )
     return mask if sample.box is None else cut(mask, sample.box, file)
+
+
+def check_masks(folder: Path) -> None:
+    """Sees to it that a folder of masks exists and is whole.
+
+    Raises:
+        InputError: it does not exist, or its index says that there is more to compute.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of masks")
+    index = folder / MASK_INDEX
+    if not index.is_file():
+        return
+    try:
+        finished = json.loads(index.read_text(encoding="utf-8"))["finished"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{index}: is no index of masks") from None
+    if finished is not True:
+        raise InputError(f"{folder}: is not finished: run `passerby cues masks` again")

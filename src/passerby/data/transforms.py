@@ -20,7 +20,7 @@ from torch import Tensor
 from passerby.types import JOINT_NAMES, Augmentation, Batch, InputError, InputSpec, Picture
 
 _OTHER_SIDE = {"left": "right", "right": "left"}
-_MIRRORED = np.array(
+MIRRORED_JOINTS = np.array(
     [
         JOINT_NAMES.index("_".join(_OTHER_SIDE.get(word, word) for word in name.split("_")))
         for name in JOINT_NAMES
@@ -54,7 +54,7 @@ def flip(picture: Picture) -> Picture:
     joints = picture.joints
     if joints is not None:
         points = np.stack([width - 1 - joints[:, 0], joints[:, 1]], axis=1)
-        joints = _placed(joints, points, height, width)[_MIRRORED]
+        joints = _placed(joints, points, height, width)[MIRRORED_JOINTS]
     mask = None if picture.mask is None else picture.mask[:, ::-1]
     mirrored = np.empty_like(picture.image)
     for channel in range(3):  # four times as fast as one copy of [:, ::-1]
