@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from passerby.cues.joined import cues_of
 from passerby.data.check import cache_folder, check_pictures, without
 from passerby.data.join import trained_on
 from passerby.data.loader import training_data
+from passerby.embedding.embedded import cue_use
 from passerby.embedding.embedder import Embedder
 from passerby.evaluation.protocols import (
     Evaluation,
@@ -297,8 +299,15 @@ def evaluate_model(
     if cues is None and model.inputs.cues:
         cues = cues_of(split)
 
+    missing: Counter[str] = Counter()
+    seen = 0
+
     def embed(samples: Sequence[Sample], progress: Progress) -> NDArray[np.float32]:
-        return model.embed_samples(samples, cues=cues, workers=workers, progress=progress)
+        nonlocal seen
+        seen += len(samples)
+        return model.embed_samples(
+            samples, cues=cues, workers=workers, progress=progress, missing=missing
+        )
 
     def part(name: str, samples: Sequence[Sample]) -> NDArray[np.float32]:
         if not samples:
@@ -317,7 +326,8 @@ def evaluate_model(
         split,
         metric=model.descriptor.metric,
         feature=model.descriptor.feature,
-        fingerprint=model.fingerprint,
+        fingerprint=model.fingerprint_with(cues.fingerprint if cues else ""),
+        cues=cue_use(model.inputs.cues, cues, seen, missing),
         protocol=chosen,
         reranking=reranking,
         multi_query_embeddings=more,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -25,6 +26,7 @@ def embed_samples(
     batch_size: int = 128,
     workers: int = 0,
     progress: Progress | None = None,
+    missing: Counter[str] | None = None,
 ) -> NDArray[np.float32]:
     """Embeds the pictures of a data set.
 
@@ -37,6 +39,7 @@ def embed_samples(
         batch_size: pictures at a time.
         workers: processes that decode; 0: this one.
         progress: told after each batch how many pictures are embedded, and N.
+        missing: a counter to which the pictures without a wanted `mask` or `joints` are added.
 
     Returns:
         (N, D) float32, in the samples' order.
@@ -45,7 +48,10 @@ def embed_samples(
         InputError: a picture cannot be read, or there is none.
     """
     batches = picture_loader(samples, inputs, cues=cues, batch_size=batch_size, workers=workers)
-    return embed_batches(network, inputs.specs, _told(batches, len(samples), progress))
+    found = embed_batches(network, inputs.specs, _told(batches, len(samples), progress))
+    if missing is not None:
+        missing.update(batches.missing)
+    return found
 
 
 def embed_pictures(

@@ -62,17 +62,71 @@ def training_data(
 def load_picture(sample: Sample, wanted: frozenset[str], cues: CueSource | None) -> Picture:
     """The decoded picture with those of its cues (`mask`, `joints`) that are wanted and known.
 
+    What counts as known: see `with_cues`.
+
     Raises:
         InputError: the picture or a cue cannot be read, or a cue has the wrong shape.
     """
     image = read_image(sample.file, sample.box)
     mask = cues.mask(sample) if cues is not None and "mask" in wanted else None
     joints = cues.joints(sample) if cues is not None and "joints" in wanted else None
-    if mask is not None and mask.shape != image.shape[:2]:
+    return with_cues(sample.name, image, mask, joints)
+
+
+def with_cues(
+    name: str,
+    image: NDArray[np.uint8],
+    mask: NDArray[np.uint8] | None,
+    joints: NDArray[np.float32] | None,
+) -> Picture:
+    """A picture with its cues, checked; what says nothing is None, as if it were not there.
+
+    A mask without a person says nothing, nor do joints of which none is found. A joint outside the
+    picture is missing, as one that leaves it by cropping.
+
+    Args:
+        name: of the picture, for messages.
+        image: (H, W, 3).
+        mask: (H, W), 0 = background.
+        joints: (18, 3) in pixels of the picture.
+
+    Raises:
+        InputError: the mask has another size or type, or the joints another shape, numbers that
+            are not finite or confidences below 0.
+    """
+    height, width = image.shape[:2]
+    if mask is not None and mask.shape != (height, width):
+        size = " x ".join(map(str, mask.shape))
         raise InputError(
-            f"{sample.name}: the mask has {mask.shape[0]} x {mask.shape[1]} pixels, "
-            f"the picture {image.shape[0]} x {image.shape[1]} (height x width)"
+            f"{name}: the mask has {size} pixels, the picture {height} x {width} (height x width)"
         )
-    if joints is not None and joints.shape != (18, 3):
-        raise InputError(f"{sample.name}: joints have the shape (18, 3), got {joints.shape}")
+    if mask is not None and mask.dtype != np.uint8:
+        raise InputError(f"{name}: a mask is uint8, 255 = person; this one is {mask.dtype}")
+    if mask is not None and 0 < mask.max() < 128:
+        raise InputError(
+            f"{name}: in a mask 255 is the person and 0 the background, the greatest value of "
+            f"this one is {mask.max()}"
+        )
+    if mask is not None and not mask.any():
+        mask = None
+    if joints is not None:
+        joints = _inside(name, joints, height, width)
     return Picture(image, mask, joints)
+
+
+def _inside(
+    name: str, joints: NDArray[np.float32], height: int, width: int
+) -> NDArray[np.float32] | None:
+    if joints.shape != (18, 3):
+        raise InputError(f"{name}: joints have the shape (18, 3), got {joints.shape}")
+    if not np.isfinite(joints).all() or joints[:, 2].min() < 0:
+        raise InputError(
+            f"{name}: joints are finite numbers with confidence at least 0, these are not"
+        )
+    x, y, confidence = joints.T
+    # Pixel centres: the picture reaches from -0.5 on.
+    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    known = (confidence > 0) & inside
+    if not known.any():
+        return None
+    return np.where(known[:, None], joints, 0).astype(np.float32)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from passerby.cues.networks import ComputedCues
 from passerby.data.images import from_pil, read_image
+from passerby.data.training_data import with_cues
+from passerby.embedding.embedded import CueOrigin, Embedded
 from passerby.embedding.model_files import fingerprint, read_model, write_model
 from passerby.extract import embed_pictures, embed_samples
 from passerby.method import Descriptor, Method
@@ -113,6 +117,18 @@ class Embedder:
         decisive = {key: value for key, value in self.config.items() if key != "recipe"}
         return fingerprint(decisive, self.network.state_dict())
 
+    def fingerprint_with(self, source: str) -> str:
+        """`fingerprint` and where cues come from; the same for methods that look at none.
+
+        Embeddings of different ones must not be compared.
+
+        Args:
+            source: e.g. the fingerprint of a `passerby.types.CueSource`; empty: no source.
+        """
+        if not self.inputs.cues:
+            return self.fingerprint
+        return fingerprint({"model": self.fingerprint, "cues": source}, {})
+
     def save(self, folder: str | Path) -> None:
         """Writes `config.json` and `model.safetensors`.
 
@@ -128,14 +144,16 @@ class Embedder:
         masks: Sequence[NDArray[np.uint8] | None] | None = None,
         joints: Sequence[NDArray[np.float32] | None] | None = None,
         *,
+        cues: ComputedCues | None = None,
         batch_size: int = 64,
     ) -> NDArray[np.float32]:
-        """Embeds pictures of one person each.
+        """Embeds pictures of one person each; see `embed_with_cues` for where cues came from.
 
         Args:
             pictures: N paths, PIL pictures, or uint8 arrays (H, W, 3) in RGB.
             masks: N masks (H, W), 255 = person, or None; only for methods that look at them.
             joints: N times (18, 3) joints in pixels of the picture, or None; likewise.
+            cues: computes the masks and joints that the method looks at and that are not given.
             batch_size: pictures at a time.
 
         Returns:
@@ -143,7 +161,24 @@ class Embedder:
 
         Raises:
             InputError: no picture, an unreadable one, or one of another shape; lists of other
-                lengths.
+                lengths; masks or joints that cannot be the picture's.
+        """
+        given = self.embed_with_cues(pictures, masks, joints, cues=cues, batch_size=batch_size)
+        return given.embeddings
+
+    def embed_with_cues(
+        self,
+        pictures: Sequence[AnyPicture],
+        masks: Sequence[NDArray[np.uint8] | None] | None = None,
+        joints: Sequence[NDArray[np.float32] | None] | None = None,
+        *,
+        cues: ComputedCues | None = None,
+        batch_size: int = 64,
+    ) -> Embedded:
+        """As `embed`, with the origin of each picture's mask and joints.
+
+        A cue is what is given; where nothing is given, what `cues` computes; else the method does
+        without. A mask without a person and joints of which none is found count as nothing.
         """
         if isinstance(pictures, (str, Path, Image.Image)) or len(pictures) == 0:
             raise InputError(f"embed takes a list of pictures, at least one; given {pictures!r}")
@@ -152,16 +187,21 @@ class Embedder:
                 raise InputError(
                     f"{name} must be as many as the pictures; {len(cue)} for {len(pictures)}"
                 )
-
-        known = (
-            Picture(
-                _pixels(picture),
-                None if masks is None else masks[index],
-                None if joints is None else joints[index],
-            )
-            for index, picture in enumerate(pictures)
+        none = [None] * len(pictures)
+        given = {
+            "mask": none if masks is None else masks,
+            "joints": none if joints is None else joints,
+        }
+        origins: dict[str, list[CueOrigin]] = {cue: [] for cue in sorted(self.inputs.cues)}
+        known = _known(pictures, given, cues, origins, batch_size)
+        embeddings = embed_pictures(self.network, self.inputs, known, batch_size=batch_size)
+        handed = "given" if masks is not None or joints is not None else ""
+        sources = [source for source in (handed, cues.fingerprint if cues else "") if source]
+        return Embedded(
+            embeddings,
+            {cue: tuple(seen) for cue, seen in origins.items()},
+            self.fingerprint_with(" ".join(sources)),
         )
-        return embed_pictures(self.network, self.inputs, known, batch_size=batch_size)
 
     def embed_samples(
         self,
@@ -171,6 +211,7 @@ class Embedder:
         batch_size: int = 128,
         workers: int = 0,
         progress: Progress | None = None,
+        missing: Counter[str] | None = None,
     ) -> NDArray[np.float32]:
         """Embeds pictures of a data set; see `passerby.extract.embed_samples`."""
         return embed_samples(
@@ -181,7 +222,48 @@ class Embedder:
             batch_size=batch_size,
             workers=workers,
             progress=progress,
+            missing=missing,
         )
+
+
+def _known(
+    pictures: Sequence[AnyPicture],
+    given: Mapping[str, Sequence[NDArray[Any] | None]],
+    source: ComputedCues | None,
+    origins: Mapping[str, list[CueOrigin]],
+    batch_size: int,
+) -> Iterator[Picture]:
+    """The pictures with their cues; notes where each cue came from in `origins`."""
+    for start in range(0, len(pictures), batch_size):
+        chosen = slice(start, start + batch_size)
+        images = [_pixels(picture) for picture in pictures[chosen]]
+        found = {cue: _cue(cue, images, given[cue][chosen], source) for cue in origins}
+        for place, image in enumerate(images):
+            one = pictures[start + place]
+            name = str(one) if isinstance(one, (str, Path)) else f"picture {start + place}"
+            mask, joints = (found[c][place][0] if c in found else None for c in ("mask", "joints"))
+            picture = with_cues(name, image, mask, joints)
+            for cue, seen in origins.items():
+                nothing = getattr(picture, cue) is None
+                seen.append("fallback" if nothing else found[cue][place][1])
+            yield picture
+
+
+def _cue(
+    cue: str,
+    images: Sequence[NDArray[np.uint8]],
+    given: Sequence[NDArray[Any] | None],
+    source: ComputedCues | None,
+) -> list[tuple[NDArray[Any] | None, CueOrigin]]:
+    """The masks or joints of a batch with their origins: given, else computed."""
+    values: list[tuple[NDArray[Any] | None, CueOrigin]] = [(value, "given") for value in given]
+    missing = [place for place, value in enumerate(given) if value is None]
+    if source is not None and missing:
+        compute: Any = source.masks if cue == "mask" else source.poses
+        computed = compute([images[place] for place in missing])
+        for place, value in zip(missing, computed, strict=True):
+            values[place] = (value, "computed")
+    return values
 
 
 def _pixels(picture: AnyPicture) -> NDArray[np.uint8]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from passerby.embedding.embedded import CueUse
 from passerby.evaluation.embeddings_file import EmbeddingArrays
 from passerby.evaluation.multi_query import Pooling, pooled
 from passerby.evaluation.ranker import Ranker, Ranking, Reranking
@@ -179,6 +180,8 @@ class Evaluation:
     """The protocol's own settings by name, e.g. the number of random galleries and their seed."""
     reranking: Reranking | None = None
     """k-reciprocal re-ranking on top of the metric; None: none."""
+    cues: CueUse | None = None
+    """Where masks and joints came from; None: the method looks at none, or it is not known."""
     verification: Verification | None = None
     """ROC and FNMR at given FMR; None: not asked for."""
 
@@ -195,6 +198,7 @@ def evaluate_split(
     reranking: Reranking | None = None,
     same_camera_filter: bool = True,
     multi_query_embeddings: Embeddings | None = None,
+    cues: CueUse | None = None,
     verification: bool = False,
 ) -> Evaluation:
     """Scores the embeddings of a split.
@@ -211,6 +215,7 @@ def evaluate_split(
         same_camera_filter: leave pictures of the query's identity and camera out.
         multi_query_embeddings: (M, D), in the order of `split.multi_query`; multi-query without
             them takes the gallery's pictures.
+        cues: where masks and joints came from.
         verification: ROC and FNMR at given FMR too.
 
     Raises:
@@ -242,6 +247,7 @@ def evaluate_split(
         variant=split.variant,
         settings=_settings(chosen),
         reranking=reranking,
+        cues=cues,
         verification=chosen.ranker(sides, ranking).verification() if verification else None,
     )
 

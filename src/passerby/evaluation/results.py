@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from passerby.embedding.embedded import CueUse
 from passerby.evaluation.protocols import Evaluation
 from passerby.files import write_text
 from passerby.ranking.verification import Verification
@@ -57,6 +58,7 @@ def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
         "reranking": None if evaluation.reranking is None else asdict(evaluation.reranking),
         "feature": evaluation.feature,
         "model": evaluation.fingerprint,
+        "cues": None if evaluation.cues is None else asdict(evaluation.cues),
         "counts": {
             "queries": evaluation.counts.queries,
             "queries_without_match": len(evaluation.unmatched),
@@ -207,8 +209,18 @@ def _caption(evaluation: Evaluation) -> str:
         f"{counts.gallery} gallery pictures, {counts.distractors} of them distractors; "
         f"{counts.junk} junk left out",
         f"same-camera filter {'on' if evaluation.same_camera_filter else 'off'}",
+        *_cue_lines(evaluation.cues),
     ]
     return "\n".join(lines)
+
+
+def _cue_lines(cues: CueUse | None) -> list[str]:
+    if cues is None:
+        return []
+    return [
+        f"{cue}: {cues.origin}, {count} of {cues.pictures} pictures without"
+        for cue, count in cues.fallbacks.items()
+    ]
 
 
 def _json(value: Any, indent: int | None = None) -> str:
