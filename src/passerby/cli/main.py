@@ -11,6 +11,7 @@ COMMANDS = {
     "synth": "write a set of synthetic people in Market-1501 layout",
     "train": "train a method on a data set",
     "evaluate": "rank the test pictures of a data set, or a file of embeddings",
+    "cues": "compute masks or joints of a data set's pictures",
     "figures": "draw what a run does: masks",
 }
 """By name: what it does. Each lives in `passerby.cli.NAME`, in a function `run(arguments)`."""
