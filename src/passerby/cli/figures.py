@@ -16,9 +16,11 @@ from passerby.cli.dataset import flat, load_run_split, run_data_options
 from passerby.cli.options import parse_options
 from passerby.cues.source import find_cues
 from passerby.embedding.embedder import Embedder
+from passerby.figures.drawing_part import drawing_part
+from passerby.figures.hidden import draw_hidden, hidden_of
 from passerby.figures.masks import draw_masks, masks_of
 from passerby.methods import import_method
-from passerby.types import InputError
+from passerby.types import CueSource, InputError, Sample
 
 USAGE = """usage: passerby figures FIGURE ...
 
@@ -32,7 +34,7 @@ figures:
 
 @dataclass(frozen=True)
 class MaskOptions:
-    """Draw the masks of a run's network as heat over pictures, e.g. of feature_mask."""
+    """Draw the masks of a run as heat over pictures, e.g. of feature_mask or generated_masks."""
 
     run: tyro.conf.Positional[Path]
     """The run's folder."""
@@ -46,6 +48,26 @@ class MaskOptions:
     """Fixes the choice."""
     reverse: bool = False
     """Draw the reverse of each mask too, 1 - mask: where msreid's local feature looks."""
+    method: str | None = None
+    """path/to/file.py:METHOD, for a run of a method of one's own."""
+    device: str = "cpu"
+    """Where to compute, e.g. cuda."""
+
+
+@dataclass(frozen=True)
+class HiddenOptions:
+    """Draw pictures, masks, and the pictures as generated_masks hides them (its Figure 1)."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder."""
+    out: Path
+    """The .png to write."""
+    part: Literal["query", "gallery", "train"] = "query"
+    """Which pictures of the data set."""
+    count: int = 12
+    """How many of them, chosen at random."""
+    seed: int = 0
+    """Fixes the choice."""
     method: str | None = None
     """path/to/file.py:METHOD, for a run of a method of one's own."""
     device: str = "cpu"
@@ -67,6 +89,26 @@ def masks(arguments: list[str]) -> None:
     """Draws masks."""
     command = parse(MaskOptions, arguments, "masks")
     options: MaskOptions = command.figure
+    model, chosen, cues, title = _chosen(command)
+    source = drawing_part(model, options.run, "mask")
+    found = masks_of(model, chosen, cues=cues, source=source)
+    draw_masks(chosen, found, options.out, title=title, reverse=options.reverse)
+    print(f"written: {options.out}")
+
+
+def hidden(arguments: list[str]) -> None:
+    """Draws hidden pictures."""
+    command = parse(HiddenOptions, arguments, "hidden")
+    options: HiddenOptions = command.figure
+    model, chosen, cues, title = _chosen(command)
+    found = hidden_of(model, options.run, chosen, cues=cues)
+    draw_hidden(chosen, *found, options.out, title=title)
+    print(f"written: {options.out}")
+
+
+def _chosen(command: Any) -> tuple[Embedder, list[Sample], CueSource | None, str]:
+    """The run's model, the pictures to draw with their cues, and the figure's title."""
+    options: MaskOptions | HiddenOptions = command.figure
     method = import_method(options.method) if options.method else None
     model = Embedder.load(options.run, method=method, device=options.device)
     split = load_run_split(command.data, options.run, Console(stderr=True))
@@ -80,9 +122,7 @@ def masks(arguments: list[str]) -> None:
     chosen = [samples[index] for index in sorted(order[: options.count])]
     cues = find_cues(split.root) if model.inputs.cues else None
     title = f"{model.method.name}: {len(chosen)} of {len(samples)} {options.part} pictures"
-    found = masks_of(model, chosen, cues=cues)
-    draw_masks(chosen, found, options.out, title=title, reverse=options.reverse)
-    print(f"written: {options.out}")
+    return model, chosen, cues, title
 
 
 def parse(kind: Any, arguments: list[str], name: str) -> Any:
@@ -94,6 +134,7 @@ def parse(kind: Any, arguments: list[str], name: str) -> Any:
 
 
 FIGURES: dict[str, tuple[Callable[[list[str]], None], str]] = {
+    "hidden": (hidden, "what generated_masks hides from its network in training"),
     "masks": (masks, "where a method's mask lets its network look, as heat over pictures"),
 }
 """By name: what draws it, and what it shows."""

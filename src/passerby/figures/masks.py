@@ -28,26 +28,32 @@ _INK, _PALE = (30, 30, 30), (110, 110, 110)
 class _MaskAlone(nn.Module):
     """A network whose output is its mask, so that pictures reach it as they reach the network."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, source: Any) -> None:
         super().__init__()
-        self.network = network
+        self.source = source
         # `embed_samples` leaves what it is given in the mode that it came in.
-        self.train(network.training)
+        self.train(source.training)
 
     def forward(self, **inputs: Tensor) -> Tensor:
-        mask: Tensor = self.network.mask(**inputs)
+        mask: Tensor = self.source.mask(**inputs)
         return mask
 
 
 def masks_of(
-    model: Embedder, samples: Sequence[Sample], *, cues: CueSource | None = None
+    model: Embedder,
+    samples: Sequence[Sample],
+    *,
+    cues: CueSource | None = None,
+    source: nn.Module | None = None,
 ) -> NDArray[np.float32]:
-    """The masks that the model's network lays over its features.
+    """The masks that a method lays over its features or its pictures.
 
     Args:
-        model: of a method whose network has `mask(**inputs) -> (B, 1, h, w)`.
+        model: of the method.
         samples: N pictures.
         cues: masks and joints, if the method looks at any.
+        source: what has `mask(**inputs) -> (B, 1, h, w)`, where that is not the model's network
+            (`passerby.figures.drawing_part`).
 
     Returns:
         (N, h, w) float32.
@@ -55,9 +61,10 @@ def masks_of(
     Raises:
         InputError: the network has no mask, or a picture cannot be read.
     """
-    if not callable(getattr(model.network, "mask", None)):
+    source = model.network if source is None else source
+    if not callable(getattr(source, "mask", None)):
         raise InputError(f"the method {model.method.name} has no mask to draw")
-    found = embed_samples(_MaskAlone(model.network), model.inputs, samples, cues=cues)
+    found = embed_samples(_MaskAlone(source), model.inputs, samples, cues=cues)
     return found[:, 0]
 
 
@@ -116,7 +123,7 @@ def draw_masks(
         _cell(sample, [mask, 1 - mask] if reverse else [mask])
         for sample, mask in zip(samples, masks, strict=True)
     ]
-    figure = _grid(cells, title, columns)
+    figure = grid(cells, title, columns)
     with atomic(target_png) as temporary:
         figure.save(temporary, format="PNG")
 
@@ -131,23 +138,25 @@ def _cell(sample: Sample, masks: Sequence[NDArray[np.floating]]) -> Image.Image:
         heat = Image.fromarray(heat_map(mask, HEIGHT, width))
         cell.paste(Image.blend(picture.convert("L").convert("RGB"), heat, 0.55), (index * width, 0))
     text = " | ".join(f"{mask.min():.2f} - {mask.max():.2f}" for mask in masks)
-    ImageDraw.Draw(cell).text((cell.width // 2, HEIGHT + 2), text, _PALE, _font(), anchor="ma")
+    ImageDraw.Draw(cell).text((cell.width // 2, HEIGHT + 2), text, _PALE, font(), anchor="ma")
     return cell
 
 
-def _grid(cells: list[Image.Image], title: str, columns: int) -> Image.Image:
+def grid(cells: list[Image.Image], title: str, columns: int) -> Image.Image:
+    """Cells of one height side by side and one below the other, under a title."""
     columns = min(columns, len(cells))
     wide, tall = max(cell.width for cell in cells) + _GAP, cells[0].height + _GAP
     rows = -(-len(cells) // columns)
-    least = round(_font().getlength(title)) + 2 * _MARGIN
+    least = round(font().getlength(title)) + 2 * _MARGIN
     width = max(2 * _MARGIN + columns * wide - _GAP, least)
     canvas = Image.new("RGB", (width, 2 * _MARGIN + _LINE + rows * tall), "white")
-    ImageDraw.Draw(canvas).text((_MARGIN, _MARGIN), title, _INK, _font())
+    ImageDraw.Draw(canvas).text((_MARGIN, _MARGIN), title, _INK, font())
     for index, cell in enumerate(cells):
         row, column = divmod(index, columns)
         canvas.paste(cell, (_MARGIN + column * wide, _MARGIN + _LINE + 4 + row * tall))
     return canvas
 
 
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Of all that a figure says."""
     return ImageFont.load_default(size=12)

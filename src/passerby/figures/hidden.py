@@ -1,0 +1,120 @@
+"""Hidden pictures: what a method's mask takes away from its network in training (GAM, Figure 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+
+from passerby.data.images import read_image
+from passerby.embedding.embedder import Embedder
+from passerby.extract import embed_samples
+from passerby.figures.drawing_part import drawing_part
+from passerby.figures.masks import HEIGHT, font, grid
+from passerby.files import atomic
+from passerby.types import CueSource, InputError, Sample
+
+_LINE, _PALE = 16, (110, 110, 110)
+
+
+class _Both(nn.Module):
+    """Mask and hidden pixels as one output, so that pictures reach them as they reach a network."""
+
+    def __init__(self, source: Any) -> None:
+        super().__init__()
+        self.source = source
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        hidden = self.source.hidden_pixels(**inputs).float()
+        return torch.cat([self.source.mask(**inputs), hidden], 1)
+
+
+def hidden_of(
+    model: Embedder,
+    run: str | Path,
+    samples: Sequence[Sample],
+    *,
+    cues: CueSource | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The masks of a run's criterion, and the pixels that it hides for them.
+
+    Args:
+        model: `Embedder.load(run)`, of a method whose network or criterion has `mask(**inputs)`
+            and `hidden_pixels(**inputs)`, both (B, 1, H, W).
+        run: the run's folder, with its `stages/`.
+        samples: N pictures.
+        cues: masks and joints, if the method looks at any.
+
+    Returns:
+        (N, H, W) masks, and (N, H, W) whether a pixel is hidden; at the input's size.
+
+    Raises:
+        InputError: the method hides nothing, the run's stages are gone, or a picture cannot be
+            read.
+    """
+    source = drawing_part(model, run, "hidden_pixels")
+    found = embed_samples(_Both(source).eval(), model.inputs, samples, cues=cues)
+    return found[:, 0], found[:, 1] > 0.5
+
+
+def draw_hidden(
+    samples: Sequence[Sample],
+    masks: NDArray[np.floating],
+    hidden: NDArray[np.bool_],
+    target_png: str | Path,
+    *,
+    title: str = "",
+    columns: int = 4,
+) -> None:
+    """Draws each picture, its mask (0 white, 1 black), and the picture with hidden pixels black.
+
+    The share of a picture that is hidden stands below it.
+
+    Args:
+        samples: N pictures; the files are read.
+        masks: (N, H, W), 0 to 1.
+        hidden: (N, H, W).
+        target_png: written atomically.
+        title: first line of the figure.
+        columns: pictures in a row.
+
+    Raises:
+        InputError: no pictures, other numbers of masks, columns below 1, a target that is not
+            .png, an unreadable picture.
+    """
+    if Path(target_png).suffix.lower() != ".png":
+        raise InputError(f"hidden pictures are drawn as .png: given {target_png}")
+    shapes_fit = masks.ndim == 3 and masks.shape == hidden.shape and len(masks) == len(samples)
+    if not samples or columns < 1 or not shapes_fit:
+        raise InputError(
+            "a figure of hidden pictures needs at least one picture, a mask and hidden pixels of "
+            f"one size for each and at least one column: given {len(samples)} pictures, "
+            f"{masks.shape}, {hidden.shape}, {columns} columns"
+        )
+    cells = [_cell(*given) for given in zip(samples, masks, hidden, strict=True)]
+    figure = grid(cells, title, columns)
+    with atomic(target_png) as temporary:
+        figure.save(temporary, format="PNG")
+
+
+def _cell(sample: Sample, mask: NDArray[np.floating], hidden: NDArray[np.bool_]) -> Image.Image:
+    picture = Image.fromarray(read_image(sample.file, sample.box))
+    width = max(1, min(round(picture.width * HEIGHT / picture.height), 2 * HEIGHT))
+    size = (width, HEIGHT)
+    picture = picture.resize(size, Image.Resampling.LANCZOS)
+    grey = np.round(255 * (1 - mask.clip(0, 1))).astype(np.uint8)
+    shown = Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR)
+    gone = Image.fromarray(hidden.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
+    left = np.where(np.asarray(gone)[:, :, None] > 0, np.uint8(0), np.asarray(picture))
+    cell = Image.new("RGB", (3 * width, HEIGHT + _LINE + 2), "white")
+    for index, part in enumerate((picture, shown.convert("RGB"), Image.fromarray(left))):
+        cell.paste(part, (index * width, 0))
+    text = f"{mask.min():.2f} - {mask.max():.2f}, {hidden.mean():.0%} hidden"
+    ImageDraw.Draw(cell).text((cell.width // 2, HEIGHT + 2), text, _PALE, font(), anchor="ma")
+    return cell
