@@ -62,7 +62,7 @@ def published(paper: str) -> tuple[Number, ...]:
     if paper not in PAPERS:
         raise InputError(f"there are tables of {', '.join(PAPERS)}; given {paper!r}")
     source = files("passerby.reproduce") / "papers" / f"{paper}.csv"
-    with source.open(encoding="utf-8", newline="") as opened:
+    with source.open(encoding="utf-8") as opened:
         return tuple(Number(*(row[column] for column in COLUMNS)) for row in csv.DictReader(opened))
 
 

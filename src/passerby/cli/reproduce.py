@@ -1,0 +1,162 @@
+"""`passerby reproduce METHOD`: the paper's tables beside our own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+import yaml
+from rich.console import Console
+
+from passerby.cli.dataset import data_options, flat, load_split, value_of
+from passerby.cli.options import parse_options
+from passerby.experiment import checked
+from passerby.files import write_text
+from passerby.method import Method
+from passerby.methods import METHODS
+from passerby.reproduce.across import across_rows
+from passerby.reproduce.carry_out import carry_out, device_of, parse_part
+from passerby.reproduce.declared import Table
+from passerby.reproduce.filled import fill
+from passerby.reproduce.found import Library
+from passerby.reproduce.plan import make_plan, plan_table
+from passerby.reproduce.report import markdown_of, page, write_table
+from passerby.reproduce.tables import ACROSS, TABLES, tables_of
+from passerby.reproduce.wanted import Task
+from passerby.training.settings import Settings
+from passerby.types import InputError
+
+RESULTS = Path("docs/results/runs")
+"""Where the repository keeps the result files that its pages quote."""
+
+USAGE = """usage: passerby reproduce METHOD --data NAME --root DIR [options]
+
+METHOD is one of {methods}, or {across}: one table of them together.
+`passerby reproduce METHOD --help` explains every option."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which tables, and what is done for them."""
+
+    table: str | None = None
+    """The number of one table, e.g. 1 or figure-5; all that can be filled if not given."""
+    runs: int = 8
+    """Runs of each configuration, with seeds counted on from --seed."""
+    plan: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Show the plan and stop."""
+    fill: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Fill the tables from what exists; train and evaluate nothing."""
+    preset: Literal["paper", "small"] = "paper"
+    """The papers' recipes, or small ones for a CPU."""
+    change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=VALUE or METHOD:NAME=VALUE: a field of the recipes that is another, e.g. epochs=60; may
+    be given again."""
+    out: Path | None = None
+    """Folder for runs and tables; reproduced/METHOD-DATA-PRESET if not given."""
+    found: tuple[Path, ...] = ()
+    """Folders with runs or result files that may be used; docs/results/runs is always looked at."""
+    part: str = "1/1"
+    """I/N: do the I-th of N parts of the plan alone, so that several GPUs or machines share it;
+    then once more with --fill."""
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    if not arguments or arguments[0].startswith("-"):
+        print(USAGE.format(methods=", ".join(TABLES), across=ACROSS))
+        if not arguments or arguments[0] not in ("-h", "--help"):
+            raise InputError("reproduce needs the name of a method first")
+        return
+    name, *rest = arguments
+    command = parse(name, rest)
+    options: Options = command.run
+    tables_of(name, command.data.data, options.table)
+    part = parse_part(options.part)
+    if options.runs < 1:
+        raise InputError(f"runs must be 1 or more; given {options.runs}")
+    console = Console(stderr=True)
+    split = checked(load_split(command.data, console), skip_broken=False, console=console)
+    tables = tables_of(name, split.name, options.table)
+    task = Task(
+        split,
+        methods_of(tables),
+        options.preset,
+        parse_changes(options.change),
+        command.settings,
+        options.runs,
+    )
+    folder = f"{name}-{split.root.resolve().name}-{options.preset}"
+    out = options.out or Path("reproduced") / folder
+    library = Library(task, out, [RESULTS, *options.found])
+    steps = make_plan(task, tables, library)
+    Console().print(plan_table(steps))
+    if options.plan:
+        return
+    if not options.fill:
+        carry_out(steps, library, console, part=part)
+        library.look()
+    for table in tables:
+        for file in write(table, library, out):
+            print(file)
+
+
+def parse(name: str, arguments: list[str]) -> Any:
+    """The command line as a dataclass with the fields data, run and settings."""
+    data = value_of(arguments, "--data", "market1501")
+    fields: list[Any] = [
+        ("data", flat(data_options(data))),
+        ("run", flat(Options), dataclasses.field(default_factory=Options)),
+        ("settings", flat(Settings), dataclasses.field(default_factory=Settings)),
+    ]
+    command = dataclasses.make_dataclass("Reproduce", fields, frozen=True)
+    described = "The paper's tables beside our own; what is finished is never done again."
+    return parse_options(command, arguments, f"passerby reproduce {name}", description=described)
+
+
+def methods_of(tables: Sequence[Table]) -> dict[str, Method]:
+    """The methods that the tables name."""
+    names = {line.training.method for table in tables for line in table.lines}
+    return {name: METHODS[name] for name in sorted(names)}
+
+
+def parse_changes(given: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """`[METHOD:]NAME=VALUE`, values as YAML has them, by method ("": every one) and name.
+
+    Raises:
+        InputError: one has no `=`, names no method of ours, or its value cannot be read.
+    """
+    changes: dict[str, dict[str, Any]] = {}
+    for change in given:
+        name, sign, value = change.partition("=")
+        method, _, field = name.rpartition(":")
+        if not sign or not field or method not in ("", *METHODS):
+            raise InputError(
+                f"--change takes NAME=VALUE or METHOD:NAME=VALUE with METHOD one of "
+                f"{', '.join(METHODS)}; given {change!r}"
+            )
+        try:
+            changes.setdefault(method, {})[field] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"--change {change}: its value cannot be read") from error
+    return changes
+
+
+def write(table: Table, library: Library, out: Path) -> list[Path]:
+    """Writes a table as Markdown, CSV and HTML; prints the Markdown."""
+    filled = fill(table, library)
+    files = write_table(filled, out)
+    if table.number != ACROSS:
+        print(files[0].read_text(encoding="utf-8"))
+        return files
+    columns, rows, notes = across_rows(filled, library, device_of(library.task.settings))
+    name = f"All methods on {filled.data}"
+    text = markdown_of(name, columns, rows, notes)
+    write_text(files[0], text)
+    write_text(files[2], page(name, columns, rows, notes))
+    print(text)
+    return files

@@ -1,0 +1,166 @@
+"""Filled tables as Markdown, CSV and HTML, each with what its numbers stand on."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from passerby.files import write_text
+from passerby.reproduce.filled import Cell, FilledTable, missing_lines
+
+NAMES = {
+    "rank_1": "rank-1", "rank_5": "rank-5", "rank_10": "rank-10", "rank_20": "rank-20",
+    "mean_ap": "mAP",
+}  # fmt: skip
+
+STYLE = """
+:root { color-scheme: light dark; font: 16px/1.45 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
+div { overflow-x: auto; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #8886; }
+th:first-child, td:first-child { text-align: left; }
+"""
+
+
+def write_table(filled: FilledTable, folder: Path) -> list[Path]:
+    """Writes `table-NUMBER-DATA.md`, `.csv` and `.html`; returns their paths.
+
+    Raises:
+        OSError: from the operating system.
+    """
+    number = filled.table.number
+    method = filled.table.lines[0].training.method if filled.table.paper else "methods"
+    stem = f"{method}-{number if not number.isdigit() else f'table-{number}'}"
+    stem += f"-{filled.data.partition(' ')[0]}"
+    texts = {".md": markdown(filled), ".csv": as_csv(filled), ".html": html(filled)}
+    for ending, text in texts.items():
+        write_text(folder / f"{stem}{ending}", text)
+    return [folder / f"{stem}{ending}" for ending in texts]
+
+
+def title(filled: FilledTable) -> str:
+    """What the table is."""
+    number = filled.table.number
+    name = f"Table {number}" if number.isdigit() else number.replace("-", " ").capitalize()
+    return f"{name}: {filled.table.title}"
+
+
+def header(filled: FilledTable) -> list[str]:
+    """The columns: for each metric the paper's, ours, and the difference."""
+    columns = [""]
+    for metric in filled.table.metrics:
+        columns += [f"{NAMES[metric]} paper", "ours", "difference"]
+    return [*columns, "runs"]
+
+
+def body(filled: FilledTable) -> list[list[str]]:
+    """The lines as text."""
+    rows = []
+    for line in filled.lines:
+        cells = [text for cell in line.cells for text in shown(cell)]
+        rows.append([line.line.label, *cells, f"{len(line.results)}/{filled.runs}"])
+    return rows
+
+
+def shown(cell: Cell) -> list[str]:
+    """A cell as paper, ours and difference."""
+    paper = "" if cell.paper is None else cell.paper.printed
+    if cell.mean is None:
+        return [paper, "", ""]
+    ours = f"{cell.mean:.2f}"
+    if cell.deviation is not None:
+        ours += f" ± {cell.deviation:.2f} (best {max(cell.ours):.2f})"
+    difference = "" if cell.difference is None else f"{cell.difference:+.2f}"
+    return [paper, ours, difference]
+
+
+def caption(filled: FilledTable) -> list[str]:
+    """What the numbers stand on, sentence by sentence."""
+    spread = "mean ± standard deviation over the seeds (best)" if filled.runs > 1 else "one run"
+    lines = [
+        f"Ours: {filled.data}; {filled.preset}; {spread}; per cent.",
+        f"AP by {filled.table.average_precision}; last epoch.",
+    ]
+    if filled.paper_data:
+        same = "" if filled.comparable else ": other pictures than ours, so without difference"
+        lines.append(f"Paper: {filled.paper_data}{same}.")
+    features: dict[str, list[str]] = {}
+    for line in filled.lines:
+        if line.feature:
+            features.setdefault(line.feature, []).append(line.line.label)
+    if len(features) == 1:
+        lines.append(f"Feature: {next(iter(features))}.")
+    else:
+        lines += [f"Feature of {'; '.join(who)}: {what}." for what, who in features.items()]
+    off = [one.line.label for one in filled.lines if not one.line.search.same_camera_filter]
+    if off:
+        lines.append(f"Same-camera filter off: {'; '.join(off)}.")
+    if filled.table.note:
+        lines.append(filled.table.note)
+    missing = missing_lines(filled)
+    if missing:
+        lines.append(f"Runs still missing: {'; '.join(missing)}.")
+    return lines
+
+
+def markdown(filled: FilledTable) -> str:
+    """The table as Markdown."""
+    return markdown_of(title(filled), header(filled), body(filled), caption(filled))
+
+
+def markdown_of(
+    name: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+) -> str:
+    """A Markdown page with one table."""
+    aligned = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    bar = chr(92) + "|"
+    lines = [f"| {' | '.join(cell.replace('|', bar) for cell in row)} |" for row in aligned]
+    return "\n".join([f"# {name}", "", *lines, "", *(f"* {note}" for note in notes), ""])
+
+
+def html(filled: FilledTable) -> str:
+    """The table as one HTML file that needs no other."""
+    return page(title(filled), header(filled), body(filled), caption(filled))
+
+
+def page(
+    name: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+) -> str:
+    """A page with one table."""
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    lines = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+    table = "\n".join(f"<tr>{line}</tr>" for line in lines)
+    items = "\n".join(f"<li>{escape(note)}</li>" for note in notes)
+    return (
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(name)}</title>\n<style>{STYLE}</style>\n<h1>{escape(name)}</h1>\n"
+        f"<div><table>\n<tr>{head}</tr>\n{table}\n</table></div>\n<ul>\n{items}\n</ul>\n</html>\n"
+    )
+
+
+def as_csv(filled: FilledTable) -> str:
+    """A row for each number: what the other two forms show and what they leave out."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ("table", "line", "metric", "average_precision", "paper", "mean", "deviation", "least",
+         "best", "difference", "runs", "data", "recipes", "feature", "files")
+    )  # fmt: skip
+    for line in filled.lines:
+        files = ";".join(str(found.path) for found in line.results)
+        for cell in line.cells:
+            ap = filled.table.average_precision if cell.metric == "mean_ap" else ""
+            ends = (min(cell.ours), max(cell.ours)) if cell.ours else (None, None)
+            numbers = (cell.mean, cell.deviation, *ends, cell.difference)
+            writer.writerow(
+                (filled.table.number, line.line.label, cell.metric, ap,
+                 "" if cell.paper is None else cell.paper.printed,
+                 *("" if n is None else f"{n:.4f}" for n in numbers),
+                 len(cell.ours), filled.data, filled.preset, line.feature, files)
+            )  # fmt: skip
+    return text.getvalue()

@@ -1,0 +1,64 @@
+"""MPM-LTL: the ablation of Table 1 (Tables 2 and 3 are lost) and the numbers of the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from passerby.reproduce.declared import Line, Search, Table, Training
+
+METHOD = "mask_pooling"
+UNDIVIDED = {"parts": 1, "triplet": "none"}
+RANDOM = {"selection": "random"}
+
+
+def one(name: str, mask: str) -> Training:
+    """Rows (1) to (4): the undivided feature, identity loss alone."""
+    return Training(METHOD, name, {**UNDIVIDED, "mask": mask})
+
+
+ROW_4 = one("row-4", "pooled")
+ROW_7 = Training(METHOD, "row-7")
+# What stage 3 alone decides on is trained once for the rows that share the rest.
+ROW_5 = Training(METHOD, "row-5", {"parts": 1, "triplet": "global", **RANDOM}, ROW_4, "classifiers")
+ROW_6 = Training(METHOD, "row-6", RANDOM, ROW_7, "classifiers")
+HARDEST = Training(METHOD, "batch-hard", {"selection": "batch_hard"}, ROW_7, "classifiers")
+
+ROWS = {
+    "(1) Baseline": one("row-1", "none"),
+    "(2) Baseline + Mask (convolution)": one("row-2", "channel"),
+    "(3) Baseline + Mask (bilinear interpolation)": one("row-3", "resized"),
+    "(4) Baseline + Mask + MP": ROW_4,
+    "(5) Baseline + Mask + MP + GTL": ROW_5,
+    "(6) Baseline + Mask + MP + LTL": ROW_6,
+    "(7) Baseline + Mask + MP + LTL + TriHard": ROW_7,
+}
+SEVEN = list(ROWS)[-1]
+
+MODES = {
+    "SQ": Search(),
+    "MQ": Search("multi-query", multi_query=True),
+    "SQ+RR": Search("re-ranked", reranking=True),
+    "MQ+RR": Search("multi-query-re-ranked", multi_query=True, reranking=True),
+}
+
+
+def tables(data: str) -> tuple[Table, ...]:
+    """Its tables; the same for every data set."""
+    ablation = [
+        Line(variant, training, search, mode)
+        for variant, training in ROWS.items()
+        for mode, search in MODES.items()
+    ]
+    text = [Line(SEVEN, ROW_7, search, mode, stated=False) for mode, search in MODES.items()]
+    triplets = {"random": ROW_6, "batch-hard": HARDEST, "mask-guided": ROW_7}
+    hard = [Line(name, training) for name, training in triplets.items()]
+    return (
+        _table("1", "Ablation; query mode (SQ, MQ) and re-ranking (RR)", ablation, ""),
+        _table("text", "The numbers of the text", text,
+               "The paper does not state query mode and re-ranking of these numbers."),
+        _table("figure-9", "Selection of triplets", hard, "The paper shows bars without numbers."),
+    )  # fmt: skip
+
+
+def _table(number: str, title: str, lines: Sequence[Line], note: str) -> Table:
+    return Table(METHOD, number, title, tuple(lines), average_precision="trapezoid", note=note)
