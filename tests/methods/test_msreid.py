@@ -177,8 +177,9 @@ def test_the_centers_steps_do_not_depend_on_their_losss_weight(reduction):
 
 def unfolded(attention, x):
     """Figure 3 as it is drawn: W on the whole product."""
-    product = attention.spatial(x) * attention.channel(x)
-    y = attention.bn(attention.join(product))
+    product = attention.spatial(x) * attention.channel(x)[:, :, None, None]
+    weight = attention.join.weight[:, :, None, None]
+    y = attention.bn(torch.nn.functional.conv2d(product, weight))
     return x * torch.sigmoid(torch.relu(y) if attention.relu else y)
 
 

@@ -95,19 +95,22 @@ class SpatialAttention(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """What to look for (Figure 3, green): squeeze and excitation, C -> C/16 -> C."""
+    """What to look for (Figure 3, green): squeeze and excitation, C -> C/16 -> C.
+
+    Its 1x1 convolutions act on pooled vectors: they are linear layers.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         squeezed = max(channels // 16, 1)
-        self.conv1 = nn.Conv2d(channels, squeezed, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(squeezed)
-        self.conv2 = nn.Conv2d(squeezed, channels, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv1 = nn.Linear(channels, squeezed, bias=False)
+        self.bn1 = nn.BatchNorm1d(squeezed)
+        self.conv2 = nn.Linear(squeezed, channels, bias=False)
+        self.bn2 = nn.BatchNorm1d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) -> (B, C, 1, 1), 0 or more."""
-        y = functional.relu(self.bn1(self.conv1(x.mean(dim=(2, 3), keepdim=True))))
+        """(B, C, h, w) -> (B, C), 0 or more."""
+        y = functional.relu(self.bn1(self.conv1(x.mean(dim=(2, 3)))))
         return functional.relu(self.bn2(self.conv2(y)))
 
 
@@ -115,7 +118,7 @@ class SoftAttention(nn.Module):
     """Soft attention (3.2, Figure 3; HA-CNN's but for the learned average).
 
     The map is sigmoid(BN(W (S C))) with the 1x1 convolution W on the product of S (B, 1, h, w) and
-    C (B, C, 1, 1). S has one channel, so that W (S C) = S (W C): W works on vectors here, which
+    C (B, C). S has one channel, so that W (S C) = S (W C): W works on vectors here, which
     costs h w times less and gives the same numbers. S and C are computed in float32: BatchNorm
     divides them by how much averages differ, which half precision would round away.
 
@@ -129,7 +132,7 @@ class SoftAttention(nn.Module):
         super().__init__()
         self.spatial = SpatialAttention(channels, pooling)
         self.channel = ChannelAttention(channels)
-        self.join = nn.Conv2d(channels, channels, 1, bias=False)
+        self.join = nn.Linear(channels, channels, bias=False)
         self.bn = nn.BatchNorm2d(channels)
         self.relu = relu
 
@@ -138,7 +141,9 @@ class SoftAttention(nn.Module):
         with without_autocast(x.device):
             precise = at_least_float32(x)
             where, what = self.spatial(precise), self.join(self.channel(precise))
-        y = self.bn(where.to(x.dtype) * what.to(x.dtype))
+        # Multiplied as (B, h, w, C), the order in memory of everything around it.
+        product = where.to(x.dtype).permute(0, 2, 3, 1) * what.to(x.dtype)[:, None, None]
+        y = self.bn(product.permute(0, 3, 1, 2))
         return torch.sigmoid(functional.relu(y) if self.relu else y)
 
     def forward(self, x: Tensor) -> Tensor:
