@@ -7,6 +7,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from passerby.method import Method
+from passerby.methods.attention_driven import METHOD as ATTENTION_DRIVEN
 from passerby.methods.bag_of_tricks import METHOD as BAG_OF_TRICKS
 from passerby.methods.feature_mask import METHOD as FEATURE_MASK
 from passerby.methods.generated_masks import METHOD as GENERATED_MASKS
@@ -15,6 +16,7 @@ from passerby.methods.msreid import METHOD as MSREID
 from passerby.types import InputError
 
 METHODS: dict[str, Method] = {
+    "attention_driven": ATTENTION_DRIVEN,
     "bag_of_tricks": BAG_OF_TRICKS,
     "feature_mask": FEATURE_MASK,
     "generated_masks": GENERATED_MASKS,

@@ -1,0 +1,699 @@
+"""ADN: attention within five views of the body, and between them.
+
+Yang, Yan, Lu, Jia, Xie, Gao: Attention Driven Person Re-identification, Pattern Recognition 2019
+(their section, equation and table numbers below; "Figure" likewise).
+
+Joints give an aligned whole body and four parts: head, upper body, upper and lower leg. Each has a
+slim residual network of its own behind a common first layer, whose blocks 2-4 weight their features
+by an attention that is a spatial map times a weight for each channel (intra-attention). The parts'
+features are weighted by how much each is worth (inter-attention) and stand beside the whole body's.
+
+Not stated there, and settled here: widths inside the attention (those that give Table 12's
+increments), a 1x1 convolution for S, nearest-neighbour up-sampling, no activation after the FC
+that reduces, a BatchNorm of its own for each branch behind the shared conv1, momentum, weight
+decay, no augmentation. "The same weight" of E_g and E_l (3.4): each becomes a unit vector in the
+embedding, not in training. Without a fused loss (concatenation) the branches' losses count fully,
+not lambda times. Bytes lose the mean and are not divided: by default ImageNet's mean, as a data
+set's own is known only after reading it; conv1 is followed by BatchNorm, so another mean changes
+nothing but the border (options `mean`, `centre`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+from torch.nn import functional
+
+from passerby.cues.parts import REGION_NAMES, Outside, Regions, cut_regions, find_regions, strips
+from passerby.data.samplers import Shuffled
+from passerby.losses.identity import label_smoothed_cross_entropy
+from passerby.losses.precision import at_least_float32
+from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
+from passerby.methods.schedules import step_decay
+from passerby.methods.weights import read_tensors
+from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture
+
+PARTS = REGION_NAMES[1:]
+
+AttentionName = Literal["decomposed", "plain", "none"]
+FusionName = Literal["inter", "fc", "concatenation"]
+FeatureName = Literal["all", "whole", "parts", "head", "upper_body", "upper_leg", "lower_leg"]
+Upsampling = Literal["nearest", "bilinear"]
+Maps = list[Tensor]
+
+
+def attention(s: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The map m = sigmoid(conv1x1(S * C)) (3.3), computed as S * (W C), which is the same.
+
+    Args:
+        s: S of each of g groups, (B, g, h, w).
+        c: C, (B, g c, 1, 1).
+        weight: of the 1x1 convolution, (g c, c, 1, 1).
+        bias: (g c,).
+
+    Returns:
+        (B, g c, h, w) from 0 to 1.
+    """
+    groups = s.shape[1]
+    mixed = functional.conv2d(c, weight, groups=groups)
+    if groups > 1:
+        s = s.repeat_interleave(len(weight) // groups, 1)
+    return torch.sigmoid(torch.addcmul(bias.to(s.dtype)[:, None, None], s, mixed.to(s.dtype)))
+
+
+def inter_attention(e: Sequence[Tensor], mu: Tensor) -> Tensor:
+    """Eq. 9, E_l = [(mu_i + 1) E_i]: features (B, D) each and mu (B, n) -> (B, n D)."""
+    return torch.cat([(1 + mu[:, i : i + 1]) * feature for i, feature in enumerate(e)], 1)
+
+
+def _unit(feature: Tensor) -> Tensor:
+    return functional.normalize(at_least_float32(feature))
+
+
+def _convolution(
+    channels_in: int, channels: int, size: int = 1, stride: int = 1, *, groups: int, bias: bool
+) -> nn.Conv2d:
+    """A convolution in separate groups; channel numbers are those of one group."""
+    layer = nn.Conv2d(
+        groups * channels_in, groups * channels, size, stride, size // 2, groups=groups, bias=bias
+    )
+    for weight in layer.weight.data.chunk(groups):
+        if bias:
+            nn.init.xavier_uniform_(weight)
+        else:
+            nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Unit(nn.Module):
+    """Residual unit of Table 1: 1x1 (with the stride), 3x3, 1x1 convolutions and a shortcut.
+
+    Channel numbers are those of one group: the four parts' branches are computed as one network in
+    four groups, between which nothing passes.
+    """
+
+    def __init__(
+        self, channels_in: int, middle: int, channels: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv1 = _convolution(channels_in, middle, 1, stride, groups=groups, bias=False)
+        self.bn1 = nn.BatchNorm2d(groups * middle)
+        self.conv2 = _convolution(middle, middle, 3, groups=groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(groups * middle)
+        self.conv3 = _convolution(middle, channels, groups=groups, bias=False)
+        self.bn3 = nn.BatchNorm2d(groups * channels)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(
+                _convolution(channels_in, channels, 1, stride, groups=groups, bias=False),
+                nn.BatchNorm2d(groups * channels),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, g channels_in, H, W) -> (B, g channels, H / stride, W / stride)."""
+        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = functional.relu(self.bn2(self.conv2(y)), inplace=True)
+        return functional.relu(self.bn3(self.conv3(y)) + self.shortcut(x), inplace=True)
+
+
+@dataclass(frozen=True)
+class AttentionShape:
+    """How a block's attention is built (3.3)."""
+
+    middle: int
+    """Channels inside the residual unit after each pooling."""
+    pools: int
+    """How often the encoder halves the map: 2 in B2, 1 in B3 and B4."""
+    decomposed: bool
+    """S and C apart, or one convolution for both (Table 8)."""
+    upsampling: Upsampling
+    """Of the decoder."""
+
+
+class IntraAttention(nn.Module):
+    """M of Eq. 4: encoder, decoder, spatial and channel attention (Figure 5).
+
+    Args:
+        channels_in: of the block's input v, in each group.
+        channels: of the block's output, c, in each group.
+        stride: of the block.
+        groups: branches that are computed together.
+        shape: the rest.
+    """
+
+    def __init__(
+        self, channels_in: int, channels: int, stride: int, groups: int, shape: AttentionShape
+    ) -> None:
+        super().__init__()
+        self.entry = Unit(channels_in, max(channels // 4, 1), channels, stride, groups)
+        self.encoder = nn.ModuleList(
+            Unit(channels, shape.middle, channels, 1, groups) for _ in range(shape.pools)
+        )
+        self.upsampling = shape.upsampling
+        self.spatial: nn.Conv2d | None = None
+        self.channel: nn.Conv2d | None = None
+        if shape.decomposed:
+            self.spatial = _convolution(channels, 1, groups=groups, bias=True)
+            self.channel = _convolution(channels, channels, groups=groups, bias=True)
+        self.join = _convolution(channels, channels, groups=groups, bias=True)
+
+    def scores(self, v: Tensor) -> Tensor:
+        """A of Eq. 6: the decoder's map, of the size of the block's output."""
+        maps = [self.entry(v)]
+        for unit in self.encoder:
+            maps.append(unit(functional.max_pool2d(maps[-1], 2, ceil_mode=True)))
+        a: Tensor = maps.pop()
+        while maps:
+            skip = maps.pop()
+            a = skip + functional.interpolate(a, skip.shape[2:], mode=self.upsampling)
+        return a
+
+    def forward(self, v: Tensor) -> Tensor:
+        """The map m (B, g c, H / stride, W / stride) of v (B, g channels_in, H, W), from 0 to 1."""
+        a = self.scores(v)
+        if self.spatial is None or self.channel is None:
+            return torch.sigmoid(self.join(a))
+        c = self.channel(a.mean(dim=(2, 3), keepdim=True))
+        assert self.join.bias is not None
+        return attention(self.spatial(a), c, self.join.weight, self.join.bias)
+
+
+class Block(nn.Module):
+    """B_i: three residual units, and from B2 on an attention over their output (Figure 5)."""
+
+    def __init__(
+        self, channels_in: int, middle: int, stride: int, groups: int, shape: AttentionShape | None
+    ) -> None:
+        super().__init__()
+        channels = 2 * middle
+        self.units = nn.Sequential(
+            Unit(channels_in, middle, channels, stride, groups),
+            Unit(channels, middle, channels, 1, groups),
+            Unit(channels, middle, channels, 1, groups),
+        )
+        self.attention: IntraAttention | None = None
+        if shape is not None:
+            self.attention = IntraAttention(channels_in, channels, stride, groups, shape)
+
+    def forward(self, v: Tensor) -> tuple[Tensor, Tensor | None]:
+        """v_i -> v_(i+1) = (1 + m_i) * a_i (Eq. 3, 4 and 7), and m_i."""
+        a: Tensor = self.units(v)
+        if self.attention is None:
+            return a, None
+        m = self.attention(v)
+        return torch.addcmul(a, a, m), m
+
+
+class Branch(nn.Module):
+    """A column of Table 1 behind conv1: the whole body's, or the four parts' side by side.
+
+    Args:
+        channels_in: conv1's channels.
+        middle: channels inside conv2x; conv3x ... conv5x have 2, 4, 8 times as many.
+        pool_stride: 2 for the whole body, 1 for parts.
+        features: width of the FC that reduces.
+        groups: how many branches are computed together, each with its own weights.
+        shapes: of the attention of B2, B3, B4; None: without.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        middle: int,
+        pool_stride: int,
+        features: int,
+        groups: int,
+        shapes: Sequence[AttentionShape] | None,
+    ) -> None:
+        super().__init__()
+        self.groups, self.features = groups, features
+        # conv1 is shared, its BatchNorm is not: the five inputs' statistics differ.
+        self.bn1 = nn.BatchNorm2d(groups * channels_in)
+        self.pool = nn.MaxPool2d(3, pool_stride, 1)
+        widths = [middle << i for i in range(4)]
+        inputs = [channels_in, *(2 * width for width in widths[:-1])]
+        attentions: list[AttentionShape | None] = [None, *(shapes or [None] * 3)]
+        # The last down-sampling of ResNet is left out (3.1).
+        self.blocks = nn.ModuleList(
+            Block(channels, width, stride, groups, shape)
+            for channels, width, stride, shape in zip(
+                inputs, widths, (1, 2, 2, 1), attentions, strict=True
+            )
+        )
+        self.reduce = _convolution(2 * widths[-1], features, groups=groups, bias=True)
+
+    def forward(self, pictures: Sequence[Tensor], conv1: Tensor) -> tuple[tuple[Tensor, ...], Maps]:
+        """A picture (B, 3, H, W) for each group -> its E (B, features), and m_2, m_3, m_4.
+
+        `conv1` are the weights (c, 3, 3, 3) of the layer that all share.
+        """
+        if len(pictures) != self.groups:
+            raise InputError(f"{self.groups} pictures are wanted; given {len(pictures)}")
+        x = pictures[0] if self.groups == 1 else torch.cat(list(pictures), 1)
+        x = functional.conv2d(x, conv1.repeat(self.groups, 1, 1, 1), None, 2, 1, 1, self.groups)
+        v, maps = self.pool(functional.relu(self.bn1(x), inplace=True)), []
+        for block in self.blocks:
+            v, m = block(v)
+            if m is not None:
+                maps.append(m)
+        e = self.reduce(v.mean(dim=(2, 3), keepdim=True)).flatten(1)
+        return e.chunk(self.groups, 1), maps
+
+
+def _linear(width: int, features: int) -> nn.Linear:
+    layer = nn.Linear(width, features)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the network computes."""
+
+    e_g: Tensor
+    """(B, 256), E_g of the whole body."""
+    e: tuple[Tensor, ...]
+    """E_1 ... E_4 of the parts, (B, 128) each."""
+    mu: Tensor | None
+    """(B, 4), the weights of the parts (Eq. 8); None: no inter-attention."""
+    mu_g: Tensor | None
+    """(B, 1), a learned weight of E_g; None: it has none (the paper's choice)."""
+    e_l: Tensor
+    """(B, 512), the fused part feature (Eq. 9)."""
+    fused: Tensor
+    """(B, 768), what the fused loss sees: [E_g, E_l], or an FC of it."""
+    maps: tuple[Maps, Maps]
+    """m_2, m_3, m_4 of the whole body, each (B, c, h, w), and of the parts, (B, 4 c, h, w) with one
+    part's channels after the other's; empty without intra-attention."""
+
+
+class AttentionDrivenNetwork(nn.Module):
+    """Five branches behind one conv1, and their fusion (Figure 3).
+
+    Args:
+        channels: of conv1; 32 gives Table 1.
+        attention: within the branches: spatial and channel-wise, undivided (Table 8), or none.
+        attention_middle: channels inside the attention's units of B2, B3, B4 for conv1's 32.
+        upsampling: of the attention's decoder.
+        global_features: width of E_g.
+        part_features: width of each E_i.
+        fusion: `inter` (Eq. 8-9), `fc`, or `concatenation` at test time alone (Table 9).
+        weigh_global: a learned weight for E_g too (3.4).
+        centre: `picture` takes each input's own channel means away.
+        feature: what is embedded (Table 7); the weights are the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int = 32,
+        attention: AttentionName = "decomposed",
+        attention_middle: tuple[int, int, int] = (48, 96, 160),
+        upsampling: Upsampling = "nearest",
+        global_features: int = 256,
+        part_features: int = 128,
+        fusion: FusionName = "inter",
+        weigh_global: bool = False,
+        centre: Literal["data", "picture"] = "data",
+        feature: FeatureName = "all",
+    ) -> None:
+        super().__init__()
+        if channels < 2 or channels % 2:
+            raise InputError(f"channels must be even and at least 2; given {channels}")
+        if weigh_global and fusion != "inter":
+            raise InputError(f"weigh_global goes with the fusion inter; given {fusion}")
+        self.fusion, self.centre, self.feature = fusion, centre, feature
+        self.conv1 = _convolution(3, channels, 3, 2, groups=1, bias=False)
+
+        def shapes(share: float) -> list[AttentionShape] | None:
+            if attention == "none":
+                return None
+            widths = [max(round(middle * share), 1) for middle in attention_middle]
+            decomposed = attention == "decomposed"
+            return [
+                AttentionShape(width, pools, decomposed, upsampling)
+                for width, pools in zip(widths, (2, 1, 1), strict=True)
+            ]
+
+        whole, half = channels / 32, channels / 64
+        self.whole = Branch(channels, channels, 2, global_features, 1, shapes(whole))
+        self.parts = Branch(channels, channels // 2, 1, part_features, 4, shapes(half))
+        self.fused_features = global_features + 4 * part_features
+        if fusion == "inter":
+            self.weights = nn.ModuleDict({name: _linear(part_features, 1) for name in PARTS})
+        self.global_weight = _linear(global_features, 1) if weigh_global else None
+        if fusion == "fc":
+            self.fc = _linear(self.fused_features, self.fused_features)
+
+    def _branch(self, branch: Branch, *pictures: Tensor) -> tuple[tuple[Tensor, ...], Maps]:
+        if self.centre == "picture":
+            pictures = tuple(p - p.mean(dim=(2, 3), keepdim=True) for p in pictures)
+        found: tuple[tuple[Tensor, ...], Maps] = branch(pictures, self.conv1.weight)
+        return found
+
+    def features(
+        self,
+        whole: Tensor,
+        head: Tensor,
+        upper_body: Tensor,
+        upper_leg: Tensor,
+        lower_leg: Tensor,
+    ) -> Features:
+        """(B, 3, 384, 192) and four of (B, 3, 96, 192) -> everything from E_g to the fused one."""
+        (e_g,), global_maps = self._branch(self.whole, whole)
+        e, part_maps = self._branch(self.parts, head, upper_body, upper_leg, lower_leg)
+        mu = mu_g = None
+        e_l = torch.cat(e, 1)
+        weighted = e_g
+        if self.fusion == "inter":
+            each = [self.weights[n](f) for n, f in zip(PARTS, e, strict=True)]
+            mu = torch.sigmoid(torch.cat(each, 1))
+            e_l = inter_attention(e, mu)
+        if self.global_weight is not None:
+            mu_g = torch.sigmoid(self.global_weight(e_g))
+            weighted = inter_attention([e_g], mu_g)
+        fused = torch.cat([weighted, e_l], 1)
+        if self.fusion == "fc":
+            fused = self.fc(fused)
+        return Features(e_g, e, mu, mu_g, e_l, fused, (global_maps, part_maps))
+
+    def forward(
+        self,
+        whole: Tensor,
+        head: Tensor,
+        upper_body: Tensor,
+        upper_leg: Tensor,
+        lower_leg: Tensor,
+    ) -> Tensor:
+        """The five inputs -> (B, 768), the embedding; narrower where it is a part of it.
+
+        Unit vectors side by side: [E_g / |E_g|, E_l / |E_l|]; the first times 1 + its weight where
+        that is learned; one unit vector where an FC fuses, and for a part of it.
+        """
+        if self.feature == "whole":
+            return _unit(self._branch(self.whole, whole)[0][0])
+        if self.feature in PARTS:
+            e, _ = self._branch(self.parts, head, upper_body, upper_leg, lower_leg)
+            return _unit(e[PARTS.index(self.feature)])
+        f = self.features(whole, head, upper_body, upper_leg, lower_leg)
+        if self.feature == "parts":
+            return _unit(f.e_l)
+        if self.fusion == "fc":
+            return _unit(f.fused)
+        e_g = _unit(f.e_g)
+        if f.mu_g is not None:
+            e_g = e_g * (1 + at_least_float32(f.mu_g))
+        return torch.cat([e_g, _unit(f.e_l)], 1)
+
+    def attention_maps(self, **pictures: Tensor) -> Tensor:
+        """The five inputs -> (B, 2, 3, h, w), the means over the channels of m_2, m_3, m_4.
+
+        First those of the whole body, then those of the parts one below the other (Figure 7), all
+        stretched to the size of the parts' m_2.
+
+        Raises:
+            InputError: the network has no intra-attention.
+        """
+        whole, parts = self.features(**pictures).maps
+        if not whole:
+            raise InputError("there are no attention maps: the network has no intra-attention")
+        height, width = parts[0].shape[2:]
+        rows = []
+        for maps, groups in ((whole, 1), (parts, 4)):
+            stretched = []
+            for m in maps:
+                means = at_least_float32(m).reshape(len(m), groups, -1, *m.shape[2:]).mean(dim=2)
+                size = (4 * height // groups, width)
+                grown = functional.interpolate(means, size, mode="bilinear")
+                stretched.append(grown.flatten(1, 2))
+            rows.append(torch.stack(stretched, 1))
+        return torch.stack(rows, 1)
+
+
+def initialise(network: AttentionDrivenNetwork, weights: str) -> None:
+    """Starting weights: `none`, or a file of an earlier run of the same network (pre-training).
+
+    The fusion's own weights may be missing; they then start at random.
+
+    Raises:
+        InputError: no such file, or tensors that are missing, too many, or of another shape.
+    """
+    if weights == "none":
+        return
+    found = read_tensors(Path(weights))
+    own = network.state_dict()
+    fusion = ("weights.", "fc.", "global_weight.")
+    missing = [name for name in own if name not in found and not name.startswith(fusion)]
+    unknown = [name for name in found if name not in own and not name.startswith(fusion)]
+    if missing or unknown:
+        raise InputError(
+            f"{weights} is not of this network: {len(missing)} of its {len(own)} tensors are "
+            f"missing and {len(unknown)} too many, e.g. {(missing + unknown)[0]} (pre-train with "
+            "the same attention and channels)"
+        )
+    taken = {name: tensor for name, tensor in found.items() if name in own}
+    for name, tensor in taken.items():
+        if tensor.shape != own[name].shape:
+            raise InputError(
+                f"{weights}: {name} must be {tuple(own[name].shape)}; it is {tuple(tensor.shape)}"
+            )
+    network.load_state_dict(taken, strict=False)
+
+
+class Criterion(nn.Module):
+    """What only training needs: a classifier for each branch and for the fused feature."""
+
+    def __init__(self, identities: int, network: AttentionDrivenNetwork, dropout: float) -> None:
+        super().__init__()
+        widths = {"whole": network.whole.features}
+        widths |= dict.fromkeys(PARTS, network.parts.features)
+        if network.fusion != "concatenation":
+            widths["fused"] = network.fused_features
+        self.classifiers = nn.ModuleDict(
+            {
+                name: nn.Sequential(nn.Dropout(dropout), _linear(width, identities))
+                for name, width in widths.items()
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's numbers; a section number is its section, `[T1]` its Table 1.
+
+    Table 6: Baseline = regions strips, attention none, fusion concatenation; Aligned = attention
+    none, fusion concatenation; Intra = fusion concatenation; Inter = attention none.
+    """
+
+    regions: Literal["joints", "strips"] = "joints"
+    """Parts by the joints, or horizontal strips of the picture whatever the joints are [T6]."""
+    beta: float = 5 / 48
+    """Overlap of neighbouring regions as a share of H (about 1/10 in 3.2; 3/48 is best [T11])."""
+    confidence: float = 0.1
+    """Joints below it are estimated by a canonical pose (not stated)."""
+    outside: Outside = "pad"
+    """Regions that leave the picture: padded with the mean colour, or clipped (not stated)."""
+    height: int = 384
+    """Height of the whole body in pixels (4.1)."""
+    width: int = 192
+    """Width of the whole body in pixels (4.1)."""
+    part_height: int = 96
+    """Height of a part in pixels (4.1)."""
+    part_width: int = 192
+    """Width of a part in pixels (4.1)."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Subtracted from each channel, on the scale 0-1 (4.1; here ImageNet's)."""
+    centre: Literal["data", "picture"] = "data"
+    """Subtract `mean`, or each input's own means."""
+    channels: int = 32
+    """Of conv1; all other channels go with it [T1]."""
+    attention: AttentionName = "decomposed"
+    """Intra-attention: decomposed (3.3), plain (without decomposition [T8]) or none [T6]."""
+    attention_middle: tuple[int, int, int] = (48, 96, 160)
+    """Channels inside the attention's units of B2, B3, B4 (not stated; from [T12])."""
+    upsampling: Upsampling = "nearest"
+    """Of the attention's decoder (not stated)."""
+    global_features: int = 256
+    """Width of E_g [T1]."""
+    part_features: int = 128
+    """Width of each E_i [T1]."""
+    fusion: FusionName = "inter"
+    """inter (3.4), fc, or concatenation at test time alone [T9]."""
+    weigh_global: bool = False
+    """A learned weight for E_g too (3.4)."""
+    intra_weight: float = 0.5
+    """Lambda: weight of the branches' losses beside the fused one (Eq. 11) [T10]."""
+    feature: FeatureName = "all"
+    """What is embedded [T7]: all, whole, parts, or one part; the weights are the same."""
+    weights: str = "none"
+    """Starting weights: none, or the model.safetensors of a pre-training run."""
+    pretrain: bool = False
+    """Pre-training on pictures of anything (4.1): strips, and the next two settings."""
+    pretrain_epochs: int = 9
+    """Epochs of the pre-training (4.1)."""
+    pretrain_milestones: tuple[int, ...] = (3, 6)
+    """Epochs of the pre-training after which the learning rate falls to a tenth (4.1)."""
+    epochs: int = 100
+    """Training epochs (4.1)."""
+    milestones: tuple[int, ...] = (40, 80)
+    """Epochs after which the learning rate falls to a tenth (4.1)."""
+    learning_rate: float = 0.01
+    """SGD's (4.1)."""
+    momentum: float = 0.9
+    """SGD's (not stated)."""
+    weight_decay: float = 5e-4
+    """SGD's (not stated)."""
+    batch: int = 32
+    """Pictures in a batch (4.1)."""
+    dropout: float = 0.5
+    """Before each classifier (4.1)."""
+    flip: float = 0.0
+    """Probability of a left-right flip (not stated: none)."""
+
+    @classmethod
+    def for_data(cls, name: str) -> Recipe:
+        """The best lambda and beta of Tables 10 and 11 for the paper's data sets."""
+        best = {"market1501": 0.1, "dukemtmc": 0.1, "cuhk03": 0.2}
+        return cls(beta=3 / 48, intra_weight=best[name]) if name in best else cls()
+
+    @classmethod
+    def small(cls) -> Recipe:
+        """For a CPU: half the size, a quarter of the channels, 12 epochs, flips."""
+        return cls(
+            height=192,
+            width=96,
+            part_height=48,
+            part_width=96,
+            channels=8,
+            epochs=12,
+            milestones=(8, 11),
+            learning_rate=0.05,
+            flip=0.5,
+        )
+
+
+class AttentionDrivenTurn(Turn):
+    """L = lambda sum_j l_intra + l_inter (Eq. 11)."""
+
+    def __init__(
+        self, recipe: Recipe, network: AttentionDrivenNetwork, criterion: Criterion
+    ) -> None:
+        sgd = optim.SGD(
+            [*network.parameters(), *criterion.parameters()],
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+        )
+        milestones = recipe.pretrain_milestones if recipe.pretrain else recipe.milestones
+        super().__init__([ScheduledOptimizer(sgd, step_decay(milestones))])
+        self.network = network
+        self.criterion = criterion
+        self.intra_weight = 1.0 if network.fusion == "concatenation" else recipe.intra_weight
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The weighted terms: one for each branch, and `fused` where there is fusion."""
+        f: Features = self.network.features(**batch.inputs)
+        seen = dict(zip(REGION_NAMES, (f.e_g, *f.e), strict=True)) | {"fused": f.fused}
+        terms = {}
+        for name, classifier in self.criterion.classifiers.items():
+            weight = 1.0 if name == "fused" else self.intra_weight
+            loss = label_smoothed_cross_entropy(classifier(seen[name]), batch.labels, 0.0)
+            terms[name] = weight * loss
+        return terms
+
+
+def regions_of(picture: Picture, recipe: Recipe) -> Regions:
+    """Where the recipe looks in a picture."""
+    height, width = picture.image.shape[:2]
+    if recipe.pretrain or recipe.regions == "strips":
+        return Regions(strips(height, width), "strips")
+    return find_regions(
+        height,
+        width,
+        picture.joints,
+        beta=recipe.beta,
+        confidence=recipe.confidence,
+        outside=recipe.outside,
+    )
+
+
+def _inputs(recipe: Recipe) -> Inputs:
+    sizes = [(recipe.height, recipe.width), *[(recipe.part_height, recipe.part_width)] * 4]
+    red, green, blue = (round(255 * value) for value in recipe.mean)
+
+    def make(picture: Picture) -> dict[str, NDArray[np.uint8]]:
+        boxes = regions_of(picture, recipe).boxes
+        cut = cut_regions(picture.image, boxes, sizes, (red, green, blue))
+        return dict(zip(REGION_NAMES, cut, strict=True))
+
+    scale = (1 / 255, 1 / 255, 1 / 255)  # bytes stay bytes
+    specs = {
+        name: InputSpec(*size, mean=recipe.mean, std=scale)
+        for name, size in zip(REGION_NAMES, sizes, strict=True)
+    }
+    looks_at_joints = recipe.regions == "joints" and not recipe.pretrain
+    return Inputs(specs, make, frozenset({"joints"}) if looks_at_joints else frozenset())
+
+
+def _network(recipe: Recipe) -> AttentionDrivenNetwork:
+    network = AttentionDrivenNetwork(
+        channels=recipe.channels,
+        attention=recipe.attention,
+        attention_middle=recipe.attention_middle,
+        upsampling=recipe.upsampling,
+        global_features=recipe.global_features,
+        part_features=recipe.part_features,
+        fusion=recipe.fusion,
+        weigh_global=recipe.weigh_global,
+        centre=recipe.centre,
+        feature=recipe.feature,
+    )
+    initialise(network, recipe.weights)
+    return network
+
+
+def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
+    assert isinstance(network, AttentionDrivenNetwork)
+    return Criterion(identities, network, recipe.dropout)
+
+
+def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequence[Stage]:
+    assert isinstance(network, AttentionDrivenNetwork)
+    assert isinstance(criterion, Criterion)
+    epochs = recipe.pretrain_epochs if recipe.pretrain else recipe.epochs
+    turn = AttentionDrivenTurn(recipe, network, criterion)
+    augmentation = Augmentation(flip=recipe.flip)
+    return [Stage("train", epochs, [turn], Shuffled(recipe.batch), augmentation)]
+
+
+def _descriptor(recipe: Recipe) -> Descriptor:
+    words = {
+        "inter": "[E_g/|E_g|, E_l/|E_l|], inter-attention",
+        "fc": "FC of [E_g, E_1 ... E_4], unit length",
+        "concatenation": "[E_g/|E_g|, E_l/|E_l|], E_l = [E_1 ... E_4]",
+    }
+    name = words[recipe.fusion] if recipe.feature == "all" else f"{recipe.feature} alone"
+    regions = "strips" if recipe.pretrain else recipe.regions
+    return Descriptor("euclidean", f"{name}; regions by {regions}, attention {recipe.attention}")
+
+
+METHOD = Method(
+    name="attention_driven",
+    title="Yang et al. 2019: Attention Driven Person Re-identification",
+    recipe=Recipe,
+    inputs=_inputs,
+    network=_network,
+    criterion=_criterion,
+    stages=_stages,
+    descriptor=_descriptor,
+)
