@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from passerby.data.join import join
     from passerby.embedding.embedder import Embedder
     from passerby.experiment import evaluate_model, train
+    from passerby.gallery.gallery import Gallery
     from passerby.ranking.metrics import evaluate, evaluate_distances
     from passerby.ranking.nearest import nearest
     from passerby.ranking.rerank import rerank
@@ -27,6 +28,7 @@ __version__ = VERSION
 
 __all__ = [
     "Embedder",
+    "Gallery",
     "InputError",
     "__version__",
     "evaluate",
@@ -41,6 +43,7 @@ __all__ = [
 
 _HOMES = {
     "Embedder": "passerby.embedding.embedder",
+    "Gallery": "passerby.gallery.gallery",
     "InputError": "passerby.types",
     "evaluate": "passerby.ranking.metrics",
     "evaluate_distances": "passerby.ranking.metrics",

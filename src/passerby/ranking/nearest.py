@@ -26,6 +26,9 @@ FEW = 32
 
 _GALLERY_ROWS = 2048
 
+_COPIED_SHARE = 16
+"""Where at most one item in so many counts, they are copied out of the gallery."""
+
 
 def nearest_first(distances: NDArray[Any], candidates: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sorts ascending candidate indices of a (G,) row by (distance, index)."""
@@ -68,8 +71,53 @@ def nearest(
     small = len(g) <= SMALL_GALLERY and len(q) * len(g) <= SMALL
     if g.device.type != "cpu" or small:
         return _by_sorting(q, g, k, metric)
+    return _by_tiles(q, g, metric, Kept(len(q), k, worker_count()))
+
+
+def nearest_among(
+    query: Array,
+    gallery: Array,
+    k: int,
+    among: NDArray[np.bool_],
+    metric: str = "euclidean",
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """`nearest` where only some gallery items count, without a copy of them if they are many.
+
+    Args:
+        query: (Q, D).
+        gallery: (G, D), on the processor.
+        k: how many, 1 ... number of items that count.
+        among: (G,) which items count.
+        metric: as `nearest`.
+
+    Returns:
+        indices: (Q, k) into the gallery.
+        distances: (Q, k), ascending.
+
+    Raises:
+        InputError: `among` of another shape, or as `nearest`.
+    """
+    among = np.asarray(among)
+    if among.dtype != bool or among.shape != (len(gallery),):
+        raise InputError(
+            f"among must be ({len(gallery)},) of bool: given {among.shape} {among.dtype}"
+        )
+    rows = np.flatnonzero(among)
+    if len(rows) == len(gallery):
+        return nearest(query, gallery, k, metric)
+    if not 1 <= k <= len(rows):
+        raise InputError(f"k must lie between 1 and the {len(rows)} items that count: given {k}")
+    q, g = sides(query, gallery, metric, "cpu")
+    if len(rows) * _COPIED_SHARE <= len(gallery) or len(rows) <= SMALL_GALLERY:
+        found, distances = nearest(query, g.take(rows), k, metric)
+        return rows[found], distances
+    return _by_tiles(q, g, metric, Kept(len(q), k, worker_count(), among))
+
+
+def _by_tiles(
+    q: Features, g: Features, metric: str, kept: Kept
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     terms = row_terms(squared_lengths(q, metric), metric)
-    kept = Kept(len(q), k, worker_count())
     if len(q) <= FEW:
         _few_queries(q, g, terms, metric, kept)
     else:
@@ -84,14 +132,20 @@ class Kept:
         rows: queries.
         k: how many for each.
         workers: how many threads take part.
+        among: (G,) which items count; None: all.
     """
 
-    def __init__(self, rows: int, k: int, workers: int) -> None:
+    def __init__(
+        self, rows: int, k: int, workers: int, among: NDArray[np.bool_] | None = None
+    ) -> None:
+        self._others = None if among is None else torch.from_numpy(~among)
         self.values = [np.full((rows, k), np.inf, np.float32) for _ in range(workers)]
         self.positions = [np.full((rows, k), _NOWHERE, np.int64) for _ in range(workers)]
 
     def consume(self, worker: int, first: int, start: int, block: Tensor) -> None:
         """Takes one tile, see `tiles.Consumer`."""
+        if self._others is not None:
+            block.masked_fill_(self._others[start : start + block.shape[1]], torch.inf)
         kernels().keep_nearest(
             block.numpy(), first, start, self.values[worker], self.positions[worker]
         )

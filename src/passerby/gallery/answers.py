@@ -1,0 +1,130 @@
+"""From the nearest rows to what a search answers: groups, re-ranking, the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.gallery.entries import UNKNOWN, Entry, embeddings_of, to_entries
+from passerby.ranking.rerank import rerank
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Groups = Literal["person", "track"]
+
+FetchRows = Callable[[int], "pa.Table"]
+"""The n nearest rows of a query, nearest first, with the column `distance`."""
+
+
+@dataclass(frozen=True)
+class Reranking:
+    """k-reciprocal re-ranking of the nearest entries (see `passerby.rerank`)."""
+
+    shortlist: int = 200
+    """Nearest entries that take part."""
+    k1: int = 20
+    """Neighbours that the k-reciprocal sets are made of."""
+    k2: int = 6
+    """Neighbours whose sets are averaged."""
+    lambda_value: float = 0.3
+    """Weight of the original distance."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One entry that a search found."""
+
+    entry: Entry
+    """What was found."""
+    distance: float
+    """From the query, by the gallery's metric."""
+    reranked: float | None = None
+    """Distance after re-ranking, which the order follows then; None: not re-ranked."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search found for one query."""
+
+    hits: tuple[Hit, ...]
+    """Below the threshold, the most similar first; empty: no match."""
+    threshold: float | None
+    """Distance from which on nothing is a match; None: none is set, every hit is shown."""
+    nearest: float | None
+    """Distance of the nearest entry, match or not; None: no entry fulfils the filter."""
+
+
+def answer(
+    query: NDArray[np.float32],
+    fetch: FetchRows,
+    k: int,
+    threshold: float | None,
+    group_by: Groups | None,
+    reranking: Reranking | None,
+    metric: str,
+) -> Answer:
+    """Answers one query.
+
+    Args:
+        query: (D,).
+        fetch: finds the nearest rows; with their embeddings where they are re-ranked.
+        k: hits at most.
+        threshold: see `Answer`.
+        group_by: one hit for each identity or track, its nearest entry; entries without one each
+            stand for themselves.
+        reranking: None: the distance orders.
+        metric: of the gallery.
+    """
+    wanted = k if reranking is None else max(k, reranking.shortlist)
+    while True:
+        rows = fetch(wanted)
+        every = rows.num_rows < wanted
+        distances = rows.column("distance").to_numpy()
+        first = float(distances[0]) if len(distances) else None
+        below = len(distances) if threshold is None else int(np.sum(distances < threshold))
+        order, reranked = _order(query, rows, reranking, metric)
+        order = order[order < below]
+        if group_by is not None:
+            order = order[_first_of_group(rows, order, group_by)]
+        if len(order) >= k or every or below < rows.num_rows or group_by is None:
+            break
+        wanted *= 4
+    order = order[:k]
+    entries = to_entries(rows.take(order))
+    hits = (
+        Hit(entry, float(distances[row]), None if reranked is None else float(reranked[row]))
+        for entry, row in zip(entries, order, strict=True)
+    )
+    return Answer(tuple(hits), threshold, first)
+
+
+def _order(
+    query: NDArray[np.float32], rows: pa.Table, reranking: Reranking | None, metric: str
+) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+    order: NDArray[Any] = np.arange(rows.num_rows)
+    if reranking is None or rows.num_rows < 2:
+        return order, None
+    k1, k2 = min(reranking.k1, rows.num_rows), min(reranking.k2, rows.num_rows)
+    embeddings = embeddings_of(rows)
+    weight = reranking.lambda_value
+    values = rerank(query[None], embeddings, k1, k2, weight, metric=metric)[0]
+    return np.argsort(values, kind="stable"), values
+
+
+def _first_of_group(
+    rows: pa.Table, order: NDArray[np.int64], group_by: Groups
+) -> NDArray[np.bool_]:
+    column, unknown = ("person_id", UNKNOWN) if group_by == "person" else ("track_id", "")
+    names = rows.column(column).to_pylist()
+    met: set[Any] = set()
+    first = np.ones(len(order), bool)
+    for place, row in enumerate(order.tolist()):
+        name = names[row]
+        first[place] = name == unknown or name not in met
+        met.add(name)
+    return first

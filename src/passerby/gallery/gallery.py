@@ -1,0 +1,542 @@
+"""Gallery: embeddings of people that can be searched, corrected, and removed for good."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.gallery.answers import Answer, Groups, Reranking, answer
+from passerby.gallery.audit import AuditLog
+from passerby.gallery.calibration import calibrate
+from passerby.gallery.engines import audit_file, open_store
+from passerby.gallery.entries import DETAILS, UNKNOWN, Entry, embeddings_of, to_entries
+from passerby.gallery.filters import Filter
+from passerby.gallery.new_rows import NewEntries, check_embeddings, rows_of
+from passerby.gallery.queries import Fetch, query_filters, threshold_of
+from passerby.gallery.settings import Calibration, GallerySettings, Model, Space, space_of
+from passerby.gallery.snapshot import Snapshot
+from passerby.gallery.statistics import Statistics, measure
+from passerby.gallery.store import Store
+from passerby.gallery.transfer import (
+    Exported,
+    damaged_keys,
+    export_rows,
+    parquet_files,
+    read_backup,
+    read_batches,
+    space_of_file,
+    write_backup_note,
+)  # fmt: skip
+from passerby.types import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ADDED_AT_ONCE = 2**15
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of entries that were to be added."""
+
+    added: int
+    """Now in the gallery."""
+    known: int
+    """Whose key was there already: they were left as they are."""
+
+
+class Gallery:
+    """Entries of one model's embeddings in a folder or on a Milvus server.
+
+    Threads and processes may use one gallery at once. What a method returned from is stored.
+    `Gallery.open` makes one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        audit: AuditLog,
+        space: Space | None = None,
+        *,
+        resident: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._audit = audit
+        self._clock = clock
+        self._given = space
+        self._resident = resident
+        self._snapshot: Snapshot | None = None
+        if store.settings() is not None:
+            self._checked_settings()
+
+    @classmethod
+    def open(
+        cls,
+        place: str | Path,
+        model: Model | Space | None = None,
+        *,
+        resident: bool = False,
+        token: str | None = None,
+        audit: str | Path | None = None,
+        who: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> Gallery:
+        """Opens a gallery; one that does not exist is made by the first `add`.
+
+        Args:
+            place: a folder (LanceDB); `http://host:port` or `http://host:port/name` (Milvus), or a
+                file `*.db` (Milvus Lite).
+            model: the embedder whose embeddings are added and searched with, or a `Space`; needed
+                to make a gallery, and refused where the gallery is another model's.
+            resident: keep the embeddings in memory, for fast searches (folders only).
+            token: `user:password` or API key of a Milvus server.
+            audit: the audit log's file; None: `audit.jsonl` in the folder, none for Milvus.
+            who: stands in the audit log; None: the user of this process.
+            clock: tells the time, seconds since 1970 in UTC.
+
+        Raises:
+            InputError: the place holds something else, a gallery of another model or of a later
+                format; the engine is not installed or does not answer.
+        """
+        space = None if model is None else space_of(model)
+        store = open_store(place, token)
+        log = AuditLog(audit_file(place, audit), who)
+        return cls(store, log, space, resident=resident, clock=clock)
+
+    @property
+    def audit(self) -> AuditLog:
+        """Who did what and when."""
+        return self._audit
+
+    @property
+    def settings(self) -> GallerySettings:
+        """Width, model, metric, threshold.
+
+        Raises:
+            InputError: nothing was added yet.
+        """
+        return self._checked_settings()
+
+    def add(self, embeddings: NDArray[np.float32], entries: NewEntries) -> Added:
+        """Adds entries; those whose key is there already are left as they are.
+
+        Args:
+            embeddings: (N, D), made by the gallery's model.
+            entries: what is known of each, N of everything that is given.
+
+        Raises:
+            InputError: no model was given to `open` for a new gallery; embeddings of another
+                width, not finite, or zero under cosine; lists of other lengths; a key twice.
+            OSError: from the operating system, e.g. when the disk is full: some entries may have
+                been added; adding them again is harmless.
+        """
+        settings = self._settings_for(np.asarray(embeddings))
+        checked = check_embeddings(embeddings, settings.width, settings.space.metric)
+        rows = rows_of(checked, entries, settings.space.fingerprint, self._clock())
+        return self._add_rows(rows)
+
+    def search(
+        self,
+        embeddings: NDArray[np.float32],
+        k: int = 10,
+        where: Filter | None = None,
+        *,
+        threshold: float | None = None,
+        query_cameras: Sequence[int] | None = None,
+        group_by: Groups | None = None,
+        reranking: Reranking | None = None,
+        approximate: bool = False,
+    ) -> list[Answer]:
+        """Finds the most similar entries; filters hold before similarity is looked at.
+
+        Args:
+            embeddings: (Q, D) of the queries, made by the gallery's model.
+            k: hits at most, for each query.
+            where: which entries count; expired ones never do.
+            threshold: distance from which on nothing is a match; None: as calibrated, if it is;
+                `math.inf`: none.
+            query_cameras: Q cameras that took the queries: their own entries are left out.
+            group_by: `person` or `track`: one hit for each, its nearest entry.
+            reranking: re-ranks the nearest entries; the threshold stays one of the distance.
+            approximate: by the index (`index`): faster in great galleries, may miss some.
+
+        Returns:
+            One answer for each query.
+
+        Raises:
+            InputError: no gallery yet, embeddings of another width or not finite, k below 1, a
+                threshold that is not a number, cameras of another length, no index.
+        """
+        settings = self._checked_settings()
+        queries = check_embeddings(embeddings, settings.width, settings.space.metric)
+        limit = threshold_of(threshold, settings.calibration)
+        if k < 1 or (reranking is not None and reranking.shortlist < 1):
+            raise InputError(f"k and a shortlist must be at least 1: given {k}, {reranking}")
+        if group_by not in (None, "person", "track"):
+            raise InputError(f"group_by must be person or track: given {group_by!r}")
+        if query_cameras is not None and len(query_cameras) != len(queries):
+            raise InputError(
+                f"query_cameras must be as many as the queries: {len(query_cameras)} for "
+                f"{len(queries)}"
+            )
+        if approximate and not self._store.has_index():
+            raise InputError("approximate search needs an index: make one first (gallery index)")
+        now, base = self._clock(), where or Filter()
+        fetch = Fetch(self._nearest(), settings.space.metric, reranking is not None, approximate)
+        first = k if reranking is None else max(k, reranking.shortlist)
+        fetch.prepare(queries, query_filters(base, now, query_cameras, len(queries)), first)
+        found = [
+            answer(query, fetch.of(row), k, limit, group_by, reranking, settings.space.metric)
+            for row, query in enumerate(queries)
+        ]
+        self._audit.write(
+            "search", now, queries=len(queries), k=k, hits=sum(len(each.hits) for each in found),
+            without_match=sum(not each.hits for each in found), filter=base.described(),
+        )  # fmt: skip
+        return found
+
+    def entries(self, where: Filter | None = None) -> list[Entry]:
+        """The entries that a filter means, by key."""
+        batches = self._rows(where or Filter(), DETAILS)
+        found = [entry for batch in batches for entry in to_entries(_table(batch))]
+        return sorted(found, key=lambda entry: entry.key)
+
+    def embeddings(self, keys: Sequence[str]) -> NDArray[np.float32]:
+        """(N, D) embeddings of entries, e.g. to search with them.
+
+        Raises:
+            InputError: a key that the gallery does not have.
+        """
+        found: dict[str, NDArray[np.float32]] = {}
+        for batch in self._rows(Filter(keys=list(keys)), ("key", "embedding")):
+            found.update(zip(batch.column("key").to_pylist(), embeddings_of(batch), strict=True))
+        missing = [key for key in keys if key not in found]
+        if missing:
+            raise InputError(
+                f"the gallery has no entry {missing[0]!r} ({len(missing)} are missing)"
+            )
+        return np.stack([found[key] for key in keys])
+
+    def assign(self, where: Filter, person_id: int | None) -> int:
+        """Gives entries an identity, or none; returns how many.
+
+        Raises:
+            InputError: a filter that means all entries, or a bad identity.
+        """
+        self._checked_settings()
+        _refuse_everything(where, "assign")
+        number = UNKNOWN if person_id is None else person_id
+        if number < UNKNOWN:
+            raise InputError(f"a person id must be at least 0, or -1 for unknown: given {number}")
+        rows = self._store.assign(where.conditions(), number)
+        self._audit.write(
+            "assign", self._clock(), person=number, entries=rows, filter=where.described()
+        )
+        return rows
+
+    def merge(self, persons: Sequence[int], into: int) -> int:
+        """Makes several identities one; returns how many entries changed."""
+        others = [person for person in persons if person != into]
+        return self.assign(Filter(persons=others), into)
+
+    def split(self, keys: Sequence[str], into: int | None = None) -> int:
+        """Makes entries an identity of their own; returns its number.
+
+        Args:
+            keys: of the entries.
+            into: the identity's number; None: one above the greatest there is.
+
+        Raises:
+            InputError: a key that the gallery does not have.
+        """
+        if into is None:
+            batches = self._rows(Filter(known=True), ("person_id",))
+            into = 1 + max((int(np.max(batch.column(0))) for batch in batches), default=-1)
+        count = self._store.count(Filter(keys=list(keys)).conditions())
+        if count < len(set(keys)):
+            raise InputError(
+                f"the gallery has {count} of the {len(set(keys))} entries to split off"
+            )
+        self.assign(Filter(keys=list(keys)), into)
+        return into
+
+    def remove(self, where: Filter, *, reason: str = "remove") -> int:
+        """Removes entries, out of the files too; returns how many.
+
+        Of a folder, no file holds a byte of their embeddings when it returns. Other processes that
+        keep the gallery resident drop them at their next search. What a Milvus server does is in
+        docs/gallery.md.
+
+        Raises:
+            InputError: a filter that means all entries.
+        """
+        self._checked_settings()
+        _refuse_everything(where, "remove")
+        if self._snapshot is not None:
+            self._snapshot.drop()
+        rows = self._store.remove(where.conditions())
+        self._audit.write(reason, self._clock(), entries=rows, filter=where.described())
+        return rows
+
+    def expire(self, older_than: float | None = None) -> int:
+        """Removes what has expired; returns how many.
+
+        Args:
+            older_than: seconds: also what was taken (or added, where that is not known) longer ago.
+        """
+        now = self._clock()
+        rows = self.remove(Filter(expired_by=now), reason="expire")
+        if older_than is not None:
+            if older_than < 0:
+                raise InputError(f"an age must be at least 0 seconds: given {older_than}")
+            rows += self.remove(Filter(seen_before=now - older_than), reason="expire")
+        return rows
+
+    def calibrate(
+        self,
+        false_match_rate: float = 1e-3,
+        embeddings: NDArray[np.float32] | None = None,
+        person_ids: Sequence[int] | None = None,
+        camera_ids: Sequence[int] | None = None,
+    ) -> Calibration:
+        """Measures and keeps the threshold that accepts so many pairs of two persons.
+
+        Args:
+            false_match_rate: wanted FMR.
+            embeddings: (N, D) of labelled pictures; None: the gallery's entries of known identity.
+            person_ids: N, with `embeddings`.
+            camera_ids: N or None, with `embeddings`.
+
+        Raises:
+            InputError: as `passerby.gallery.calibration.calibrate`.
+        """
+        settings = self._checked_settings()
+        cameras: NDArray[np.int64] | None
+        if embeddings is None:
+            embeddings, people, cameras = self._labelled()
+        else:
+            embeddings = check_embeddings(embeddings, settings.width, settings.space.metric)
+            people = np.asarray(person_ids, np.int64)
+            cameras = None if camera_ids is None else np.asarray(camera_ids, np.int64)
+            if people.shape != (len(embeddings),) or (
+                cameras is not None and cameras.shape != people.shape
+            ):
+                raise InputError("person_ids and camera_ids must be as many as the embeddings")
+        found = calibrate(
+            embeddings, people, cameras, settings.space,
+            false_match_rate=false_match_rate, now=self._clock(),
+        )  # fmt: skip
+        self._keep_calibration(found)
+        self._audit.write("calibrate", found.measured, threshold=found.threshold)
+        return found
+
+    def index(self) -> None:
+        """Makes the index for approximate search; later additions are found without it too."""
+        settings = self._checked_settings()
+        self._store.index(settings.space.metric)
+        self._audit.write("index", self._clock())
+
+    def statistics(self) -> Statistics:
+        """Counts, times, place, size.
+
+        Raises:
+            InputError: no gallery yet.
+        """
+        settings = self._checked_settings()
+        columns = ("person_id", "camera_id", "track_id", "timestamp", "expires")
+        batches = self._store.scan([], columns)
+        resident = 0 if self._snapshot is None else self._snapshot.bytes
+        return measure(batches, settings, self._store.described(), self._clock(), resident)
+
+    def check(self) -> int:
+        """Reads every entry and compares its embedding with its checksum; returns how many.
+
+        Raises:
+            InputError: a damaged entry or file.
+        """
+        rows, damaged = 0, []
+        for batch in self._rows(Filter(), ("key", "checksum", "embedding")):
+            rows += batch.num_rows
+            damaged += damaged_keys(batch)
+        if damaged:
+            raise InputError(
+                f"{len(damaged)} of {rows} embeddings are damaged, the first that of "
+                f"{damaged[0]!r}: remove them and add them again, or restore a backup"
+            )
+        return rows
+
+    def export(self, folder: str | Path, where: Filter | None = None) -> Exported:
+        """Writes entries to Parquet files, see `passerby.gallery.transfer.export_rows`."""
+        settings = self._checked_settings()
+        chosen = where or Filter()
+        batches = self._rows(chosen, (*DETAILS, "embedding"))
+        found = export_rows(batches, Path(folder), settings.space)
+        self._audit.write("export", self._clock(), entries=found.rows, filter=chosen.described())
+        return found
+
+    def import_files(self, paths: Sequence[str | Path]) -> Added:
+        """Adds entries from Parquet files: exported ones, or embeddings' shards.
+
+        Raises:
+            InputError: of another model; not readable; as `add`.
+        """
+        files = parquet_files([Path(path) for path in paths])
+        for file in files:
+            self._check_fingerprint(space_of_file(file) or self._given, str(file))
+        added = known = 0
+        for file in files:
+            for rows in read_batches(file):
+                embeddings = embeddings_of(rows)
+                settings = self._settings_for(embeddings, space_of_file(file))
+                checked = check_embeddings(embeddings, settings.width, settings.space.metric)
+                entries = NewEntries.of_table(rows.drop_columns("embedding"))
+                now, name = self._clock(), settings.space.fingerprint
+                found = self._add_rows(rows_of(checked, entries, name, now))
+                added, known = added + found.added, known + found.known
+        return Added(added, known)
+
+    def backup(self, folder: str | Path) -> Exported:
+        """Writes everything but the audit log to a new folder, with checksums.
+
+        A backup holds what it holds: removing somebody from the gallery does not reach it.
+        """
+        settings = self._checked_settings()
+        found = export_rows(
+            self._rows(Filter(), (*DETAILS, "embedding")), Path(folder), settings.space
+        )
+        write_backup_note(Path(folder), settings, found)
+        self._audit.write("backup", self._clock(), entries=found.rows)
+        return found
+
+    def restore(self, folder: str | Path) -> Added:
+        """Adds what a backup holds to this gallery, which is new or of the same model.
+
+        Raises:
+            InputError: no backup or one that is not whole (nothing is added then); another model.
+        """
+        settings, files, rows = read_backup(Path(folder))
+        self._check_fingerprint(settings.space, str(folder))
+        if self._store.settings() is None:
+            self._store.change_settings(lambda _: settings.plain())
+        found = self.import_files(files) if rows else Added(0, 0)
+        if settings.calibration is not None and self.settings.calibration is None:
+            self._keep_calibration(settings.calibration)
+        self._audit.write("restore", self._clock(), entries=found.added)
+        return found
+
+    def close(self) -> None:
+        """Frees the memory and lets go of files and connections."""
+        if self._snapshot is not None:
+            self._snapshot.drop()
+        self._store.close()
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _add_rows(self, rows: pa.Table) -> Added:
+        added = 0
+        for start in range(0, rows.num_rows, _ADDED_AT_ONCE):
+            added += self._store.add(rows.slice(start, _ADDED_AT_ONCE))
+        known = rows.num_rows - added
+        self._audit.write("add", self._clock(), added=added, known=known)
+        return Added(added, known)
+
+    def _rows(self, where: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        self._checked_settings()
+        return self._store.scan(where.conditions(), columns)
+
+    def _labelled(
+        self,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        parts = [
+            (embeddings_of(batch), batch.column("person_id"), batch.column("camera_id"))
+            for batch in self._rows(Filter(known=True), ("person_id", "camera_id", "embedding"))
+        ]
+        if not parts:
+            raise InputError("calibration needs entries whose identity is known: there are none")
+        embeddings, people, cameras = zip(*parts, strict=True)
+        return np.concatenate(embeddings), np.concatenate(people), np.concatenate(cameras)
+
+    def _keep_calibration(self, found: Calibration) -> None:
+        def change(plain: dict[str, Any] | None) -> dict[str, Any]:
+            assert plain is not None
+            settings = GallerySettings.read(plain, "the gallery")
+            return replace(settings, calibration=found).plain()
+
+        self._store.change_settings(change)
+
+    def _checked_settings(self) -> GallerySettings:
+        where = str(self._store.described()["place"])
+        plain = self._store.settings()
+        if plain is None:
+            raise InputError(f"{where}: there is no gallery; the first addition makes it")
+        settings = GallerySettings.read(plain, where)
+        if self._given is not None and self._given != settings.space:
+            raise InputError(_another_model(where, settings.space, self._given))
+        return settings
+
+    def _check_fingerprint(self, space: Space | None, what: str) -> None:
+        plain = self._store.settings()
+        own = self._given if plain is None else self._checked_settings().space
+        if own is not None and space is not None and own != space:
+            raise InputError(_another_model(what, space, own))
+
+    def _settings_for(
+        self, embeddings: NDArray[Any], space: Space | None = None
+    ) -> GallerySettings:
+        """The settings, made at the first addition."""
+        if self._store.settings() is not None:
+            return self._checked_settings()
+        chosen = self._given or space
+        if chosen is None:
+            raise InputError(
+                "a new gallery needs the model that makes its embeddings: "
+                "Gallery.open(place, model) or a Space(fingerprint, metric)"
+            )
+        if embeddings.ndim != 2 or embeddings.shape[1] == 0:
+            raise InputError(f"embeddings must be (N, D): given {embeddings.shape}")
+        new = GallerySettings(embeddings.shape[1], chosen, self._clock())
+        self._store.change_settings(lambda before: before or new.plain())
+        return self._checked_settings()
+
+    def _nearest(self) -> Callable[..., list[pa.Table]]:
+        if not self._resident:
+            return self._store.nearest
+        if self._snapshot is None:
+            self._snapshot = Snapshot(self._store, self.settings.width)
+        return self._snapshot.nearest
+
+
+def _another_model(where: str, theirs: Space, ours: Space) -> str:
+    return (
+        f"{where}: holds embeddings of the model {theirs.fingerprint} ({theirs.metric}), which "
+        f"cannot be compared with those of {ours.fingerprint} ({ours.metric}): "
+        "use that model, or `passerby gallery re-embed`"
+    )
+
+
+def _refuse_everything(where: Filter, what: str) -> None:
+    if where.empty:
+        raise InputError(f"{what} needs a filter: an empty one means every entry")
+
+
+def _table(batch: pa.RecordBatch) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([batch])

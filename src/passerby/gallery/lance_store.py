@@ -1,0 +1,286 @@
+"""Entries in a folder, kept by LanceDB: no server, several processes at once."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.files import write_text
+from passerby.gallery.engine_errors import plain_errors
+from passerby.gallery.entries import schema
+from passerby.gallery.filters import Condition, sql
+from passerby.gallery.locks import FolderLocks
+from passerby.gallery.nearby import by_distance, nearest_of_batches, shown_columns
+from passerby.gallery.store import Parts, Settings
+from passerby.types import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TABLE = "entries"
+SETTINGS = "gallery.json"
+PENDING = "removal-pending"
+"""Lies in the folder from before rows are removed until their bytes are gone from the files."""
+
+PART_ROWS = 2**17
+"""Files are joined up to so many rows; a removal writes the files anew that held its rows."""
+
+MOST_PARTS = 128
+"""With more than so many files, additions end with joining them."""
+
+_BATCH = 2**14
+_PARTITION_ROWS = 2**12
+
+
+class LanceStore:
+    """See `passerby.gallery.store.Store`.
+
+    Args:
+        folder: made when the gallery is created.
+
+    Raises:
+        InputError: LanceDB is not installed; the folder holds something else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import lance  # noqa: F401
+            import lancedb  # noqa: F401
+        except ImportError as error:
+            raise InputError(
+                "a gallery in a folder needs LanceDB: pip install 'passerby[gallery]'"
+            ) from error
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: a gallery is a folder, this is a file")
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / SETTINGS).is_file():
+            names = {each.name for each in folder.iterdir()}
+            if not names <= {"gate.lock", "use.lock", "write.lock"}:
+                raise InputError(f"{folder}: is not empty and no gallery: it has no {SETTINGS}")
+        self.folder = folder
+        self._locks = FolderLocks(folder)
+        if (folder / PENDING).exists():
+            self._finish_removal()
+
+    def settings(self) -> Settings | None:
+        """See `Store`."""
+        try:
+            text = (self.folder / SETTINGS).read_text(encoding="utf-8")
+            found: Settings = json.loads(text)
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise InputError(f"{self.folder / SETTINGS}: is damaged: {error}") from error
+        return found
+
+    def change_settings(self, change: Callable[[Settings | None], Settings]) -> Settings:
+        """See `Store`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._locks.writing(), self._plain_errors():
+            before = self.settings()
+            after = change(before)
+            if before is None:
+                wanted = schema(after["width"])
+                self._database().create_table(TABLE, schema=wanted, exist_ok=True)
+            write_text(self.folder / SETTINGS, json.dumps(after, indent=1) + "\n")
+        return after
+
+    def add(self, rows: pa.Table) -> int:
+        """See `Store`."""
+        with self._locks.writing(), self._plain_errors():
+            table = self._table()
+            found = table.merge_insert("key").when_not_matched_insert_all().execute(rows)
+            added = int(found.num_inserted_rows)
+            crowded = len(self._dataset().get_fragments()) > MOST_PARTS
+        if crowded:
+            with self._locks.alone(), self._plain_errors():
+                self._clean()
+        return added
+
+    def nearest(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        conditions: Sequence[Condition],
+        *,
+        metric: str,
+        embeddings: bool = False,
+        approximate: bool = False,
+    ) -> list[pa.Table]:
+        """See `Store`."""
+        columns = shown_columns(embeddings)
+        if approximate:
+            return self._approximate(query, k, conditions, columns, metric)
+        batches = self.scan(conditions, shown_columns(True))
+        found = nearest_of_batches(query, batches, k, metric)
+        if found is None:
+            none = schema(query.shape[1]).empty_table().select(columns)
+            return [none.append_column("distance", [[]]) for _ in query]
+        return [each.select([*columns, "distance"]) for each in found]
+
+    def scan(
+        self, conditions: Sequence[Condition], columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """See `Store`."""
+        with self._locks.shared(), self._plain_errors():
+            scanner = self._dataset().scanner(
+                columns=list(columns), filter=sql(conditions), batch_size=_BATCH
+            )
+            yield from scanner.to_batches()
+
+    def count(self, conditions: Sequence[Condition]) -> int:
+        """See `Store`."""
+        with self._locks.shared(), self._plain_errors():
+            return int(self._dataset().count_rows(filter=sql(conditions)))
+
+    def assign(self, conditions: Sequence[Condition], person_id: int) -> int:
+        """See `Store`."""
+        with self._locks.writing(), self._plain_errors():
+            table = self._table()
+            where = sql(conditions)
+            return int(table.update(where=where, values={"person_id": person_id}).rows_updated)
+
+    def remove(self, conditions: Sequence[Condition]) -> int:
+        """See `Store`; when it returns, the embeddings' bytes are in no file of the folder."""
+        where = sql(conditions) or "true"
+        with self._locks.alone(), self._plain_errors():
+            table = self._table()
+            rows = int(table.count_rows(where))
+            if rows == 0:
+                return 0
+            (self.folder / PENDING).touch()
+            table.delete(where)
+            self._drop_index()  # it may hold copies of embeddings
+            self._clean()
+            (self.folder / PENDING).unlink()
+        return rows
+
+    def index(self, metric: str) -> None:
+        """See `Store`: IVF with scalar quantisation; candidates are compared exactly."""
+        kind = {"squared_euclidean": "l2", "euclidean": "l2", "cosine": "cosine"}[metric]
+        with self._locks.writing(), self._plain_errors():
+            table = self._table()
+            partitions = max(1, int(table.count_rows()) // _PARTITION_ROWS)
+            table.create_index(
+                metric=kind,
+                vector_column_name="embedding",
+                index_type="IVF_SQ",
+                num_partitions=partitions,
+                replace=True,
+            )
+
+    def has_index(self) -> bool:
+        """See `Store`."""
+        with self._locks.shared(), self._plain_errors():
+            return bool(self._table().list_indices())
+
+    def reading(self) -> AbstractContextManager[None]:
+        """See `Store`."""
+        return self._locks.shared()
+
+    def parts(self) -> Parts | None:
+        """See `Store`."""
+        with self._locks.shared(), self._plain_errors():
+            dataset = self._dataset()
+            names = tuple(
+                json.dumps([each.fragment_id, str(each.metadata.deletion_file)])
+                for each in dataset.get_fragments()
+            )
+            return Parts(int(dataset.version), names)
+
+    def read_part(self, name: str) -> Iterator[pa.RecordBatch]:
+        """See `Store`."""
+        number = json.loads(name)[0]
+        with self._locks.shared(), self._plain_errors():
+            fragment = self._dataset().get_fragment(number)
+            yield from fragment.scanner(columns=shown_columns(True)).to_batches()
+
+    def described(self) -> dict[str, Any]:
+        """See `Store`."""
+        files = [each for each in self.folder.rglob("*") if each.is_file()]
+        return {
+            "engine": "LanceDB",
+            "place": str(self.folder),
+            "bytes": sum(each.stat().st_size for each in files),
+            "files": len(files),
+            "removal_pending": (self.folder / PENDING).exists(),
+        }
+
+    def close(self) -> None:
+        """See `Store`: nothing is held between calls."""
+
+    def _approximate(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        conditions: Sequence[Condition],
+        columns: list[str],
+        metric: str,
+    ) -> list[pa.Table]:
+        kind = "cosine" if metric == "cosine" else "l2"
+        found = []
+        with self._locks.shared(), self._plain_errors():
+            table = self._table()
+            probes = max(8, int(table.count_rows()) // _PARTITION_ROWS // 8)
+            for row in query:
+                search = table.search(row).distance_type(kind).nprobes(probes).refine_factor(4)
+                where = sql(conditions)
+                if where:
+                    search = search.where(where, prefilter=True)
+                found.append(search.select([*columns, "_distance"]).limit(k).to_arrow())
+        return [by_distance(_own_distance(each, columns, metric)) for each in found]
+
+    def _finish_removal(self) -> None:
+        with self._locks.alone(), self._plain_errors():
+            if (self.folder / PENDING).exists():
+                self._drop_index()
+                self._clean()
+                (self.folder / PENDING).unlink()
+
+    def _drop_index(self) -> None:
+        table = self._table()
+        for each in table.list_indices():
+            table.drop_index(each.name)
+
+    def _clean(self) -> None:
+        # LanceDB's own `optimize` leaves deleted rows in files that have few of them.
+        dataset = self._dataset()
+        dataset.optimize.compact_files(
+            target_rows_per_fragment=PART_ROWS,
+            materialize_deletions=True,
+            materialize_deletions_threshold=0.0,
+        )
+        # Unverified files are those of writers that died: nobody else is here now.
+        dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+
+    def _database(self) -> Any:
+        import lancedb
+
+        return lancedb.connect(str(self.folder), read_consistency_interval=timedelta(0))
+
+    def _table(self) -> Any:
+        return self._database().open_table(TABLE)
+
+    def _dataset(self) -> Any:
+        import lance
+
+        return lance.dataset(str(self.folder / f"{TABLE}.lance"))
+
+    def _plain_errors(self) -> contextlib.AbstractContextManager[None]:
+        return plain_errors(f"{self.folder}: the gallery's files are damaged or gone")
+
+
+def _own_distance(rows: pa.Table, columns: list[str], metric: str) -> pa.Table:
+    import pyarrow as pa
+
+    distance = rows.column("_distance").to_numpy().astype(np.float32)
+    if metric == "euclidean":
+        distance = np.sqrt(np.maximum(distance, 0))
+    return rows.select(columns).append_column("distance", pa.array(distance, pa.float32()))

@@ -1,0 +1,160 @@
+"""From what a caller knows of new entries to rows of the table, checked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.gallery.entries import (
+    NEVER,
+    NO_TIME,
+    check_ids,
+    check_texts,
+    check_times,
+    key_of,
+    make_rows,
+)  # fmt: skip
+from passerby.ranking.tiles import check_features
+from passerby.types import InputError, Sample
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class NewEntries:
+    """What is known of N new entries; of each field there are N values, or None for all."""
+
+    keys: Sequence[str] | None = None
+    """Names of the entries, at most 256 bytes each; None: `file_names`, with the box if any."""
+    file_names: Sequence[str] | None = None
+    """The pictures, as they are to be found again later."""
+    person_ids: Sequence[int | None] | None = None
+    """Identities, from 0; None or -1: not known."""
+    camera_ids: Sequence[int | None] | None = None
+    """Cameras, from 0; None or -1: not known."""
+    timestamps: Sequence[float | None] | None = None
+    """When the pictures were taken, seconds since 1970 in UTC; None: not known."""
+    boxes: Sequence[Box | None] | None = None
+    """x, y, width, height of the person in the picture; None: the whole picture."""
+    track_ids: Sequence[str | None] | None = None
+    """Pictures of one track show one person on one path."""
+    expires: Sequence[float | None] | None = None
+    """When they are to be removed; None: never."""
+    added: Sequence[float] | None = None
+    """When they were added first, for entries from another gallery; None: now."""
+
+    @classmethod
+    def of_samples(cls, samples: Sequence[Sample], expires: float | None = None) -> NewEntries:
+        """Of a data set's pictures."""
+        return cls(
+            keys=[key_of(sample) for sample in samples],
+            file_names=[sample.name for sample in samples],
+            person_ids=[sample.person_id for sample in samples],
+            camera_ids=[sample.camera_id for sample in samples],
+            timestamps=[sample.timestamp for sample in samples],
+            boxes=[sample.box for sample in samples],
+            track_ids=[sample.track_id for sample in samples],
+            expires=[expires] * len(samples),
+        )
+
+    @classmethod
+    def of_table(cls, rows: pa.Table) -> NewEntries:
+        """Of a table with some of a gallery's columns."""
+        names = {
+            "keys": "key", "file_names": "file_name", "person_ids": "person_id",
+            "camera_ids": "camera_id", "timestamps": "timestamp", "track_ids": "track_id",
+            "expires": "expires", "added": "added",
+        }  # fmt: skip
+        values = {
+            field: rows.column(name).to_pylist()
+            for field, name in names.items()
+            if name in rows.column_names
+        }
+        for name, absent in (("timestamps", NO_TIME), ("expires", NEVER)):
+            if name in values:
+                values[name] = [None if value == absent else value for value in values[name]]
+        corners = ("x", "y", "width", "height")
+        if set(corners) <= set(rows.column_names):
+            columns = [rows.column(name).to_pylist() for name in corners]
+            boxes = zip(*columns, strict=True)
+            values["boxes"] = [box if box[2] else None for box in boxes]
+        return cls(**values)
+
+
+def check_embeddings(
+    embeddings: NDArray[np.float32], width: int, metric: str
+) -> NDArray[np.float32]:
+    """(N, D) float32 of the gallery's width, or a refusal."""
+    array = np.asarray(embeddings)
+    if array.ndim != 2 or array.shape[1] != width or len(array) == 0:
+        raise InputError(
+            f"embeddings of this gallery must be (N, {width}), at least one: given {array.shape}"
+        )
+    checked, _ = check_features(array, array[:1], metric)
+    return checked.numpy()
+
+
+def rows_of(
+    embeddings: NDArray[np.float32], entries: NewEntries, fingerprint: str, now: float
+) -> pa.Table:
+    """The rows of new entries.
+
+    Raises:
+        InputError: neither keys nor file names; lists of other lengths; a key twice; a value that
+            no column takes.
+    """
+    count = len(embeddings)
+    for field in fields(entries):
+        values = getattr(entries, field.name)
+        if values is not None and len(values) != count:
+            raise InputError(
+                f"{field.name} must be as many as the embeddings: {len(values)} for {count}"
+            )
+    boxes = [_box(box) for box in entries.boxes or [None] * count]
+    keys = check_texts("key", entries.keys or _keys(entries.file_names, boxes))
+    if len(set(keys)) < count or "" in keys:
+        key, times = Counter(keys).most_common(1)[0] if "" not in keys else ("", 1)
+        raise InputError(f"each entry needs a key of its own, not empty: given {key!r} {times}x")
+    timestamps = check_times("timestamp", entries.timestamps or [None] * count, NO_TIME)
+    added = check_times("time of adding", entries.added or [now] * count, now)
+    corners = np.array(boxes, np.int64).reshape(count, 4)
+    columns = {
+        "key": keys,
+        "file_name": check_texts("file_name", entries.file_names or [""] * count),
+        "track_id": check_texts(
+            "track_id", [track or "" for track in entries.track_ids or [None] * count]
+        ),
+        "person_id": check_ids("person id", entries.person_ids or [None] * count),
+        "camera_id": check_ids("camera id", entries.camera_ids or [None] * count),
+        **{name: corners[:, column] for column, name in enumerate(("x", "y", "width", "height"))},
+        "timestamp": timestamps,
+        "seen": np.where(timestamps == NO_TIME, added, timestamps),
+        "added": added,
+        "expires": check_times("time of expiry", entries.expires or [None] * count, NEVER),
+        "fingerprint": [fingerprint] * count,
+    }
+    return make_rows(embeddings, columns)
+
+
+def _keys(file_names: Sequence[str] | None, boxes: Sequence[Box]) -> list[str]:
+    if file_names is None:
+        raise InputError("new entries need keys or file names")
+    marks = ["#" + ",".join(map(str, box)) if box[2] else "" for box in boxes]
+    return [f"{name}{mark}" for name, mark in zip(file_names, marks, strict=True)]
+
+
+def _box(box: Box | None) -> Box:
+    if box is None:
+        return (0, 0, 0, 0)
+    x, y, width, height = (int(value) for value in box)
+    if width < 1 or height < 1:
+        raise InputError(f"a box is x, y, width, height of at least 1 x 1 pixels: given {box}")
+    return x, y, width, height

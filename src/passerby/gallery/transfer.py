@@ -1,0 +1,226 @@
+"""Galleries as Parquet files: export, import, and backups that know whether they are whole."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from passerby.files import atomic, write_text
+from passerby.gallery.entries import DETAILS, NEVER, NO_TIME, UNKNOWN, checksums, embeddings_of
+from passerby.gallery.settings import GallerySettings, Space
+from passerby.types import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FINGERPRINT = b"passerby.fingerprint"
+"""Key in a Parquet file's metadata: the model's fingerprint."""
+
+METRIC = b"passerby.metric"
+"""Likewise: `euclidean`, `squared_euclidean` or `cosine`."""
+
+FILE_ROWS = 100_000
+"""Rows of one exported file."""
+
+BACKUP = "backup.json"
+"""Written last: a folder without it is no whole backup."""
+
+_ABSENT = {
+    "person_id": UNKNOWN, "camera_id": UNKNOWN, "timestamp": NO_TIME, "expires": NEVER,
+    "track_id": "",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    files: tuple[Path, ...]
+    """The Parquet files."""
+    rows: int
+    """Entries in all."""
+
+
+def export_rows(batches: Iterable[pa.RecordBatch], folder: Path, space: Space) -> Exported:
+    """Writes `entries-00000.parquet` ...: the columns of embeddings' shards and a gallery's own.
+
+    Unknown values are null.
+
+    Raises:
+        InputError: the folder has such files already.
+        OSError: from the operating system.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    if any(folder.glob("entries-*.parquet")):
+        raise InputError(f"{folder}: holds exported entries already; take another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    metadata = {FINGERPRINT: space.fingerprint, METRIC: space.metric}
+    files: list[Path] = []
+    total = 0
+    for table in _of_size(batches, FILE_ROWS):
+        file = folder / f"entries-{len(files):05d}.parquet"
+        with atomic(file) as temporary:
+            shown = _with_nulls(table).replace_schema_metadata(metadata)
+            pa.parquet.write_table(shown, temporary, row_group_size=2**14)
+        files.append(file)
+        total += table.num_rows
+    return Exported(tuple(files), total)
+
+
+def parquet_files(paths: Sequence[Path]) -> list[Path]:
+    """The Parquet files among paths, those in folders included.
+
+    Raises:
+        InputError: a path that does not exist, or none in all.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        found += sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not found:
+        raise InputError(f"no .parquet file in {', '.join(map(str, paths))}")
+    return found
+
+
+def space_of_file(file: Path) -> Space | None:
+    """Fingerprint and metric that a Parquet file states; None: it states none.
+
+    Raises:
+        InputError: no readable Parquet file.
+    """
+    metadata = _opened(file).schema_arrow.metadata or {}
+    if FINGERPRINT not in metadata:
+        return None
+    metric = metadata.get(METRIC, b"euclidean").decode()
+    return Space(metadata[FINGERPRINT].decode(), metric)
+
+
+def read_batches(file: Path, rows: int = 2**14) -> Iterator[pa.Table]:
+    """The rows of an exported file or of embeddings' shards; unknown values as a gallery has them.
+
+    Columns `embedding` and `file_name` must be there, others may.
+
+    Raises:
+        InputError: not readable, or a column is missing or of another type.
+    """
+    import pyarrow as pa
+
+    opened = _opened(file)
+    names = opened.schema_arrow.names
+    for name in ("embedding", "file_name"):
+        if name not in names:
+            raise InputError(f"{file}: needs the columns file_name and embedding: has {names}")
+    wanted = [name for name in (*DETAILS, "embedding") if name in names]
+    try:
+        for batch in opened.iter_batches(rows, columns=wanted):
+            yield _without_nulls(pa.Table.from_batches([batch]), file)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{file}: is damaged: {str(error).splitlines()[0]}") from None
+
+
+def write_backup_note(folder: Path, settings: GallerySettings, exported: Exported) -> None:
+    """Writes what makes the exported files of a folder a backup."""
+    files = {file.name: _digest(file) for file in exported.files}
+    note = {"gallery": settings.plain(), "rows": exported.rows, "files": files}
+    write_text(folder / BACKUP, json.dumps(note, indent=1) + "\n")
+
+
+def read_backup(folder: Path) -> tuple[GallerySettings, list[Path], int]:
+    """Settings, files and number of entries of a backup, after checking that every byte is there.
+
+    Raises:
+        InputError: no backup, or one that is not whole.
+    """
+    if not (folder / BACKUP).is_file():
+        raise InputError(f"{folder}: is no whole backup: it has no {BACKUP}")
+    try:
+        note: dict[str, Any] = json.loads((folder / BACKUP).read_text(encoding="utf-8"))
+        settings = GallerySettings.read(note["gallery"], str(folder))
+        digests, rows = dict(note["files"]), int(note["rows"])
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{folder / BACKUP}: is damaged: {error}") from error
+    for name, digest in digests.items():
+        file = folder / name
+        if not re.fullmatch(r"entries-\d+\.parquet", name) or not file.is_file():
+            raise InputError(f"{folder}: the backup lacks {name}")
+        if _digest(file) != digest:
+            raise InputError(f"{file}: is damaged: its checksum is not that of the backup")
+    return settings, [folder / name for name in sorted(digests)], rows
+
+
+def damaged_keys(batch: pa.RecordBatch) -> list[str]:
+    """Keys of rows whose embedding is not the one that was added."""
+    now = np.array(checksums(embeddings_of(batch)), np.int64)
+    bad = np.flatnonzero(now != batch.column("checksum").to_numpy())
+    keys = batch.column("key")
+    return [keys[int(row)].as_py() for row in bad]
+
+
+def _digest(file: Path) -> str:
+    import hashlib
+
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _of_size(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    kept: list[pa.RecordBatch] = []
+    for batch in batches:
+        kept.append(batch)
+        if sum(each.num_rows for each in kept) >= rows:
+            yield pa.Table.from_batches(kept)
+            kept = []
+    if kept:
+        yield pa.Table.from_batches(kept)
+
+
+def _with_nulls(rows: pa.Table) -> pa.Table:
+    import pyarrow.compute as pc
+
+    for name, absent in _ABSENT.items():
+        place, column = rows.column_names.index(name), rows.column(name)
+        shown = pc.if_else(pc.equal(column, absent), None, column)
+        rows = rows.set_column(place, name, shown)
+    return rows
+
+
+def _without_nulls(rows: pa.Table, file: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = rows.column("embedding").type
+    if not pa.types.is_fixed_size_list(kind) or rows.column("embedding").null_count:
+        raise InputError(
+            f"{file}: the column embedding must be lists of one fixed size: it is {kind}"
+        )
+    for name, absent in _ABSENT.items():
+        if name in rows.column_names:
+            place, column = rows.column_names.index(name), rows.column(name)
+            rows = rows.set_column(place, name, pc.fill_null(column, absent))
+    return rows
+
+
+def _opened(file: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    if not file.is_file():
+        raise InputError(f"{file}: no such file")
+    try:
+        return pa.parquet.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        line = str(error).splitlines()[0]
+        raise InputError(f"{file}: is no readable Parquet file: {line}") from None
