@@ -12,9 +12,12 @@ import time
 from pathlib import Path
 
 import torch
+from lightning_fabric import Fabric
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from passerby.methods import METHODS
+from passerby.training.settings import Settings
+from passerby.training.turns import TurnAtWork
 from passerby.types import Batch
 
 ROUNDS = 5
@@ -97,7 +100,105 @@ def msreid_beside_bag_of_tricks():
     return [*rows, ""]
 
 
-MEASUREMENTS = {"msreid": msreid_beside_bag_of_tricks}
+def passes_of(network, generator, batch):
+    """What GAM's joint step cannot do without, bare: by name, the work and how often it is done."""
+    image = batch.inputs["image"]
+    learned = [*network.parameters(), *generator.parameters()]
+    adam = torch.optim.Adam(learned)
+
+    def learn(module):
+        module.train().requires_grad_(True).zero_grad(set_to_none=True)
+        module(image).sum().backward()
+
+    def look(module):
+        with torch.no_grad():
+            module.eval()(image)
+
+    def through(module):
+        # Only the picture's gradient is wanted.
+        module.eval().requires_grad_(False)
+        module(image.clone().requires_grad_()).sum().backward()
+
+    def step():
+        for parameter in learned:
+            parameter.grad = (
+                torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            )
+        adam.step()
+
+    return {
+        "F, forward and backward": (lambda: learn(network), 2),
+        "F frozen, forward": (lambda: look(network), 1),
+        "F frozen, forward, backward to the picture": (lambda: through(network), 1),
+        "M, forward and backward": (lambda: learn(generator), 1),
+        "M frozen, forward": (lambda: look(generator), 1),
+        "Adam of both": (step, 1),
+    }
+
+
+def generated_masks_beside_its_passes():
+    """GAM's joint step as the training loop takes it, against the sum of its passes."""
+    rows = [
+        "## Generated Attention Masks beside its passes",
+        "",
+        "A step of the third stage as the training loop takes it (both turns, hiding, losses, "
+        "freezing, optimizers) against the sum of the bare passes of its two networks; the goal is "
+        "at most 1.10.",
+        "",
+    ]
+    recipes = {
+        "small": (METHODS["generated_masks"].recipe.small(), 20, 3),
+        "paper": (METHODS["generated_masks"].recipe(weights="none"), 2, 3),
+    }
+    for name, (recipe, people, pictures) in recipes.items():
+        batch = made_up_batch(recipe.height, recipe.width, people, pictures)
+        joint, passes = joint_and_passes(recipe, batch)
+        found = medians({"joint": joint, **{which: work for which, (work, _) in passes.items()}})
+        needed = sum(found[which] * often for which, (_, often) in passes.items())
+        count = people * pictures
+        rows += [
+            f"{name} recipe, {recipe.trunk}, {recipe.height} x {recipe.width}, {count} pictures:",
+            "",
+            "| what | ms | times |",
+            "|---|---|---|",
+            *(
+                f"| {which} | {1000 * found[which]:,.0f} | {often} |"
+                for which, (_, often) in passes.items()
+            ),
+            f"| all passes | {1000 * needed:,.0f} | |",
+            f"| joint step | {1000 * found['joint']:,.0f} | |",
+            f"| ratio | {found['joint'] / needed:.2f} | |",
+            "",
+        ]
+    return rows
+
+
+def joint_and_passes(recipe, batch):
+    """The work of a joint step, and of its bare passes on networks of the same shapes."""
+    method = METHODS["generated_masks"]
+    fabric = Fabric(accelerator="cpu", devices=1)
+    fabric.launch()
+    parts = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        network = method.network(recipe).train()
+        criterion = method.criterion(recipe, network, 200).train()
+        convert_conv2d_weight_memory_format(network, torch.channels_last)
+        parts.append((network, criterion))
+    stage = method.stages(recipe, *parts[0])[2]
+    turns = [TurnAtWork(turn, fabric, Settings(accelerator="cpu")) for turn in stage.turns]
+
+    def joint():
+        for turn in turns:
+            turn.take(batch)
+
+    return joint, passes_of(parts[1][0], parts[1][1].generator, batch)
+
+
+MEASUREMENTS = {
+    "msreid": msreid_beside_bag_of_tricks,
+    "generated_masks": generated_masks_beside_its_passes,
+}
 """By name; in this order on the page."""
 
 
