@@ -67,7 +67,7 @@ def step_of(method, batch, *, identities=200, **changes):
 
 
 def msreid_beside_bag_of_tricks():
-    """MSReID's eight configurations would differ in A, L, M; here: all three, and none."""
+    """With attention, local feature and mask (A, L, M), and with none of them."""
     none = {"attention": False, "local": False, "mask": False}
     rows = [
         "## MSReID beside BagOfTricks",
