@@ -76,7 +76,7 @@ def run(arguments: list[str]) -> None:
     command = parse(name, rest)
     options: Options = command.run
     tables_of(name, command.data.data, options.table)
-    part = parse_part(options.part)
+    part, changes = parse_part(options.part), parse_changes(options.change)
     if options.runs < 1:
         raise InputError(f"runs must be 1 or more; given {options.runs}")
     console = Console(stderr=True)
@@ -86,7 +86,7 @@ def run(arguments: list[str]) -> None:
         split,
         methods_of(tables),
         options.preset,
-        parse_changes(options.change),
+        changes,
         command.settings,
         options.runs,
     )

@@ -40,6 +40,8 @@ def tables_of(method: str, data: str, number: str | None = None) -> tuple[Table,
     Raises:
         InputError: there is no such method or table.
     """
+    if method == ACROSS and number is not None:
+        raise InputError(f"{ACROSS} has no tables of its own to choose from; given {number!r}")
     if method == ACROSS:
         return (across(),)
     if method not in TABLES:
