@@ -203,7 +203,7 @@ def test_a_batch_without_triplets_costs_nothing():
     none = torch.empty(0, dtype=torch.int64)
     loss = local_level_triplet_loss(h[none], h[none], h[none], 0.5)
     loss.backward()
-    assert float(loss) == 0
+    assert loss.item() == 0
     assert not h.grad.any()
 
 

@@ -86,18 +86,15 @@ def mask_pool(mask: Tensor, kernel: int, stride: int, padding: int, threshold: f
     Returns:
         (B, 1, h, w) float32 of 0 and 1, of the size that a convolution of these numbers gives.
     """
-    person = (mask > 0.5).float()
-    # Rows, then columns: sums of whole numbers, so exact. The one division is correctly rounded,
-    # and a share that equals the threshold does not exceed it.
-    share = _sums(person, kernel, stride, padding) / _sums(
-        torch.ones_like(person[:1]), kernel, stride, padding
+    # Without the channel's axis: of one channel torch cannot tell which memory format it has.
+    person = (mask > 0.5).float().squeeze(1)
+    # Sums of whole numbers are exact and the one division is correctly rounded, so that a share
+    # that equals the threshold does not exceed it.
+    sums, counts = (
+        functional.avg_pool2d(x, kernel, stride, padding, divisor_override=1)
+        for x in (person, torch.ones_like(person[:1]))
     )
-    return (share > threshold).float()
-
-
-def _sums(x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
-    rows = functional.avg_pool2d(x, (kernel, 1), (stride, 1), (padding, 0), divisor_override=1)
-    return functional.avg_pool2d(rows, (1, kernel), (1, stride), (0, padding), divisor_override=1)
+    return (sums / counts > threshold).float().unsqueeze(1)
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
@@ -176,7 +173,6 @@ class MaskedTrunk(ResNet):
 
     def mask(self, mask: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, 1, H/4, W/4), the channel that stands beside pool1's."""
-        mask = mask.contiguous()
         if self.mask_as == "pooled":
             return mask_pool(mask_pool(mask, 7, 2, 3, self.threshold), 3, 2, 1, self.threshold)
         for _ in range(2):
@@ -192,7 +188,9 @@ class MaskedTrunk(ResNet):
         x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         if self.mask_as in ("resized", "pooled"):
             assert mask is not None
-            x = torch.cat([x, self.mask(mask).to(x.dtype)], 1)
+            pooled = self.mask(mask).to(x.dtype)
+            # With channels last in memory, as x has them; else x would be laid out anew.
+            x = torch.cat([x, pooled.squeeze(1).unsqueeze(-1).permute(0, 3, 1, 2)], 1)
         t: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return t
 
