@@ -171,7 +171,7 @@ def verification_table(evaluation: Evaluation) -> Table:
     if found is None:
         raise InputError("this evaluation was made without verification")
     table = Table(
-        title="pairs accepted below a distance, per cent",
+        title="FNMR at given FMR, per cent",
         caption=f"{found.genuine:,} pairs of one person, {found.impostor:,} of two",
     )
     for name in ("FMR", "below distance", "FNMR"):
