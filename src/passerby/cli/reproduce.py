@@ -24,7 +24,7 @@ from passerby.reproduce.declared import Table
 from passerby.reproduce.filled import fill
 from passerby.reproduce.found import Library
 from passerby.reproduce.plan import make_plan, plan_table
-from passerby.reproduce.report import markdown_of, page, write_table
+from passerby.reproduce.report import csv_of, markdown_of, page, write_table
 from passerby.reproduce.tables import ACROSS, TABLES, tables_of
 from passerby.reproduce.wanted import Task
 from passerby.training.settings import Settings
@@ -157,6 +157,7 @@ def write(table: Table, library: Library, out: Path) -> list[Path]:
     name = f"All methods on {filled.data}"
     text = markdown_of(name, columns, rows, notes)
     write_text(files[0], text)
+    write_text(files[1], csv_of(columns, rows))
     write_text(files[2], page(name, columns, rows, notes))
     print(text)
     return files

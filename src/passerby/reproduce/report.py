@@ -143,6 +143,13 @@ def page(
     )
 
 
+def csv_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of text as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+    return text.getvalue()
+
+
 def as_csv(filled: FilledTable) -> str:
     """A row for each number: what the other two forms show and what they leave out."""
     text = io.StringIO()
