@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "train a method on a data set",
     "evaluate": "rank the test pictures of a data set, or a file of embeddings",
     "cues": "compute masks or joints of a data set's pictures",
+    "reproduce": "the tables of the papers beside our own",
     "figures": "draw what a run does: masks",
 }
 """By name: what it does. Each lives in `passerby.cli.NAME`, in a function `run(arguments)`."""
