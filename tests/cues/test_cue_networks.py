@@ -137,6 +137,13 @@ def test_joints_come_back_where_they_are(blobs):
     assert not joints[1].any()
 
 
+def test_pictures_are_grouped_by_size_and_memory(blobs, monkeypatch):
+    network = OpenPose(blobs, PoseSettings(scales=(1.0,), pad_sides=0, pad_ends=0, finer=1))
+    small, large = np.zeros((8, 4, 3), np.uint8), np.zeros((16, 8, 3), np.uint8)
+    monkeypatch.setattr("passerby.cues.openpose.MAP_BYTES", 2 * 18 * 8 * 4 * 4)
+    assert network._groups([small, large, small, large, small]) == [[0, 2], [4], [1], [3]]
+
+
 def test_the_network_sees_bgr_of_0_to_255(blobs):
     picture = np.zeros((64, 64, 3), np.uint8) + np.uint8([255, 0, 0])
     maps = OpenPose(blobs, PoseSettings(scales=(1.0,), pad_sides=0, pad_ends=0)).heat_maps(

@@ -31,6 +31,8 @@ THIN_MOBILENET = PackagedFile(
 STRIDE = 8
 """Pixels of the input to one of the heat maps."""
 JOINTS = len(JOINT_NAMES)
+MAP_BYTES = 2**28
+"""Heat maps of so many bytes are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class OpenPose:
     def joints(self, pictures: Sequence[Pixels]) -> list[NDArray[np.float32]]:
         """(18, 3) of each picture; pictures of one size are computed together."""
         found: dict[int, NDArray[np.float32]] = {}
-        for places in by_size(pictures):
+        for places in self._groups(pictures):
             maps = self.heat_maps([pictures[place] for place in places])
             for place, of_one in zip(places, maps, strict=True):
                 joints = highest_points(of_one, self.settings.threshold)
@@ -104,6 +106,16 @@ class OpenPose:
                 joints[joints[:, 2] == 0] = 0
                 found[place] = joints
         return [found[place] for place in range(len(pictures))]
+
+    def _groups(self, pictures: Sequence[Pixels]) -> list[list[int]]:
+        """Places of pictures of one size whose heat maps fit `MAP_BYTES`, one at least."""
+        groups = []
+        for places in by_size(pictures):
+            height, width = pictures[places[0]].shape[:2]
+            room = MAP_BYTES // (4 * JOINTS * height * width * self.settings.finer**2)
+            step = max(1, room)
+            groups += [places[start : start + step] for start in range(0, len(places), step)]
+        return groups
 
     def heat_maps(self, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
         """Mean heat maps of N pictures of one size: (N, 18, finer * H, finer * W)."""
