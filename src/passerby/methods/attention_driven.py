@@ -61,11 +61,13 @@ def attention(s: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Returns:
         (B, g c, h, w) from 0 to 1.
     """
-    groups = s.shape[1]
-    mixed = functional.conv2d(c, weight, groups=groups)
-    if groups > 1:
-        s = s.repeat_interleave(len(weight) // groups, 1)
-    return torch.sigmoid(torch.addcmul(bias.to(s.dtype)[:, None, None], s, mixed.to(s.dtype)))
+    batch, groups, height, width = s.shape
+    mixed = functional.conv2d(c, weight, groups=groups).view(batch, groups, -1)
+    # S of one group meets W C of that group alone: (B, h w, g) x (B, g, g c), block by block. The
+    # product has its channels last in memory, as the map that it weights.
+    blocks = torch.diag_embed(mixed.transpose(1, 2)).permute(0, 2, 3, 1).flatten(2)
+    product = torch.baddbmm(bias.to(s.dtype), s.flatten(2).transpose(1, 2), blocks.to(s.dtype))
+    return torch.sigmoid(product.view(batch, height, width, -1).permute(0, 3, 1, 2))
 
 
 def inter_attention(e: Sequence[Tensor], mu: Tensor) -> Tensor:
@@ -241,7 +243,9 @@ class Branch(nn.Module):
         self.pool = nn.MaxPool2d(3, pool_stride, 1)
         widths = [middle << i for i in range(4)]
         inputs = [channels_in, *(2 * width for width in widths[:-1])]
-        attentions: list[AttentionShape | None] = [None, *(shapes or [None] * 3)]
+        attentions: list[AttentionShape | None] = [None] * 4
+        if shapes is not None:
+            attentions[1:] = shapes
         # The last down-sampling of ResNet is left out (3.1).
         self.blocks = nn.ModuleList(
             Block(channels, width, stride, groups, shape)
@@ -577,7 +581,7 @@ class Recipe:
             channels=8,
             epochs=12,
             milestones=(8, 11),
-            learning_rate=0.05,
+            learning_rate=0.02,
             flip=0.5,
         )
 

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import passerby
+from passerby.embedding.embedder import Embedder
+from passerby.figures.attention import HEIGHT, WIDTH, attention_of, draw_attention
+from passerby.methods import attention_driven, bag_of_tricks
+from passerby.types import InputError
+
+
+def model_of(module, **changes):
+    torch.manual_seed(0)
+    recipe = module.Recipe(**{**vars(module.Recipe.small()), **changes})
+    return Embedder(module.METHOD, recipe, module.METHOD.network(recipe))
+
+
+@pytest.fixture(scope="module")
+def samples(market):
+    return passerby.load("market1501", market).query[:3]
+
+
+def test_the_maps_are_the_networks(samples):
+    model = model_of(attention_driven)
+    found = attention_of(model, samples)
+    assert found.shape == (3, 2, 3, 48, 24)
+    made = model.inputs.make(passerby_picture(samples[0]))
+    inputs = {
+        name: (torch.tensor(pixels).permute(2, 0, 1)[None] - 255 * torch.tensor(
+            model.inputs.specs[name].mean).view(1, 3, 1, 1)).float()
+        for name, pixels in made.items()
+    }  # fmt: skip
+    with torch.no_grad():
+        expected = model.network.attention_maps(**inputs)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-3, atol=1e-4)
+
+
+def passerby_picture(sample):
+    from passerby.data.images import read_image
+    from passerby.types import Picture
+
+    return Picture(read_image(sample.file))
+
+
+def test_the_figure_shows_the_whole_body_and_the_parts(samples, tmp_path):
+    model = model_of(attention_driven)
+    target = tmp_path / "attention.png"
+    draw_attention(model, samples, target, columns=2)
+    shown = Image.open(target)
+    assert shown.width > 8 * WIDTH
+    assert shown.height > 4 * HEIGHT
+    draw_attention(model, samples[:1], target)
+    small = np.asarray(Image.open(target).convert("RGB")).astype(int)
+    whole = model.inputs.make(passerby_picture(samples[0]))["whole"]
+    own = Image.fromarray(whole).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    differences = [
+        np.abs(small[y : y + HEIGHT, x : x + WIDTH] - np.asarray(own, int)).max()
+        for y in range(16, 60)
+        for x in range(10, 30)
+    ]
+    assert min(differences) == 0
+
+
+def test_what_cannot_be_drawn(samples, tmp_path):
+    with pytest.raises(InputError, match="bag_of_tricks has no attention maps"):
+        attention_of(model_of(bag_of_tricks), samples)
+    with pytest.raises(InputError, match="no intra-attention"):
+        attention_of(model_of(attention_driven, attention="none"), samples)
+    model = model_of(attention_driven)
+    with pytest.raises(InputError, match=r"drawn as \.png"):
+        draw_attention(model, samples, tmp_path / "a.jpg")
+    with pytest.raises(InputError, match="at least one picture"):
+        draw_attention(model, [], tmp_path / "a.png")
