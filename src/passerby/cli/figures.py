@@ -16,6 +16,7 @@ from passerby.cli.dataset import flat, load_run_split, run_data_options
 from passerby.cli.options import parse_options
 from passerby.cues.source import find_cues
 from passerby.embedding.embedder import Embedder
+from passerby.figures.attention import draw_attention
 from passerby.figures.drawing_part import drawing_part
 from passerby.figures.hidden import draw_hidden, hidden_of
 from passerby.figures.masks import draw_masks, masks_of
@@ -48,6 +49,26 @@ class MaskOptions:
     """Fixes the choice."""
     reverse: bool = False
     """Draw the reverse of each mask too, 1 - mask: where msreid's local feature looks."""
+    method: str | None = None
+    """path/to/file.py:METHOD, for a run of a method of one's own."""
+    device: str = "cpu"
+    """Where to compute, e.g. cuda."""
+
+
+@dataclass(frozen=True)
+class AttentionOptions:
+    """Draw the attention maps of an attention_driven run's blocks 2-4, whole body and parts."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder."""
+    out: Path
+    """The .png to write."""
+    part: Literal["query", "gallery", "train"] = "query"
+    """Which pictures of the data set."""
+    count: int = 6
+    """How many of them, chosen at random."""
+    seed: int = 0
+    """Fixes the choice."""
     method: str | None = None
     """path/to/file.py:METHOD, for a run of a method of one's own."""
     device: str = "cpu"
@@ -96,6 +117,14 @@ def masks(arguments: list[str]) -> None:
     print(f"written: {options.out}")
 
 
+def attention(arguments: list[str]) -> None:
+    """Draws attention maps."""
+    command = parse(AttentionOptions, arguments, "attention")
+    model, chosen, cues, title = _chosen(command)
+    draw_attention(model, chosen, command.figure.out, cues=cues, title=title)
+    print(f"written: {command.figure.out}")
+
+
 def hidden(arguments: list[str]) -> None:
     """Draws hidden pictures."""
     command = parse(HiddenOptions, arguments, "hidden")
@@ -108,7 +137,7 @@ def hidden(arguments: list[str]) -> None:
 
 def _chosen(command: Any) -> tuple[Embedder, list[Sample], CueSource | None, str]:
     """The run's model, the pictures to draw with their cues, and the figure's title."""
-    options: MaskOptions | HiddenOptions = command.figure
+    options: MaskOptions | AttentionOptions | HiddenOptions = command.figure
     method = import_method(options.method) if options.method else None
     model = Embedder.load(options.run, method=method, device=options.device)
     split = load_run_split(command.data, options.run, Console(stderr=True))
@@ -134,6 +163,7 @@ def parse(kind: Any, arguments: list[str], name: str) -> Any:
 
 
 FIGURES: dict[str, tuple[Callable[[list[str]], None], str]] = {
+    "attention": (attention, "attention maps of attention_driven, whole body and parts"),
     "hidden": (hidden, "what generated_masks hides from its network in training"),
     "masks": (masks, "where a method's mask lets its network look, as heat over pictures"),
 }
