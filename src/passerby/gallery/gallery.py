@@ -117,6 +117,11 @@ class Gallery:
         return self._audit
 
     @property
+    def exists(self) -> bool:
+        """Whether something was added yet."""
+        return self._store.settings() is not None
+
+    @property
     def settings(self) -> GallerySettings:
         """Width, model, metric, threshold.
 
@@ -190,7 +195,9 @@ class Gallery:
         if approximate and not self._store.has_index():
             raise InputError("approximate search needs an index: make one first (gallery index)")
         now, base = self._clock(), where or Filter()
-        fetch = Fetch(self._nearest(), settings.space.metric, reranking is not None, approximate)
+        fetch = Fetch(
+            self._nearest(approximate), settings.space.metric, reranking is not None, approximate
+        )
         first = k if reranking is None else max(k, reranking.shortlist)
         fetch.prepare(queries, query_filters(base, now, query_cameras, len(queries)), first)
         found = [
@@ -515,8 +522,8 @@ class Gallery:
         self._store.change_settings(lambda before: before or new.plain())
         return self._checked_settings()
 
-    def _nearest(self) -> Callable[..., list[pa.Table]]:
-        if not self._resident:
+    def _nearest(self, approximate: bool) -> Callable[..., list[pa.Table]]:
+        if approximate or not self._resident:
             return self._store.nearest
         if self._snapshot is None:
             self._snapshot = Snapshot(self._store, self.settings.width)

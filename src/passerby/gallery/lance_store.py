@@ -153,7 +153,7 @@ class LanceStore:
         with self._locks.alone(), self._plain_errors():
             table = self._table()
             rows = int(table.count_rows(where))
-            if rows == 0:
+            if rows == 0 and not (self.folder / PENDING).exists():
                 return 0
             (self.folder / PENDING).touch()
             table.delete(where)

@@ -1,0 +1,339 @@
+"""`passerby gallery COMMAND GALLERY`: fills, searches and empties a gallery."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+from rich.console import Console
+
+from passerby.cli.dataset import data_options, flat, load_split, value_of
+from passerby.cli.gallery_options import (
+    FilterOptions,
+    ModelOptions,
+    Place,
+    age_of,
+    filter_of,
+    load_model,
+    open_gallery,
+    seconds_of,
+)
+from passerby.cli.gallery_output import answer_table, answers_json, statistics_table
+from passerby.cues.source import find_cues
+from passerby.gallery.answers import Reranking
+from passerby.gallery.pictures import add_samples, re_embed
+from passerby.gallery.settings import Space
+from passerby.types import InputError
+
+USAGE = """usage: passerby gallery COMMAND GALLERY ...
+
+GALLERY is a folder, or http://host:port for a Milvus server.
+
+commands:
+{commands}
+
+`passerby gallery COMMAND --help` explains every option."""
+
+
+@dataclass(frozen=True)
+class AddOptions:
+    """Which pictures, and for how long."""
+
+    part: Literal["gallery", "query", "train"] = "gallery"
+    """Which pictures of the data set."""
+    keep: str | None = None
+    """How long until they expire, e.g. 30d or 12h; for good if not given."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Whom to find, and how."""
+
+    pictures: tyro.conf.Positional[tuple[Path, ...]]
+    """Pictures of one person each."""
+    k: int = 10
+    """Hits at most."""
+    threshold: float | None = None
+    """Distance from which on nothing is a match; as calibrated if not given; inf: none."""
+    query_camera: int | None = None
+    """The camera that took the pictures: its own entries are left out."""
+    group_by: Literal["person", "track"] | None = None
+    """One hit for each person or track."""
+    rerank: tyro.conf.FlagCreatePairsOff[bool] = False
+    """k-reciprocal re-ranking of the nearest entries."""
+    shortlist: int = 200
+    """How many entries take part in re-ranking."""
+    approximate: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Search by the index: faster in great galleries, may miss some."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class ExpireOptions:
+    """What is too old."""
+
+    older_than: str | None = None
+    """Also what was taken longer ago than this, e.g. 30d."""
+    log_older_than: str | None = None
+    """Lines of the audit log from longer ago than this are removed too."""
+
+
+@dataclass(frozen=True)
+class CalibrateOptions:
+    """The rate of false matches."""
+
+    fmr: float = 1e-3
+    """Share of the pairs of two persons that may be taken for one."""
+
+
+@dataclass(frozen=True)
+class MergeOptions:
+    """Which identities."""
+
+    persons: tyro.conf.Positional[tuple[int, ...]]
+    """That are one person."""
+    into: int
+    """The identity that they become."""
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """Which entries."""
+
+    keys: tyro.conf.Positional[tuple[str, ...]]
+    """That are another person."""
+    into: int | None = None
+    """The identity that they become; a new one if not given."""
+
+
+@dataclass(frozen=True)
+class FolderOption:
+    """Where to."""
+
+    folder: tyro.conf.Positional[Path]
+    """The folder with the files."""
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """Parquet files."""
+
+    files: tyro.conf.Positional[tuple[Path, ...]]
+    """Exported entries, or embeddings' shards: files or folders."""
+    fingerprint: str | None = None
+    """Of the model, for files that do not say it."""
+    metric: Literal["euclidean", "squared_euclidean", "cosine"] = "euclidean"
+    """Goes with --fingerprint."""
+
+
+@dataclass(frozen=True)
+class ReEmbedOptions:
+    """Where the pictures are, and where the new gallery shall be."""
+
+    target: str
+    """The new gallery."""
+    root: Path
+    """The folder that the entries' file names start from."""
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """Which lines."""
+
+    since: str | None = None
+    """From then on: 2026-11-20T09:30 (UTC), or seconds since 1970."""
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    if arguments and arguments[0] in COMMANDS:
+        name, *rest = arguments
+        kinds, does, text = COMMANDS[name]
+        fields = [(kind.__name__, flat(kind)) for kind in (Place, *kinds)]
+        if name in _WITH_DATA:
+            fields.append(("Data", flat(data_options(value_of(rest, "--data", "market1501")))))
+        command: Any = tyro.cli(
+            dataclasses.make_dataclass("Gallery", fields, frozen=True),
+            args=rest,
+            prog=f"passerby gallery {name}",
+            description=text,
+        )
+        does(command)
+        return
+    width = max(map(len, COMMANDS))
+    lines = (f"  {name:<{width}}  {text}" for name, (_, _, text) in COMMANDS.items())
+    print(USAGE.format(commands="\n".join(lines)))
+    if not arguments or arguments[0] not in ("-h", "--help"):
+        raise InputError(f"gallery needs a command first: {', '.join(COMMANDS)}")
+
+
+def _add(command: Any) -> None:
+    model = load_model(command.ModelOptions)
+    options: AddOptions = command.AddOptions
+    expires = None if options.keep is None else time.time() + age_of(options.keep)
+    split = load_split(command.Data, Console(stderr=True))
+    samples = getattr(split, options.part)
+    if not samples:
+        raise InputError(f"{split.root} has no {options.part} pictures")
+    if command.Data.data in _DISTRACTORS:
+        # Id 0 stands for many people there, none of whom is known.
+        samples = [
+            dataclasses.replace(sample, person_id=sample.person_id or -1) for sample in samples
+        ]
+    cues = find_cues(split.root) if model.inputs.cues else None
+    with open_gallery(command.Place, model) as gallery:
+        found = add_samples(gallery, model, samples, cues=cues, expires=expires)
+    print(f"added: {found.added:,}   there already: {found.known:,}")
+
+
+def _search(command: Any) -> None:
+    options: SearchOptions = command.SearchOptions
+    if not options.pictures:
+        raise InputError("search needs a picture of somebody")
+    model = load_model(command.ModelOptions)
+    camera = options.query_camera
+    with open_gallery(command.Place, model) as gallery:
+        answers = gallery.search(
+            model.embed(list(options.pictures)),
+            options.k,
+            filter_of(command.FilterOptions),
+            threshold=options.threshold,
+            query_cameras=None if camera is None else [camera] * len(options.pictures),
+            group_by=options.group_by,
+            reranking=Reranking(options.shortlist) if options.rerank else None,
+            approximate=options.approximate,
+        )
+    names = [str(picture) for picture in options.pictures]
+    if options.json:
+        print(answers_json(names, answers))
+        return
+    for name, answer in zip(names, answers, strict=True):
+        Console().print(answer_table(name, answer))
+
+
+def _remove(command: Any) -> None:
+    with open_gallery(command.Place) as gallery:
+        print(f"removed: {gallery.remove(filter_of(command.FilterOptions)):,}")
+
+
+def _expire(command: Any) -> None:
+    options: ExpireOptions = command.ExpireOptions
+    age = None if options.older_than is None else age_of(options.older_than)
+    with open_gallery(command.Place) as gallery:
+        print(f"removed: {gallery.expire(age):,}")
+        if options.log_older_than is not None:
+            lines = gallery.audit.forget(time.time() - age_of(options.log_older_than))
+            print(f"lines of the audit log removed: {lines:,}")
+
+
+def _calibrate(command: Any) -> None:
+    with open_gallery(command.Place) as gallery:
+        found = gallery.calibrate(command.CalibrateOptions.fmr)
+    print(
+        f"threshold {found.threshold:.6g}: false match rate {found.false_match_rate:g}, false "
+        f"non-match rate {found.false_non_match_rate:.4g}, measured on {found.genuine:,} pairs of "
+        f"one person and {found.impostor:,} of two"
+    )
+
+
+def _index(command: Any) -> None:
+    with open_gallery(command.Place) as gallery:
+        gallery.index()
+    print("index made: search with --approximate")
+
+
+def _merge(command: Any) -> None:
+    options: MergeOptions = command.MergeOptions
+    with open_gallery(command.Place) as gallery:
+        print(f"entries changed: {gallery.merge(options.persons, options.into):,}")
+
+
+def _split(command: Any) -> None:
+    options: SplitOptions = command.SplitOptions
+    with open_gallery(command.Place) as gallery:
+        print(f"identity: {gallery.split(options.keys, options.into)}")
+
+
+def _export(command: Any) -> None:
+    with open_gallery(command.Place) as gallery:
+        found = gallery.export(command.FolderOption.folder, filter_of(command.FilterOptions))
+    print(f"written: {found.rows:,} entries in {len(found.files)} files")
+
+
+def _import(command: Any) -> None:
+    options: ImportOptions = command.ImportOptions
+    space = Space(options.fingerprint, options.metric) if options.fingerprint else None
+    with open_gallery(command.Place, space) as gallery:
+        found = gallery.import_files(options.files)
+    print(f"added: {found.added:,}   there already: {found.known:,}")
+
+
+def _backup(command: Any) -> None:
+    with open_gallery(command.Place) as gallery:
+        print(f"written: {gallery.backup(command.FolderOption.folder).rows:,} entries")
+
+
+def _restore(command: Any) -> None:
+    with open_gallery(command.Place) as gallery:
+        found = gallery.restore(command.FolderOption.folder)
+    print(f"added: {found.added:,}   there already: {found.known:,}")
+
+
+def _statistics(command: Any) -> None:
+    with open_gallery(command.Place) as gallery:
+        Console().print(statistics_table(gallery.statistics()))
+
+
+def _check(command: Any) -> None:
+    with open_gallery(command.Place) as gallery:
+        print(f"whole: {gallery.check():,} entries")
+
+
+def _re_embed(command: Any) -> None:
+    options: ReEmbedOptions = command.ReEmbedOptions
+    model = load_model(command.ModelOptions)
+    cues = find_cues(options.root) if model.inputs.cues else None
+    target = dataclasses.replace(command.Place, gallery=options.target, audit=None)
+    with open_gallery(command.Place) as old, open_gallery(target, model) as new:
+        found = re_embed(old, new, model, options.root, cues=cues)
+    print(f"embedded: {found.added:,}   there already: {found.known:,}   now calibrate it")
+
+
+def _log(command: Any) -> None:
+    since = command.LogOptions.since
+    first = float("-inf") if since is None else seconds_of(since)
+    with open_gallery(command.Place) as gallery:
+        for line in gallery.audit.lines():
+            if line["time"] >= first:
+                print(json.dumps(line))
+
+
+COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
+    "add": ((AddOptions, ModelOptions), _add, "embed pictures of a data set and add them"),
+    "search": ((SearchOptions, FilterOptions, ModelOptions), _search, "find people by pictures"),
+    "remove": ((FilterOptions,), _remove, "remove entries, out of the files too"),
+    "expire": ((ExpireOptions,), _expire, "remove what has expired or is too old"),
+    "calibrate": ((CalibrateOptions,), _calibrate, "set the threshold for a rate of false matches"),
+    "merge": ((MergeOptions,), _merge, "make several identities one"),
+    "split": ((SplitOptions,), _split, "give entries an identity of their own"),
+    "index": ((), _index, "make the index for approximate search"),
+    "export": ((FolderOption, FilterOptions), _export, "write entries to Parquet files"),
+    "import": ((ImportOptions,), _import, "add entries from Parquet files"),
+    "backup": ((FolderOption,), _backup, "write everything to a folder, with checksums"),
+    "restore": ((FolderOption,), _restore, "add what a backup holds"),
+    "re-embed": ((ReEmbedOptions, ModelOptions), _re_embed, "make a gallery of another model"),
+    "statistics": ((), _statistics, "count what is there"),
+    "check": ((), _check, "read everything and compare checksums"),
+    "log": ((LogOptions,), _log, "print the audit log"),
+}
+"""By name: the options, what it does, and that in words."""
+
+_WITH_DATA = {"add"}
+_DISTRACTORS = {"market1501", "synthetic"}

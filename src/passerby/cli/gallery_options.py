@@ -1,0 +1,132 @@
+"""Options of `passerby gallery`: the gallery, the filter, the model, times and ages."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from passerby.embedding.embedder import Embedder
+from passerby.gallery.filters import Filter
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.settings import Model, Space
+from passerby.methods import import_method
+from passerby.types import InputError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which gallery."""
+
+    gallery: tyro.conf.Positional[str]
+    """A folder, or http://host:port[/name] of a Milvus server."""
+    token_file: Path | None = None
+    """A file with the user:password or API key of the Milvus server."""
+    audit: Path | None = None
+    """The audit log; audit.jsonl in the folder if not given, none for Milvus."""
+    who: str | None = None
+    """Stands in the audit log; your user name if not given."""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model that makes embeddings."""
+
+    model: Path
+    """The run's folder."""
+    method: str | None = None
+    """path/to/file.py:METHOD, for a run of a method of one's own."""
+    device: str = "cpu"
+    """Where to compute, e.g. cuda."""
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """Which entries."""
+
+    cameras: tuple[int, ...] | None = None
+    """Only of these cameras."""
+    not_cameras: tuple[int, ...] = ()
+    """Not of these cameras."""
+    since: str | None = None
+    """Taken then or later: 2026-11-20T09:30 (UTC), or seconds since 1970."""
+    until: str | None = None
+    """Taken before then."""
+    known: bool | None = None
+    """With a known identity, or without one."""
+    persons: tuple[int, ...] | None = None
+    """Only of these identities."""
+    tracks: tuple[str, ...] | None = None
+    """Only of these tracks."""
+    keys: tuple[str, ...] | None = None
+    """Only these entries."""
+
+
+def open_gallery(place: Place, model: Model | Space | None = None) -> Gallery:
+    """Opens the gallery that the options name.
+
+    Raises:
+        InputError: as `Gallery.open`; a token's file that is not there.
+    """
+    token = None
+    if place.token_file is not None:
+        if not place.token_file.is_file():
+            raise InputError(f"{place.token_file}: no such file")
+        token = place.token_file.read_text(encoding="utf-8").strip()
+    return Gallery.open(place.gallery, model, token=token, audit=place.audit, who=place.who)
+
+
+def load_model(options: ModelOptions) -> Embedder:
+    """The model that the options name."""
+    method = import_method(options.method) if options.method else None
+    return Embedder.load(options.model, method=method, device=options.device)
+
+
+def filter_of(options: FilterOptions) -> Filter:
+    """The filter that the options describe."""
+    return Filter(
+        cameras=options.cameras,
+        not_cameras=options.not_cameras,
+        since=None if options.since is None else seconds_of(options.since),
+        until=None if options.until is None else seconds_of(options.until),
+        known=options.known,
+        persons=options.persons,
+        tracks=options.tracks,
+        keys=options.keys,
+    )
+
+
+def seconds_of(text: str) -> float:
+    """Seconds since 1970 of a time: ISO 8601, taken as UTC where it names no zone, or a number.
+
+    Raises:
+        InputError: neither.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        time = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(
+            f"a time is like 2026-11-20T09:30 or seconds since 1970: given {text!r}"
+        ) from None
+    return (time if time.tzinfo else time.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+def age_of(text: str) -> float:
+    """Seconds of an age like 30d, 12h, 45m, 90s or 2w.
+
+    Raises:
+        InputError: of another form.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
+    if match is None:
+        raise InputError(f"an age is a number and s, m, h, d or w, like 30d: given {text!r}")
+    return float(match[1]) * _UNITS[match[2]]

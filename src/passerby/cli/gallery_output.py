@@ -1,0 +1,88 @@
+"""What `passerby gallery` prints."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from passerby.gallery.answers import Answer
+from passerby.gallery.statistics import Statistics
+
+
+def answers_json(names: Sequence[str], answers: Sequence[Answer]) -> str:
+    """One object for each query."""
+    found = [
+        {"query": name, "match": bool(answer.hits), **dataclasses.asdict(answer)}
+        for name, answer in zip(names, answers, strict=True)
+    ]
+    return json.dumps(found, indent=1)
+
+
+def answer_table(name: str, answer: Answer) -> Table:
+    """The hits of one query, or that there is none."""
+    limit = "none" if answer.threshold is None else f"{answer.threshold:.4g}"
+    title = f"{escape(name)}   (threshold: {limit})"
+    if not answer.hits:
+        nearest = "no entry" if answer.nearest is None else f"nearest at {answer.nearest:.4g}"
+        return Table("no match: " + nearest, title=title)
+    table = Table("", "distance", "person", "camera", "time (UTC)", "entry", title=title)
+    for rank, hit in enumerate(answer.hits, 1):
+        entry = hit.entry
+        table.add_row(
+            str(rank),
+            f"{hit.distance:.4g}",
+            _or_dash(entry.person_id),
+            _or_dash(entry.camera_id),
+            time_text(entry.timestamp),
+            escape(entry.key),
+        )
+    return table
+
+
+def statistics_table(found: Statistics) -> Table:
+    """A gallery in numbers."""
+    settings, calibration = found.settings, found.settings.calibration
+    rows: dict[str, Any] = {
+        "entries": f"{found.entries:,}",
+        "expired, not removed yet": f"{found.expired:,}",
+        "persons": f"{found.persons:,}",
+        "entries without identity": f"{found.unknown:,}",
+        "tracks": f"{found.tracks:,}",
+        "entries by camera (-1: unknown)": ", ".join(
+            f"{camera}: {count:,}" for camera, count in found.cameras.items()
+        ),
+        "first, last picture (UTC)": f"{time_text(found.first)}, {time_text(found.last)}",
+        "model": f"{settings.space.fingerprint}, {settings.width} numbers, {settings.space.metric}",
+        "threshold": "not calibrated"
+        if calibration is None
+        else f"{calibration.threshold:.5g}: FMR {calibration.false_match_rate:g}, "
+        f"FNMR {calibration.false_non_match_rate:.4g} ({calibration.genuine:,} pairs of one "
+        f"person, {calibration.impostor:,} of two)",
+        "format": found.format,
+        **found.engine,
+    }
+    table = Table(show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, escape(f"{value:,}" if type(value) is int else str(value)))
+    return table
+
+
+def time_text(seconds: float | None) -> str:
+    """A time as people read it, in UTC."""
+    if seconds is None:
+        return "-"
+    try:
+        time = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:g} s"
+    return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _or_dash(value: int | None) -> str:
+    return "-" if value is None else str(value)

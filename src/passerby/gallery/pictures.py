@@ -1,0 +1,146 @@
+"""Pictures into a gallery, and a gallery's pictures into that of another model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.gallery.entries import Entry, key_of
+from passerby.gallery.filters import Filter
+from passerby.gallery.gallery import Added, Gallery
+from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.settings import Model
+from passerby.types import CueSource, InputError, Progress, Sample
+
+
+class SampleEmbedder(Model, Protocol):
+    """A model that is at hand; a `passerby.Embedder` is one."""
+
+    def embed_samples(
+        self, samples: Sequence[Sample], *, cues: CueSource | None = None
+    ) -> NDArray[np.float32]:
+        """(N, D) embeddings of N pictures."""
+
+
+def add_samples(
+    gallery: Gallery,
+    model: SampleEmbedder,
+    samples: Sequence[Sample],
+    *,
+    cues: CueSource | None = None,
+    expires: float | None = None,
+    at_once: int = 512,
+    progress: Progress | None = None,
+) -> Added:
+    """Embeds and adds pictures; those that the gallery has are not embedded again.
+
+    Args:
+        gallery: opened for this model.
+        model: makes the embeddings.
+        samples: the pictures.
+        cues: where masks and joints come from, if the model wants any.
+        expires: when the entries are to be removed, seconds since 1970 in UTC; None: never.
+        at_once: pictures that are embedded and then stored together.
+        progress: told how many pictures are done.
+
+    Raises:
+        InputError: an unreadable picture (those before its batch are stored), or as `Gallery.add`.
+    """
+    added = known = 0
+    for start in range(0, len(samples), at_once):
+        batch = samples[start : start + at_once]
+        there = _known(gallery, batch)
+        new = [sample for sample in batch if key_of(sample) not in there]
+        if new:
+            embeddings = model.embed_samples(new, cues=cues)
+            added += gallery.add(embeddings, NewEntries.of_samples(new, expires)).added
+        known = start + len(batch) - added
+        if progress is not None:
+            progress(start + len(batch), len(samples))
+    return Added(added, known)
+
+
+def re_embed(
+    source: Gallery,
+    target: Gallery,
+    model: SampleEmbedder,
+    root: Path,
+    *,
+    cues: CueSource | None = None,
+    at_once: int = 512,
+    progress: Progress | None = None,
+) -> Added:
+    """Embeds the pictures of all entries with another model, into another gallery.
+
+    Keys, identities, times and expiry stay; the threshold does not: calibrate again. What is in
+    the target already is left as it is, so that it may be called again after an interruption.
+
+    Args:
+        source: the gallery whose entries are taken.
+        target: new, or of this model.
+        model: makes the new embeddings.
+        root: the folder that the entries' file names start from.
+        cues: where masks and joints come from, if the model wants any.
+        at_once: pictures that are embedded and then stored together.
+        progress: told how many pictures are done.
+
+    Raises:
+        InputError: an entry without a picture, or whose picture is gone or unreadable.
+    """
+    entries = source.entries()
+    for entry in entries:
+        if not entry.file_name or not (root / entry.file_name).is_file():
+            raise InputError(
+                f"{root / entry.file_name}: the picture of the entry {entry.key!r} is not there; "
+                "only entries whose pictures are kept can move to another model"
+            )
+    added = known = 0
+    for batch in _batches(entries, at_once):
+        samples = [_sample(entry, root) for entry in batch]
+        found = target.add(model.embed_samples(samples, cues=cues), _same(batch))
+        added, known = added + found.added, known + found.known
+        if progress is not None:
+            progress(added + known, len(entries))
+    return Added(added, known)
+
+
+def _known(gallery: Gallery, samples: Sequence[Sample]) -> frozenset[str]:
+    if not gallery.exists:
+        return frozenset()
+    keys = [key_of(sample) for sample in samples]
+    return frozenset(entry.key for entry in gallery.entries(Filter(keys=keys)))
+
+
+def _batches(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+    for start in range(0, len(entries), size):
+        yield entries[start : start + size]
+
+
+def _sample(entry: Entry, root: Path) -> Sample:
+    return Sample(
+        file=root / entry.file_name,
+        name=entry.file_name,
+        person_id=-1 if entry.person_id is None else entry.person_id,
+        camera_id=-1 if entry.camera_id is None else entry.camera_id,
+        timestamp=entry.timestamp,
+        box=entry.box,
+        track_id=entry.track_id,
+    )
+
+
+def _same(entries: Sequence[Entry]) -> NewEntries:
+    return NewEntries(
+        keys=[entry.key for entry in entries],
+        file_names=[entry.file_name for entry in entries],
+        person_ids=[entry.person_id for entry in entries],
+        camera_ids=[entry.camera_id for entry in entries],
+        timestamps=[entry.timestamp for entry in entries],
+        boxes=[entry.box for entry in entries],
+        track_ids=[entry.track_id for entry in entries],
+        expires=[entry.expires for entry in entries],
+        added=[entry.added for entry in entries],
+    )
