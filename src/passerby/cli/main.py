@@ -13,6 +13,7 @@ COMMANDS = {
     "evaluate": "rank the test pictures of a data set, or a file of embeddings",
     "cues": "compute masks or joints of a data set's pictures",
     "reproduce": "the tables of the papers beside our own",
+    "gallery": "fill, search and empty a gallery of people",
     "figures": "draw what a run does: masks",
 }
 """By name: what it does. Each lives in `passerby.cli.NAME`, in a function `run(arguments)`."""
