@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,17 @@ from rich.console import Console
 
 from passerby.cli.dataset import flat, load_run_split, run_data_options
 from passerby.cli.options import parse_options
+from passerby.cues.joined import cues_of
 from passerby.cues.source import find_cues
 from passerby.embedding.embedder import Embedder
 from passerby.figures.attention import draw_attention
 from passerby.figures.drawing_part import drawing_part
 from passerby.figures.hidden import draw_hidden, hidden_of
 from passerby.figures.masks import draw_masks, masks_of
+from passerby.figures.on_person import on_person
+from passerby.files import write_text
 from passerby.methods import import_method
+from passerby.recipes import to_plain
 from passerby.types import CueSource, InputError, Sample
 
 USAGE = """usage: passerby figures FIGURE ...
@@ -95,6 +100,26 @@ class HiddenOptions:
     """Where to compute, e.g. cuda."""
 
 
+@dataclass(frozen=True)
+class OnPersonOptions:
+    """Measure how much of a run's masks lies on the person, where true masks are known."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder."""
+    out: Path | None = None
+    """The .json to write; RUN/on_person.json if not given."""
+    part: Literal["query", "gallery", "train"] = "query"
+    """Which pictures of the data set."""
+    count: int | None = None
+    """How many of them, chosen at random; all if not given."""
+    seed: int = 0
+    """Fixes the choice."""
+    method: str | None = None
+    """path/to/file.py:METHOD, for a run of a method of one's own."""
+    device: str = "cpu"
+    """Where to compute, e.g. cuda."""
+
+
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     if arguments and arguments[0] in FIGURES:
@@ -135,20 +160,43 @@ def hidden(arguments: list[str]) -> None:
     print(f"written: {options.out}")
 
 
+def on_person_command(arguments: list[str]) -> None:
+    """Measures masks beside the true masks of the people."""
+    command = parse(OnPersonOptions, arguments, "on-person")
+    options: OnPersonOptions = command.figure
+    model, chosen, cues, _ = _chosen(command)
+    source = drawing_part(model, options.run, "mask")
+    found, hidden = masks_of(model, chosen, cues=cues, source=source), None
+    if callable(getattr(source, "hidden_pixels", None)):
+        _, hidden = hidden_of(model, options.run, chosen, cues=cues)
+    split = load_run_split(command.data, options.run, Console(stderr=True))
+    true = cues_of(split)
+    if true is None:
+        raise InputError(f"{split.root}: holds no true person masks (a folder masks/)")
+    result = to_plain(on_person(chosen, found, true, hidden))
+    target = options.out or options.run / "on_person.json"
+    told = {"run": str(options.run), "data": split.name, "part": options.part, **result}
+    write_text(target, json.dumps(told, indent=2) + "\n")
+    for name, value in result.items():
+        print(f"{name}: {value if not isinstance(value, float) else round(value, 4)}")
+    print(f"written: {target}")
+
+
 def _chosen(command: Any) -> tuple[Embedder, list[Sample], CueSource | None, str]:
     """The run's model, the pictures to draw with their cues, and the figure's title."""
-    options: MaskOptions | AttentionOptions | HiddenOptions = command.figure
+    options: MaskOptions | AttentionOptions | HiddenOptions | OnPersonOptions = command.figure
     method = import_method(options.method) if options.method else None
     model = Embedder.load(options.run, method=method, device=options.device)
     split = load_run_split(command.data, options.run, Console(stderr=True))
     samples = getattr(split, options.part)
-    if options.count < 1 or not samples:
+    count = len(samples) if options.count is None else options.count
+    if count < 1 or not samples:
         raise InputError(
-            f"a figure needs a count of at least 1 and pictures: given {options.count}; "
+            f"a figure needs a count of at least 1 and pictures: given {count}; "
             f"{split.root} has {len(samples)} {options.part} pictures"
         )
     order = np.random.Generator(np.random.PCG64(options.seed)).permutation(len(samples))
-    chosen = [samples[index] for index in sorted(order[: options.count])]
+    chosen = [samples[index] for index in sorted(order[:count])]
     cues = find_cues(split.root) if model.inputs.cues else None
     title = f"{model.method.name}: {len(chosen)} of {len(samples)} {options.part} pictures"
     return model, chosen, cues, title
@@ -165,6 +213,7 @@ def parse(kind: Any, arguments: list[str], name: str) -> Any:
 FIGURES: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "attention": (attention, "attention maps of attention_driven, whole body and parts"),
     "hidden": (hidden, "what generated_masks hides from its network in training"),
+    "on-person": (on_person_command, "in numbers: how much of a mask lies on the person"),
     "masks": (masks, "where a method's mask lets its network look, as heat over pictures"),
 }
 """By name: what draws it, and what it shows."""
