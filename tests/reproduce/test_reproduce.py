@@ -186,6 +186,7 @@ def changed(says, path, value):
         (("same_camera_filter",), False),
         (("reranking",), {"k1": 20, "k2": 6, "lambda_value": 0.3}),
         (("counts", "queries"), 7),
+        (("cues", "source"), "other masks"),
         (("counts", "gallery_ranked"), 25),
         (("run", "method"), "bag_of_tricks"),
         (("run", "seed"), 5),

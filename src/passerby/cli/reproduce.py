@@ -27,6 +27,7 @@ from passerby.reproduce.plan import make_plan, plan_table
 from passerby.reproduce.report import csv_of, markdown_of, page, write_table
 from passerby.reproduce.tables import ACROSS, TABLES, tables_of
 from passerby.reproduce.wanted import Task
+from passerby.training.interrupt import Interrupted
 from passerby.training.settings import Settings
 from passerby.types import InputError
 
@@ -98,7 +99,10 @@ def run(arguments: list[str]) -> None:
     if options.plan:
         return
     if not options.fill:
-        carry_out(steps, library, console, part=part)
+        try:
+            carry_out(steps, library, console, part=part)
+        except Interrupted as interrupted:
+            raise Interrupted("interrupted: the same command goes on") from interrupted
         library.look()
     for table in tables:
         for file in write(table, library, out):

@@ -16,7 +16,7 @@ from passerby.reproduce.found import Library
 from passerby.reproduce.plan import Step
 from passerby.reproduce.wanted import Wanted, seeded
 from passerby.training.settings import Settings
-from passerby.types import CueSource, InputError
+from passerby.types import InputError
 
 
 def carry_out(
@@ -24,19 +24,18 @@ def carry_out(
     library: Library,
     console: Console,
     *,
-    cues: CueSource | None = None,
     part: tuple[int, int] = (1, 1),
 ) -> None:
     """Trains and evaluates what the plan lacks.
 
     Interrupted at any time and started again, it goes on where it stood: runs by their
-    checkpoints, evaluations by the result files that exist.
+    checkpoints, evaluations by the result files that exist. Masks and joints are those that lie
+    beside the data.
 
     Args:
         steps: the plan.
         library: what exists; looked through again as runs are finished.
         console: where progress is shown.
-        cues: masks and joints; None: those found beside the data.
         part: (i, n): do the i-th of n parts alone, counted from 1; runs of one seed that share
             stages fall into one part.
 
@@ -49,9 +48,9 @@ def carry_out(
         run = step.run
         name = f"{run.training.method} {run.training.name}, seed {run.seed}"
         console.print(f"{number} of {len(todo)}: {name}", highlight=False)
-        folder = library.finished(run) or _train(run, library, console, cues)
+        folder = library.finished(run) or _train(run, library, console)
         for search in step.missing:
-            _evaluate(run, search, folder, library, console, cues)
+            _evaluate(run, search, folder, library, console)
 
 
 def device_of(settings: Settings) -> str:
@@ -84,7 +83,7 @@ def _root(run: Wanted) -> tuple[str, str, int]:
     return run.training.method, run.training.name, run.seed
 
 
-def _train(run: Wanted, library: Library, console: Console, cues: CueSource | None) -> Path:
+def _train(run: Wanted, library: Library, console: Console) -> Path:
     """Trains a run, or goes on with it; returns its folder."""
     task = library.task
     folder = library.home(run)
@@ -102,7 +101,6 @@ def _train(run: Wanted, library: Library, console: Console, cues: CueSource | No
         folder,
         recipe=run.recipe,
         settings=seeded(task.settings, run.seed),
-        cues=cues,
         resume=True,
         init_from=origin,
         evaluate=False,
@@ -118,7 +116,6 @@ def _evaluate(
     folder: Path,
     library: Library,
     console: Console,
-    cues: CueSource | None,
 ) -> None:
     task = library.task
     method = task.methods[run.training.method]
@@ -135,7 +132,6 @@ def _evaluate(
         protocol="multi-query" if search.multi_query else None,
         reranking=Reranking() if search.reranking else None,
         same_camera_filter=search.same_camera_filter,
-        cues=cues,
         workers=task.settings.workers,
         console=console,
         results=target,

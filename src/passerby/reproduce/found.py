@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from passerby.cues.joined import cues_of
 from passerby.evaluation.protocols import PROTOCOLS
 from passerby.evaluation.ranker import Reranking
 from passerby.evaluation.results import read_results
@@ -60,7 +62,11 @@ class Library:
     def result(self, run: Wanted, search: Search) -> Found | None:
         """The result of a search with a run."""
         for found in self.results:
-            if self._searched(found.says, search) and self._trained(found.says["run"], run, search):
+            if (
+                self._searched(found.says, search)
+                and self._trained(found.says["run"], run, search)
+                and self._saw(found.says, run)
+            ):
                 return found
         return None
 
@@ -90,6 +96,19 @@ class Library:
             if fits(found.path) and self._trained(found.says, run, Search()):
                 return found.path
         return None
+
+    @cached_property
+    def _cues(self) -> str:
+        """Stands for the masks and joints beside the pictures; empty: there are none."""
+        cues = cues_of(self.task.split)
+        return cues.fingerprint if cues else ""
+
+    def _saw(self, says: Mapping[str, Any], run: Wanted) -> bool:
+        """Whether a result stands on the cues that the run would be given."""
+        method = self.task.methods[run.training.method]
+        if not method.inputs(run.recipe).cues:
+            return True
+        return (says.get("cues") or {}).get("source") == self._cues
 
     def _searched(self, says: Mapping[str, Any], search: Search) -> bool:
         split = self.task.split
