@@ -87,8 +87,9 @@ class Split:
     joined: Mapping[str, Path] = field(default_factory=dict)
     """Other data sets whose pictures are among `train`: what their sample names start with
     (`passerby.data.join`), and their roots."""
-    source: Source | None = None
-    """Where it was loaded from, so that a run can be evaluated on it again; None: not known."""
+    source: Source | None = field(default=None, compare=False)
+    """Where it was loaded from, so that a run can be evaluated on it again; None: not known. Two
+    data sets of the same pictures are equal, however they were asked for."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,9 @@ def test_mean_of_three(tmp_path):
     assert found["run"]["models"] == ["m0", "m1", "m2"]
     write_plain(tmp_path / "mean.json", found)
     assert read_results(tmp_path / "mean.json")["scores"]["rank_1"] == pytest.approx(0.6)
-    assert [column.header for column in mean_table(found).columns] == ["rank 1", "mean ap step"]
+    columns = mean_table(found).columns
+    assert [column.header for column in columns] == ["", "mean", "standard deviation"]
+    assert list(columns[0].cells) == ["rank 1", "mean ap step"]
 
 
 @pytest.mark.parametrize(

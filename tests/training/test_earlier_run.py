@@ -102,7 +102,9 @@ def test_what_cannot_be_started_from(market, whole, tmp_path):
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "out").exists()
 
-    refused("nothing to start from.*alone.safetensors", tmp_path / "absent")
+    refused("--init-from .*absent: there is no such run", tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    refused("nothing to start from.*alone.safetensors", tmp_path / "empty")
     refused("one of alone; given .*together", whole / "stages" / "together.safetensors")
     refused("one of alone; given .*model", whole / "model.safetensors")
     refused("the method toy; it must be other", method=replace(METHOD, name="other"))
