@@ -80,7 +80,7 @@ def test_the_same_call_writes_the_same_file(split, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"target_png": "a.jpg"}, "as .png: given a.jpg"),
+        ({"target": "a.jpg"}, "as .png or .svg: given a.jpg"),
         ({"rows": 0}, "given 0, 10"),
         ({"top": 0}, "given 8, 0"),
         ({"choice": "nicest"}, "random, best, worst: given 'nicest'"),
@@ -92,7 +92,7 @@ def test_bad_input(split, tmp_path, options, words):
     options = {
         "query_embeddings": QUERY,
         "gallery_embeddings": GALLERY,
-        "target_png": tmp_path / "a.png",
+        "target": tmp_path / "a.png",
         "metric": "euclidean",
     } | options
     with pytest.raises(InputError, match=words):

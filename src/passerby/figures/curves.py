@@ -9,57 +9,56 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.files import atomic
+from passerby.figures.saving import new_figure, save_figure
 from passerby.ranking.verification import Verification
 from passerby.types import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
-def draw_cmc(curves: Mapping[str, NDArray[np.float64]], target_png: str | Path) -> None:
+def draw_cmc(curves: Mapping[str, NDArray[np.float64]], target: str | Path) -> None:
     """Draws CMC curves into one picture.
 
     Args:
         curves: label -> (ranks,) shares of the queries, 0-1, e.g. `Scores.cmc`.
-        target_png: written atomically.
+        target: the .png or .svg, written atomically.
 
     Raises:
         InputError: there is no curve, or an empty one.
     """
-    figure, (axes,) = _figure(1)
+    figure, (axes,) = new_figure()
     _cmc(axes, curves)
-    _save(figure, target_png)
+    save_figure(figure, target)
 
 
-def draw_roc(curves: Mapping[str, Verification], target_png: str | Path) -> None:
+def draw_roc(curves: Mapping[str, Verification], target: str | Path) -> None:
     """Draws ROC curves into one picture; the rate of false matches is on a logarithmic axis.
 
     Args:
         curves: label -> from `passerby.ranking.verification`.
-        target_png: written atomically.
+        target: the .png or .svg, written atomically.
 
     Raises:
         InputError: there is no curve.
     """
-    figure, (axes,) = _figure(1)
+    figure, (axes,) = new_figure()
     _roc(axes, curves)
-    _save(figure, target_png)
+    save_figure(figure, target)
 
 
 def draw_cmc_and_roc(
-    cmc: Mapping[str, NDArray[np.float64]], roc: Mapping[str, Verification], target_png: str | Path
+    cmc: Mapping[str, NDArray[np.float64]], roc: Mapping[str, Verification], target: str | Path
 ) -> None:
     """Draws both side by side, as `draw_cmc` and `draw_roc`.
 
     Raises:
         InputError: there is no curve, or an empty one.
     """
-    figure, (left, right) = _figure(2)
+    figure, (left, right) = new_figure(2)
     _cmc(left, cmc)
     _roc(right, roc)
-    _save(figure, target_png)
+    save_figure(figure, target)
 
 
 def _cmc(axes: Axes, curves: Mapping[str, NDArray[np.float64]]) -> None:
@@ -91,19 +90,3 @@ def _roc(axes: Axes, curves: Mapping[str, Verification]) -> None:
     axes.set_xlabel("pairs of two persons accepted (%): FMR")
     axes.set_ylabel("pairs of one person accepted (%): 1 - FNMR")
     axes.legend(loc="lower right")
-
-
-def _figure(count: int) -> tuple[Figure, list[Axes]]:
-    # The figure alone: pyplot would keep it, and choose a window system.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6 * count, 4), dpi=150, layout="constrained")
-    axes = [figure.add_subplot(1, count, number + 1) for number in range(count)]
-    for one in axes:
-        one.grid(alpha=0.3)
-    return figure, axes
-
-
-def _save(figure: Figure, target_png: str | Path) -> None:
-    with atomic(target_png) as temporary:
-        figure.savefig(temporary, format="png")

@@ -17,7 +17,7 @@ from passerby.embedding.embedder import Embedder
 from passerby.extract import embed_samples
 from passerby.figures.drawing_part import drawing_part
 from passerby.figures.masks import HEIGHT, font, grid
-from passerby.files import atomic
+from passerby.figures.saving import check_target, save_image
 from passerby.types import CueSource, InputError, Sample
 
 _LINE, _PALE = 16, (110, 110, 110)
@@ -67,7 +67,7 @@ def draw_hidden(
     samples: Sequence[Sample],
     masks: NDArray[np.floating],
     hidden: NDArray[np.bool_],
-    target_png: str | Path,
+    target: str | Path,
     *,
     title: str = "",
     columns: int = 4,
@@ -80,16 +80,15 @@ def draw_hidden(
         samples: N pictures; the files are read.
         masks: (N, H, W), 0 to 1.
         hidden: (N, H, W).
-        target_png: written atomically.
+        target: the .png or .svg, written atomically.
         title: first line of the figure.
         columns: pictures in a row.
 
     Raises:
-        InputError: no pictures, other numbers of masks, columns below 1, a target that is not
-            .png, an unreadable picture.
+        InputError: no pictures, other numbers of masks, columns below 1, a target that is
+            neither .png nor .svg, an unreadable picture.
     """
-    if Path(target_png).suffix.lower() != ".png":
-        raise InputError(f"hidden pictures are drawn as .png: given {target_png}")
+    check_target(target, "hidden pictures")
     shapes_fit = masks.ndim == 3 and masks.shape == hidden.shape and len(masks) == len(samples)
     if not samples or columns < 1 or not shapes_fit:
         raise InputError(
@@ -99,8 +98,7 @@ def draw_hidden(
         )
     cells = [_cell(*given) for given in zip(samples, masks, hidden, strict=True)]
     figure = grid(cells, title, columns)
-    with atomic(target_png) as temporary:
-        figure.save(temporary, format="PNG")
+    save_image(figure, target)
 
 
 def _cell(sample: Sample, mask: NDArray[np.floating], hidden: NDArray[np.bool_]) -> Image.Image:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from passerby.data.images import read_image
 from passerby.embedding.embedder import Embedder
 from passerby.extract import embed_samples
-from passerby.files import atomic
+from passerby.figures.saving import check_target, save_image
 from passerby.types import CueSource, InputError, Sample
 
 HEIGHT = 160
@@ -82,7 +82,7 @@ def heat_map(mask: NDArray[np.floating], height: int, width: int) -> NDArray[np.
 def draw_masks(
     samples: Sequence[Sample],
     masks: NDArray[np.floating],
-    target_png: str | Path,
+    target: str | Path,
     *,
     title: str = "",
     columns: int = 6,
@@ -95,18 +95,17 @@ def draw_masks(
     Args:
         samples: N pictures; the files are read.
         masks: (N, h, w), each over the whole picture.
-        target_png: written atomically.
+        target: the .png or .svg, written atomically.
         title: first line of the figure.
         columns: pictures in a row.
         reverse: draw 1 - mask beside each mask (MSReID, Figure 1).
 
     Raises:
         InputError: no pictures, another number of masks, columns below 1, masks that are not
-            finite, a reverse of masks outside 0 to 1, a target that is not .png, an unreadable
-            picture.
+            finite, a reverse of masks outside 0 to 1, a target that is neither .png nor .svg, an
+            unreadable picture.
     """
-    if Path(target_png).suffix.lower() != ".png":
-        raise InputError(f"masks are drawn as .png: given {target_png}")
+    check_target(target, "masks")
     if not samples or columns < 1 or masks.ndim != 3 or len(masks) != len(samples):
         raise InputError(
             "a figure of masks needs at least one picture, one mask (h, w) for each and at least "
@@ -120,24 +119,48 @@ def draw_masks(
             f"these go from {masks.min():.3g} to {masks.max():.3g}"
         )
     cells = [
-        _cell(sample, [mask, 1 - mask] if reverse else [mask])
+        heat_cell(whole_picture(sample), [mask, 1 - mask] if reverse else [mask])
         for sample, mask in zip(samples, masks, strict=True)
     ]
     figure = grid(cells, title, columns)
-    with atomic(target_png) as temporary:
-        figure.save(temporary, format="PNG")
+    save_image(figure, target)
 
 
-def _cell(sample: Sample, masks: Sequence[NDArray[np.floating]]) -> Image.Image:
-    picture = Image.fromarray(read_image(sample.file, sample.box))
-    width = max(1, min(round(picture.width * HEIGHT / picture.height), 2 * HEIGHT))
-    picture = picture.resize((width, HEIGHT), Image.Resampling.LANCZOS)
+def whole_picture(sample: Sample) -> Image.Image:
+    """A sample's picture, its box cut out."""
+    return Image.fromarray(read_image(sample.file, sample.box))
+
+
+def shown_size(picture: Image.Image) -> tuple[int, int]:
+    """Width and height that a picture has in a figure; very wide ones are pressed together."""
+    return max(1, min(round(picture.width * HEIGHT / picture.height), 2 * HEIGHT)), HEIGHT
+
+
+def under_heat(picture: Image.Image, mask: NDArray[np.floating]) -> Image.Image:
+    """The picture in grey under the colours of a mask (h, w)."""
+    heat = Image.fromarray(heat_map(mask, picture.height, picture.width))
+    return Image.blend(picture.convert("L").convert("RGB"), heat, 0.55)
+
+
+def heat_cell(
+    picture: Image.Image, masks: Sequence[NDArray[np.floating]], text: str | None = None
+) -> Image.Image:
+    """A picture beside itself under the heat of each mask.
+
+    Args:
+        picture: of any size.
+        masks: (h, w) each.
+        text: below; None: least and greatest value of each mask.
+    """
+    size = shown_size(picture)
+    width = size[0]
+    picture = picture.resize(size, Image.Resampling.LANCZOS)
     cell = Image.new("RGB", ((1 + len(masks)) * width, HEIGHT + _LINE + 2), "white")
     cell.paste(picture, (0, 0))
     for index, mask in enumerate(masks, 1):
-        heat = Image.fromarray(heat_map(mask, HEIGHT, width))
-        cell.paste(Image.blend(picture.convert("L").convert("RGB"), heat, 0.55), (index * width, 0))
-    text = " | ".join(f"{mask.min():.2f} - {mask.max():.2f}" for mask in masks)
+        cell.paste(under_heat(picture, mask), (index * width, 0))
+    if text is None:
+        text = " | ".join(f"{mask.min():.2f} - {mask.max():.2f}" for mask in masks)
     ImageDraw.Draw(cell).text((cell.width // 2, HEIGHT + 2), text, _PALE, font(), anchor="ma")
     return cell
 
