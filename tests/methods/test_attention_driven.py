@@ -507,6 +507,8 @@ def test_the_recipe_is_the_papers():
         0.5,
     )
     assert (recipe.intra_weight, recipe.global_features, recipe.part_features) == (0.5, 256, 128)
+    assert (recipe.channels, recipe.beta, recipe.flip) == (32, 5 / 48, 0.0)
+    assert (recipe.regions, recipe.attention, recipe.fusion) == ("joints", "decomposed", "inter")
     assert [Recipe.for_data(n).intra_weight for n in ("market1501", "dukemtmc", "cuhk03")] == [
         0.1, 0.1, 0.2,
     ]  # fmt: skip

@@ -349,6 +349,8 @@ def test_the_recipe_is_the_papers():
     assert (recipe.height, recipe.width, recipe.margin, recipe.batch) == (384, 128, 0.5, 64)
     assert Recipe.for_data("dukemtmc").threshold == Recipe.for_data("cuhk03").threshold == 0.5
     assert [stage.epochs for stage in recipe.stages] == [60, 20, 20]
+    assert (recipe.candidates, recipe.kept, recipe.anchors) == (10, 5, 1.0)
+    assert (recipe.metric, recipe.trunk, recipe.weights) == ("euclidean", "resnet50", "imagenet")
     assert (recipe.mask, recipe.triplet, recipe.selection) == ("pooled", "local", "mask_guided")
 
 
@@ -481,6 +483,20 @@ def test_batches_of_an_epoch(market, selection):
     np.testing.assert_array_equal(np.concatenate(batches), np.concatenate(again))
     other = select(epoch_start(market, lambda: features, notes, key=6))
     assert not np.array_equal(np.concatenate(batches), np.concatenate(other))
+
+
+def test_the_recipes_numbers_reach_algorithm_1(market):
+    """One candidate of each: the farthest positive and the nearest negative, whatever the masks."""
+    features = np.random.default_rng(1).random((48, 8))
+    start = epoch_start(market, lambda: features, {})
+    batches = TripletSelection(small(anchors=1.0, candidates=1, kept=1))(start)
+    ids, cameras = start.labels, start.cameras
+    for a, p, n in np.concatenate(batches).reshape(-1, 3):
+        d = np.linalg.norm(features - features[a], axis=1)
+        assert d[p] == d[(ids == ids[a]) & (cameras != cameras[a])].max()
+        assert d[n] == d[(ids != ids[a]) & (cameras == cameras[a])].min()
+    more = np.concatenate(TripletSelection(small(anchors=1.0))(start))
+    assert not np.array_equal(more, np.concatenate(batches))
 
 
 def test_anchors_without_candidates_are_left_out_and_counted(market):
