@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -37,6 +39,7 @@ MOST_PARTS = 128
 """With more than so many files, additions end with joining them."""
 
 _BATCH = 2**14
+_SPARE = 2**24
 _PARTITION_ROWS = 2**12
 
 
@@ -95,9 +98,13 @@ class LanceStore:
     def add(self, rows: pa.Table) -> int:
         """See `Store`."""
         with self._locks.writing(), self._plain_errors():
+            self._check_room(rows.nbytes)
             table = self._table()
+            before = int(table.version)
             found = table.merge_insert("key").when_not_matched_insert_all().execute(rows)
             added = int(found.num_inserted_rows)
+            if added:
+                self._check_written(before)
             crowded = len(self._dataset().get_fragments()) > MOST_PARTS
         if crowded:
             with self._locks.alone(), self._plain_errors():
@@ -237,6 +244,35 @@ class LanceStore:
                 found.append(search.select([*columns, "_distance"]).limit(k).to_arrow())
         return [by_distance(_own_distance(each, columns, metric)) for each in found]
 
+    def _check_room(self, needed: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if free < 2 * needed + _SPARE:
+            raise OSError(
+                errno.ENOSPC, f"{free:,} bytes are free, {2 * needed + _SPARE:,} needed",
+                str(self.folder),
+            )  # fmt: skip
+
+    def _check_written(self, before: int) -> None:
+        """Takes back what was written since a version if a file of it is not whole.
+
+        Lance does not notice where the system cuts its last write of a file short. What tells
+        where everything lies in a file is written last.
+        """
+        import lance
+
+        table = str(self.folder / f"{TABLE}.lance")
+        old = {each.fragment_id for each in lance.dataset(table, version=before).get_fragments()}
+        try:
+            for each in self._dataset().get_fragments():
+                if each.fragment_id not in old:
+                    each.scanner(columns=["key"], limit=1).to_table()
+        except (OSError, ValueError, RuntimeError) as error:
+            self._table().restore(before)
+            raise OSError(
+                errno.ENOSPC, "a file was not written whole, nothing of this was stored",
+                str(self.folder),
+            ) from error  # fmt: skip
+
     def _finish_removal(self) -> None:
         with self._locks.alone(), self._plain_errors():
             if (self.folder / PENDING).exists():
@@ -252,11 +288,14 @@ class LanceStore:
     def _clean(self) -> None:
         # LanceDB's own `optimize` leaves deleted rows in files that have few of them.
         dataset = self._dataset()
+        before = int(dataset.version)
         dataset.optimize.compact_files(
             target_rows_per_fragment=PART_ROWS,
             materialize_deletions=True,
             materialize_deletions_threshold=0.0,
         )
+        # Before the files that they were made of are deleted.
+        self._check_written(before)
         # Unverified files are those of writers that died: nobody else is here now.
         dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
 

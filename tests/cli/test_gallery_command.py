@@ -1,0 +1,102 @@
+"""`passerby gallery` as a user types it."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from passerby.cli.gallery_options import age_of, seconds_of
+from passerby.cli.main import run
+from passerby.embedding.embedder import Embedder
+from passerby.gallery.gallery import Gallery
+from passerby.methods import find_method
+from passerby.recipes import override
+from passerby.types import InputError
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A network that was not trained."""
+    method = find_method("bag_of_tricks")
+    recipe = override(method.recipe.small(), {"height": 32, "width": 16})
+    folder = tmp_path_factory.mktemp("model")
+    Embedder(method, recipe, method.network(recipe)).save(folder)
+    return str(folder)
+
+
+def shown(capsys, arguments, code=0):
+    assert run(["gallery", *arguments]) == code
+    told = capsys.readouterr()
+    return told.out if code == 0 else told.err
+
+
+def test_from_pictures_to_removal(market, model, tmp_path, capsys):
+    place = str(tmp_path / "g")
+    add = ["add", place, "--model", model, "--root", str(market), "--keep", "30d"]
+    assert "added: 24 " in shown(capsys, add)
+    assert "added: 0   there already: 24" in shown(capsys, add)
+    query = sorted((market / "query").glob("*.jpg"))[0]
+    search = ["search", place, str(query), "--model", model, "--k", "3", "--cameras", "2"]
+    [found] = json.loads(shown(capsys, [*search, "--json"]))
+    assert found["match"]
+    assert [hit["entry"]["camera_id"] for hit in found["hits"]] == [2, 2, 2]
+    assert str(found["hits"][0]["entry"]["key"])[:12] in shown(capsys, search)
+    assert "threshold" in shown(capsys, ["calibrate", place, "--fmr", "0.1"])
+    table = shown(capsys, [*search, "--threshold", "-1"])
+    assert "no match" in table
+    assert "removed: 6" in shown(capsys, ["remove", place, "--persons", "7"])
+    assert "removed: 0" in shown(capsys, ["expire", place])
+    assert "written: 18 entries" in shown(capsys, ["backup", place, str(tmp_path / "b")])
+    assert "added: 18 " in shown(capsys, ["restore", str(tmp_path / "h"), str(tmp_path / "b")])
+    assert "whole: 18" in shown(capsys, ["check", str(tmp_path / "h")])
+    assert "entries changed: 12" in shown(capsys, ["merge", place, "8", "9", "--into", "30"])
+    keys = [entry.key for entry in Gallery.open(place).entries()][:2]
+    assert "identity: 31" in shown(capsys, ["split", place, *keys])
+    log = [json.loads(line) for line in shown(capsys, ["log", place]).splitlines()]
+    assert {"add", "search", "calibrate", "remove", "backup", "assign"} <= {x["what"] for x in log}
+    assert "entries" in shown(capsys, ["statistics", place])
+
+
+def test_embeddings_from_elsewhere(tmp_path, capsys):
+    rows = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
+    table = pa.table(
+        {
+            "file_name": [f"{i}.jpg" for i in range(5)],
+            "person_id": pa.array([1, None, -1, 2, 2], pa.int64()),
+            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), 4),
+        }
+    )
+    pa.parquet.write_table(table, tmp_path / "shard.parquet")
+    command = ["import", str(tmp_path / "g"), str(tmp_path)]
+    assert "needs the model" in shown(capsys, command, 2)
+    assert "added: 5 " in shown(capsys, [*command, "--fingerprint", "theirs"])
+    people = [entry.person_id for entry in Gallery.open(tmp_path / "g").entries()]
+    assert people == [1, None, None, 2, 2]
+
+
+def test_what_is_wrong_is_one_line(tmp_path, capsys):
+    for arguments, words in [
+        ([], "needs a command first"),
+        (["find"], "needs a command first"),
+        (["statistics", str(tmp_path / "none")], "there is no gallery"),
+        (["remove", str(tmp_path)], "there is no gallery"),
+        (["log", str(tmp_path), "--since", "yesterday"], "a time is like"),
+        (["expire", str(tmp_path), "--older-than", "30"], "an age is a number and"),
+    ]:
+        line = shown(capsys, arguments, 2)
+        assert words in line
+        assert line.count("\n") == 1
+
+
+def test_times_and_ages():
+    assert seconds_of("1970-01-02T00:00:10") == 86_410
+    assert seconds_of("1970-01-01T02:00:00+02:00") == 0
+    assert seconds_of("12.5") == 12.5
+    assert [age_of(text) for text in ("90s", "2m", "1.5h", "1d", "1w")] == [
+        90, 120, 5400, 86_400, 604_800,
+    ]  # fmt: skip
+    for text in ("", "-1d", "3y", "d"):
+        with pytest.raises(InputError):
+            age_of(text)

@@ -1,0 +1,166 @@
+"""Calibration against a plain count, locks, the audit log, filters' words, pictures."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from passerby.gallery.audit import AuditLog
+from passerby.gallery.calibration import calibrate
+from passerby.gallery.filters import Filter, milvus_expression, sql
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.locks import FolderLocks
+from passerby.gallery.pictures import add_samples, re_embed
+from passerby.gallery.settings import Space
+from passerby.types import InputError, Sample
+
+SPACE = Space("a-model")
+
+
+def pairs(embeddings, persons, cameras):
+    """Distances of genuine and impostor pairs, each pair once."""
+    genuine, impostor = [], []
+    for i in range(len(embeddings)):
+        for j in range(i):
+            if persons[i] < 0 or persons[j] < 0:
+                continue
+            distance = np.sqrt(((embeddings[i].astype(float) - embeddings[j]) ** 2).sum())
+            if persons[i] != persons[j]:
+                impostor.append(distance)
+            elif cameras[i] < 0 or cameras[i] != cameras[j]:
+                genuine.append(distance)
+    return np.array(genuine), np.array(impostor)
+
+
+@pytest.mark.parametrize("with_cameras", [True, False])
+def test_calibration_against_counting(with_cameras):
+    rng = np.random.default_rng(2)
+    persons = rng.integers(-1, 12, 90)
+    cameras = rng.integers(-1, 3, 90) if with_cameras else np.full(90, -1)
+    centres = rng.standard_normal((13, 6)) * 2
+    embeddings = (centres[persons] + rng.standard_normal((90, 6))).astype(np.float32)
+    found = calibrate(
+        embeddings, persons, cameras if with_cameras else None, SPACE,
+        false_match_rate=0.05, now=7.0,
+    )  # fmt: skip
+    genuine, impostor = pairs(embeddings, persons, cameras)
+    assert (found.genuine, found.impostor) == (len(genuine), len(impostor))
+    assert (impostor < found.threshold * 0.9999).mean() <= 0.05
+    assert (impostor < found.threshold * 1.0001).sum() + 1 > 0.05 * len(impostor)
+    assert found.false_non_match_rate == pytest.approx((genuine >= found.threshold).mean())
+    assert (sum(found.genuine_counts), sum(found.impostor_counts)) == (len(genuine), len(impostor))
+    below = np.searchsorted(found.edges, np.median(impostor))
+    near = (impostor < found.edges[below]).sum()
+    assert sum(found.impostor_counts[:below]) == pytest.approx(near, rel=0.05)
+    assert (found.fingerprint, found.measured) == ("a-model", 7.0)
+
+
+def test_calibration_refuses_what_cannot_be_seen():
+    rng = np.random.default_rng(2)
+    embeddings = rng.standard_normal((20, 4)).astype(np.float32)
+    persons = np.arange(20) % 5
+    with pytest.raises(InputError, match=r"needs at least 10,000 pairs of two persons: given 160"):
+        calibrate(embeddings, persons, None, SPACE, false_match_rate=0.001, now=0.0)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        calibrate(embeddings, persons, None, SPACE, false_match_rate=1.0, now=0.0)
+    with pytest.raises(InputError, match="there are none"):
+        calibrate(embeddings, np.full(20, -1), None, SPACE, false_match_rate=0.1, now=0.0)
+
+
+def test_filters_quote_what_they_are_given():
+    where = Filter(keys=["it's", 'a "b" \\'], cameras=[2, 1])
+    assert sql(where.conditions()) == "camera_id IN (1, 2) AND key IN ('a \"b\" \\', 'it''s')"
+    assert milvus_expression(where.conditions()) == (
+        'camera_id in [1, 2] and key in ["a \\"b\\" \\\\", "it\'s"]'
+    )
+    for wrong in ({"keys": "abc"}, {"cameras": ["1"]}, {"since": float("nan")}, {"persons": 3}):
+        with pytest.raises(InputError):
+            Filter(**wrong)
+
+
+def test_who_waits_to_be_alone_has_its_turn(tmp_path):
+    """Readers that come later queue behind it, however many there are."""
+    order, ready = [], threading.Event()
+    locks = FolderLocks(tmp_path)
+
+    def alone():
+        ready.set()
+        with locks.alone():
+            order.append("alone")
+
+    def late():
+        with locks.shared():
+            order.append("late")
+
+    with locks.shared(), locks.shared():
+        waiting = threading.Thread(target=alone)
+        waiting.start()
+        ready.wait()
+        waiting.join(0.2)  # time to reach the gate
+        reader = threading.Thread(target=late)
+        reader.start()
+        reader.join(0.2)
+        assert order == []
+        with pytest.raises(RuntimeError), locks.alone():
+            pass
+        with locks.writing():  # within what the thread holds already
+            order.append("inner")
+    waiting.join()
+    reader.join()
+    assert order == ["inner", "alone", "late"]
+
+
+def test_audit_log_survives_a_torn_line_and_forgets(tmp_path):
+    log = AuditLog(tmp_path / "audit.jsonl", "me")
+    log.write("search", 1.0, k=3)
+    with (tmp_path / "audit.jsonl").open("a") as file:
+        file.write('{"time": 2.0, "wh')
+    log.write("remove", 3.0)
+    assert [line["what"] for line in log.lines()] == ["search", "remove"]
+    assert log.forget(2.0) == 1
+    assert [json.loads(line)["time"] for line in log.file.read_text().splitlines()] == [3.0]
+    assert log.file.stat().st_mode & 0o077 == 0
+    AuditLog(None).write("search", 1.0)
+
+
+class MeanColour:
+    """Embeds a picture as its mean colour, or twice that."""
+
+    class descriptor:  # noqa: N801
+        metric = "euclidean"
+
+    def __init__(self, factor):
+        self.factor = factor
+        self.fingerprint = f"mean-{factor}"
+        self.embedded = 0
+
+    def embed_samples(self, samples, *, cues=None):
+        self.embedded += len(samples)
+        means = [np.asarray(Image.open(sample.file)).mean((0, 1)) for sample in samples]
+        return np.array(means, np.float32) * self.factor
+
+
+def test_pictures_are_added_once_and_move_to_another_model(tmp_path):
+    samples = []
+    for number in range(7):
+        file = tmp_path / f"{number}.png"
+        Image.new("RGB", (4, 8), (number * 30, 10, 200)).save(file)
+        samples.append(Sample(file, file.name, number % 3 - 1, 2, timestamp=5.0 + number))
+    model, better = MeanColour(1), MeanColour(2)
+    gallery = Gallery.open(tmp_path / "old", model)
+    assert add_samples(gallery, model, samples[:5], at_once=2).added == 5
+    found = add_samples(gallery, model, samples, at_once=3)
+    assert (found.added, found.known, model.embedded) == (2, 5, 7)
+    with Gallery.open(tmp_path / "new", better) as target:
+        assert re_embed(gallery, target, better, tmp_path, at_once=3).added == 7
+        keys = [sample.name for sample in samples]
+        np.testing.assert_array_equal(target.embeddings(keys), 2 * gallery.embeddings(keys))
+        for old, new in zip(gallery.entries(), target.entries(), strict=True):
+            assert (old.key, old.person_id, old.timestamp, old.added) == (
+                new.key, new.person_id, new.timestamp, new.added,
+            )  # fmt: skip
+    samples[3].file.unlink()
+    with pytest.raises(InputError, match=r"3\.png: the picture of the entry '3\.png' is not there"):
+        re_embed(gallery, Gallery.open(tmp_path / "third", better), better, tmp_path)
