@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 import passerby
 from passerby.cli.main import run as passerby_run
+from passerby.data.samplers import IdentityBalanced
 from passerby.experiment import train
 from passerby.methods import METHODS
 from passerby.methods.generated_masks import (
@@ -23,7 +24,7 @@ from passerby.methods.generated_masks import (
 )
 from passerby.training.freeze import frozen
 from passerby.training.settings import Settings
-from passerby.types import Batch, InputError, Picture
+from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture
 
 QUIET = Console(quiet=True)
 TINY = {
@@ -52,7 +53,8 @@ def parts(labels=(0, 0, 1, 1, 2, 3), seed=0, **changes):
     criterion = METHOD.criterion(recipe, network, 4).train()
     labels = torch.tensor(labels)
     nothing = torch.zeros(len(labels), dtype=torch.int64)
-    batch = Batch({"image": torch.randn(len(labels), 3, 32, 16)}, labels, nothing, nothing)
+    image = torch.randn(len(labels), 3, recipe.height, recipe.width)
+    batch = Batch({"image": image}, labels, nothing, nothing)
     return network, criterion, METHOD.stages(recipe, network, criterion), batch
 
 
@@ -136,7 +138,7 @@ def test_the_u_net_has_the_papers_layers():
 
 
 def test_each_level_of_the_u_net_sees_its_skip():
-    """With what comes from below cut off, every map of the encoder still moves the mask."""
+    """Level by level: what rises from below beside the encoder's map of that level."""
     torch.manual_seed(0)
     generator = MaskGenerator((2, 3, 4)).double().eval()
     image = torch.randn(1, 3, 8, 8, dtype=torch.float64)
@@ -264,7 +266,9 @@ def test_the_masks_gradient_flows_through_the_frozen_extractor():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision(dtype):
-    _, _, stages, batch = parts(margin=30.0)
+    # At 32 x 16 layer4's map is one pixel, and torch's bfloat16 convolution on a CPU now and then
+    # leaves weights that see only the border without a finite gradient.
+    _, _, stages, batch = parts(lambda_1=0.5, lambda_2=0.5, height=64, width=32)
     for turn in (turn for stage in stages for turn in stage.turns):
         with frozen(turn.frozen):
             expected = {name: term.item() for name, term in turn(batch).items()}
@@ -273,11 +277,26 @@ def test_half_precision(dtype):
             sum(terms.values()).backward()
         assert {term.dtype for term in terms.values()} == {torch.float32}
         found = {name: term.item() for name, term in terms.items()}
-        assert found == pytest.approx(expected, rel=0.1, abs=0.02)
+        assert min(expected.values()) > 0
+        # An untrained mask is nearly flat: rounding changes which pixels are hidden.
+        assert math.isfinite(found.pop("triplet_hidden", 0.0))
+        assert found == pytest.approx({name: expected[name] for name in found}, rel=0.1)
         learned = [
             p for o in turn.optimizers for g in o.optimizer.param_groups for p in g["params"]
         ]
         assert all(p.grad.isfinite().all() for p in learned)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_leaves_the_masks_pixels_apart(dtype):
+    """Equal values are hidden row by row, whatever they show: there must be few."""
+    torch.manual_seed(0)
+    generator = MaskGenerator((4, 8)).eval()
+    image = torch.randn(2, 3, 32, 16)
+    with torch.no_grad(), torch.autocast("cpu", dtype=dtype):
+        mask = generator(image)
+    assert mask.dtype == torch.float32
+    assert min(len(one.unique()) for one in mask) > 0.9 * 32 * 16
 
 
 # Who learns, who stands still
@@ -363,6 +382,16 @@ def test_the_recipe_is_the_papers():
             assert each.optimizer.defaults["weight_decay"] == 0
     assert rates == [2e-4, 1e-3, 2e-4, 1e-3]
     assert METHOD.descriptor(recipe).metric == "euclidean"
+    plain = Recipe(trunk="thin18", weights="none")
+    network = METHOD.network(plain)
+    stages = METHOD.stages(plain, network, METHOD.criterion(plain, network, 4))
+    assert [stage.epochs for stage in stages] == [50, 25, 100]
+    for stage in stages:
+        assert stage.sampler == IdentityBalanced(20, 3)
+        assert stage.augmentation == Augmentation(
+            resize=(234, 117), flip=0.5, crop=(224, 112), pad=0, erase=0
+        )
+    assert METHOD.inputs(plain).specs == {"image": InputSpec(224, 112)}
 
 
 @pytest.mark.parametrize(

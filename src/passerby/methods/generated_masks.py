@@ -35,7 +35,7 @@ from passerby.data.samplers import IdentityBalanced
 from passerby.data.transforms import resize
 from passerby.losses.gather import gathered
 from passerby.losses.mask import mask_contiguity, mask_identity, mask_sparsity
-from passerby.losses.precision import at_least_float32
+from passerby.losses.precision import at_least_float32, without_autocast
 from passerby.losses.triplet import batch_hard_triplet
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
 from passerby.methods.resnet import ResNet
@@ -132,8 +132,9 @@ class MaskGenerator(nn.Module):
         x = self.lowest(x)
         for rise, level in zip(self.up, self.decoder, strict=True):
             x = level(torch.cat([skipped.pop(), rise(x)], 1))
-        # In half precision too many values near 1 would be equal.
-        return torch.sigmoid(at_least_float32(self.last(x)))
+        # In half precision too many values would be equal, and hidden by their place alone.
+        with without_autocast(x.device):
+            return torch.sigmoid(self.last(at_least_float32(x)))
 
 
 def least_multiple(filters: Sequence[int]) -> int:
@@ -292,7 +293,7 @@ class Recipe:
         return cls(
             trunk="thin18",
             weights="none",
-            # The paper's U-Net would cost ten times the thin trunk.
+            # The paper's U-Net has 19 times the thin trunk's multiply-adds, this one 1.2 times.
             filters=(8, 16, 32, 64, 128),
             height=128,
             width=64,

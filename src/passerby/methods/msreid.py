@@ -10,7 +10,9 @@ its reverse, so that the two learn different places. Both stand side by side in 
 
 Differs from the paper: triplet and center loss are batch means, as in all public programs (option
 `reduction`); the mask lies on the reduced maps, as in Figure 2 and the authors' program (section
-3.3 has it before the reduction: option `mask_before_reduction`). Not stated there, and settled
+3.3 has it before the reduction: option `mask_before_reduction`); no ReLU stands before the
+attention's sigmoid, though Figure 3's caption names one after each convolution (option
+`attention_relu`). Mixed precision (4.2) is a setting of the run. Not stated there, and settled
 here: the numbers that the recipe marks so; the weighted average over channels starts at equal
 weights; GAP and GMP are added; each feature has its own centers, and these move at their own rate,
 whatever the loss weighs. Smaller trunks get thinner branches: see `MSReID`.
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -266,6 +268,28 @@ class MSReID(nn.Module):
             maps.append(x)
         return maps[2], maps[3]
 
+    def attention_maps(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, 1, 4, H/4, W/4), the means over the channels of the four maps.
+
+        Those behind layer2 ... layer4 are stretched to the size of the first.
+
+        Raises:
+            InputError: A is off.
+        """
+        if not self.attention:
+            raise InputError("there are no attention maps: this MSReID has attention=False")
+        trunk, maps = self.trunk, []
+        x = trunk.stem(image)
+        layers = (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)
+        for layer, attention in zip(layers, self.attention, strict=True):
+            x = layer(x)
+            m = cast(SoftAttention, attention).map(x)
+            maps.append(at_least_float32(m).mean(dim=1, keepdim=True))
+            x = x * m
+        size = maps[0].shape[2:]
+        grown = [functional.interpolate(m, size, mode="bilinear") for m in maps]
+        return torch.stack(grown, 2)
+
     def mask(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> the global mask (B, 1, H/16, W/16); the local one is 1 - mask.
 
@@ -322,6 +346,11 @@ class Criterion(nn.Module):
         """The center loss of a branch."""
         return self.centers["shared" if "shared" in self.centers else branch]
 
+    def identity_logits(self, features: Features) -> Tensor:
+        """(B, identities), the sum over the features, for figures of where the network looks."""
+        logits = [classify(features.after_neck[b]) for b, classify in self.classifiers.items()]
+        return torch.stack(logits).sum(0)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -342,7 +371,8 @@ class Recipe:
     spatial_pooling: Pooling = "learned"
     """How the attention averages channels: learned weights (3.2), or HA-CNN's mean."""
     attention_relu: bool = False
-    """A ReLU before the attention's sigmoid, as HA-CNN has (not stated)."""
+    """A ReLU before the attention's sigmoid too, as HA-CNN has and Figure 3's caption can be read:
+    it names one after each convolution."""
     mask_before_reduction: bool = False
     """The mask lies on the trunk's maps (3.3) instead of on the reduced ones (Figure 2)."""
     feature_width: int | None = None
