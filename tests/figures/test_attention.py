@@ -6,7 +6,7 @@ from PIL import Image
 import passerby
 from passerby.embedding.embedder import Embedder
 from passerby.figures.attention import HEIGHT, WIDTH, attention_of, draw_attention
-from passerby.methods import attention_driven, bag_of_tricks
+from passerby.methods import attention_driven, bag_of_tricks, msreid
 from passerby.types import InputError
 
 
@@ -72,3 +72,27 @@ def test_what_cannot_be_drawn(samples, tmp_path):
         draw_attention(model, samples, tmp_path / "a.jpg")
     with pytest.raises(InputError, match="at least one picture"):
         draw_attention(model, [], tmp_path / "a.png")
+
+
+def test_msreids_maps_are_what_its_attention_multiplies_by(samples, tmp_path):
+    model = model_of(msreid)
+    found = attention_of(model, samples)
+    size = model.inputs.specs["image"]
+    assert found.shape == (3, 1, 4, size.height // 4, size.width // 4)
+    ratios = []
+
+    def listen(module, given, output):
+        ratios.append((output / given[0]).nanmean(1))
+
+    hooks = [module.register_forward_hook(listen) for module in model.network.attention]
+    model.embed_samples(samples)
+    for hook in hooks:
+        hook.remove()
+    np.testing.assert_allclose(found[:, 0, 0], ratios[0], rtol=1e-3, atol=1e-4)
+    # Those behind later layers are stretched: the mean stays about what it was.
+    for place in (1, 2, 3):
+        assert found[:, 0, place].mean() == pytest.approx(float(ratios[place].mean()), abs=0.01)
+    draw_attention(model, samples, tmp_path / "attention.svg")
+    assert (tmp_path / "attention.svg").read_text().startswith("<svg")
+    with pytest.raises(InputError, match="attention=False"):
+        attention_of(model_of(msreid, attention=False), samples)

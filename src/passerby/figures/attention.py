@@ -1,8 +1,8 @@
-"""Attention maps of the Attention Driven network over what it sees (its Figure 7)."""
+"""Attention maps over what a network sees (Attention Driven network, Figure 7; MSReID)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from passerby.cues.parts import REGION_NAMES
 from passerby.data.training_data import load_picture
 from passerby.embedding.embedder import Embedder
 from passerby.extract import embed_samples
-from passerby.figures.masks import font, grid, heat_map
-from passerby.files import atomic
+from passerby.figures.masks import font, grid, under_heat
+from passerby.figures.saving import check_target, save_image
 from passerby.types import CueSource, InputError, Sample
 
 HEIGHT, WIDTH = 160, 80
 """Of the whole body, and of its four parts one below the other, in pixels."""
-_LINE, _PALE = 16, (110, 110, 110)
+_LINE, _PALE, _SMOOTH = 16, (110, 110, 110), Image.Resampling.LANCZOS
 
 
 class _MapsAlone(nn.Module):
@@ -40,16 +40,16 @@ class _MapsAlone(nn.Module):
 def attention_of(
     model: Embedder, samples: Sequence[Sample], *, cues: CueSource | None = None
 ) -> NDArray[np.float32]:
-    """The mean over the channels of m_2, m_3, m_4.
+    """The means over the channels of a network's attention maps.
 
     Args:
-        model: of a method whose network has `attention_maps(**inputs)`.
+        model: of a method whose network has `attention_maps(**inputs)`, (B, rows, maps, h, w).
         samples: N pictures.
         cues: masks and joints.
 
     Returns:
-        (N, 2, 3, h, w) from 0 to 1: the whole body's, and the four parts' one below the other;
-        blocks 2, 3, 4.
+        (N, rows, maps, h, w) from 0 to 1. attention_driven: two rows, the whole body's and the
+        four parts' one below the other, of blocks 2, 3, 4. msreid: one, behind layer1 to layer4.
 
     Raises:
         InputError: the network has no attention, or a picture cannot be read.
@@ -62,59 +62,68 @@ def attention_of(
 def draw_attention(
     model: Embedder,
     samples: Sequence[Sample],
-    target_png: str | Path,
+    target: str | Path,
     *,
     cues: CueSource | None = None,
     title: str = "",
     columns: int = 3,
 ) -> None:
-    """Draws for each picture two rows: the whole body and the parts, each under its three maps.
+    """Draws for each picture its maps; of attention_driven, the whole body's above the parts'.
 
     Colours run from each map's least value to its greatest, which stand below.
 
     Args:
         model: as for `attention_of`.
         samples: at least one picture.
-        target_png: written atomically.
+        target: the .png or .svg, written atomically.
         cues: masks and joints.
         title: first line of the figure.
         columns: pictures in a row.
 
     Raises:
-        InputError: no pictures, columns below 1, a target that is not .png, or as `attention_of`.
+        InputError: no pictures, columns below 1, a target that is neither .png nor .svg,
+            or as `attention_of`.
     """
-    if Path(target_png).suffix.lower() != ".png":
-        raise InputError(f"attention maps are drawn as .png: given {target_png}")
+    check_target(target, "attention maps")
     if not samples or columns < 1:
         raise InputError(
             "a figure of attention maps needs at least one picture and one column: "
             f"given {len(samples)} pictures, {columns} columns"
         )
+    save_image(grid(attention_cells(model, samples, cues), title, columns), target)
+
+
+def attention_cells(
+    model: Embedder, samples: Sequence[Sample], cues: CueSource | None
+) -> list[Image.Image]:
+    """Each picture with its maps; arguments and errors as `attention_of`."""
     maps = attention_of(model, samples, cues=cues)
     cells = []
     for sample, of_sample in zip(samples, maps, strict=True):
-        picture = load_picture(sample, model.inputs.cues, cues)
-        cells.append(_cell(model.inputs.make(picture), of_sample))
-    figure = grid(cells, title, columns)
-    with atomic(target_png) as temporary:
-        figure.save(temporary, format="PNG")
+        made = model.inputs.make(load_picture(sample, model.inputs.cues, cues))
+        rows = [Image.fromarray(made["whole" if "whole" in made else "image"])]
+        if len(of_sample) == 2:
+            rows.append(_stacked([made[name] for name in REGION_NAMES[1:]]))
+        cells.append(_cell([row.resize((WIDTH, HEIGHT), _SMOOTH) for row in rows], of_sample))
+    return cells
 
 
-def _cell(made: Mapping[str, NDArray[np.uint8]], maps: NDArray[np.floating]) -> Image.Image:
-    whole, *parts = (Image.fromarray(made[name]) for name in REGION_NAMES)
+def _stacked(parts: Sequence[NDArray[np.uint8]]) -> Image.Image:
+    tall = HEIGHT // len(parts)
     stacked = Image.new("RGB", (WIDTH, HEIGHT))
     for index, part in enumerate(parts):
-        tall = HEIGHT // 4
-        stacked.paste(part.resize((WIDTH, tall), Image.Resampling.LANCZOS), (0, index * tall))
-    rows = (whole.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS), stacked)
-    cell = Image.new("RGB", (4 * WIDTH, 2 * (HEIGHT + _LINE)), "white")
+        stacked.paste(Image.fromarray(part).resize((WIDTH, tall), _SMOOTH), (0, index * tall))
+    return stacked
+
+
+def _cell(rows: Sequence[Image.Image], maps: NDArray[np.floating]) -> Image.Image:
+    size = ((1 + maps.shape[1]) * WIDTH, len(rows) * (HEIGHT + _LINE))
+    cell = Image.new("RGB", size, "white")
     for row, (picture, of_row) in enumerate(zip(rows, maps, strict=True)):
         top = row * (HEIGHT + _LINE)
         cell.paste(picture, (0, top))
-        grey = picture.convert("L").convert("RGB")
         for column, values in enumerate(of_row, 1):
-            heat = Image.fromarray(heat_map(values, HEIGHT, WIDTH))
-            cell.paste(Image.blend(grey, heat, 0.55), (column * WIDTH, top))
+            cell.paste(under_heat(picture, values), (column * WIDTH, top))
             text = f"{values.min():.2f} - {values.max():.2f}"
             middle = (column * WIDTH + WIDTH // 2, top + HEIGHT + 1)
             ImageDraw.Draw(cell).text(middle, text, _PALE, font(), anchor="ma")

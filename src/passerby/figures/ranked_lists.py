@@ -15,7 +15,7 @@ from passerby.ranking.matches import Identities, check_identities, find_matches
 from passerby.ranking.metrics import scores
 from passerby.ranking.nearest import nearest_first
 from passerby.ranking.tiles import tiles
-from passerby.types import InputError, Sample, Scores, Split
+from passerby.types import InputError, Scores, Split
 
 CHOICES = ("random", "best", "worst")
 """Which queries are drawn: any, or those of highest or lowest average precision."""

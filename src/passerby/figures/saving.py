@@ -86,6 +86,6 @@ def save_figure(figure: Figure, target: str | Path) -> None:
 
     check_target(target, "charts")
     ending = Path(target).suffix.lower().removeprefix(".")
-    stamp = {"metadata": {"Date": None}} if ending == "svg" else {}
+    stamp = {"Date": None} if ending == "svg" else {}
     with atomic(target) as temporary, matplotlib.rc_context({"svg.hashsalt": "passerby"}):
-        figure.savefig(temporary, format=ending, **stamp)
+        figure.savefig(temporary, format=ending, metadata=stamp)

@@ -490,6 +490,16 @@ class Criterion(nn.Module):
             }
         )
 
+    def logits(self, features: Features) -> dict[str, Tensor]:
+        """By classifier, (B, identities)."""
+        seen = dict(zip(REGION_NAMES, (features.e_g, *features.e), strict=True))
+        seen["fused"] = features.fused
+        return {name: classifier(seen[name]) for name, classifier in self.classifiers.items()}
+
+    def identity_logits(self, features: Features) -> Tensor:
+        """(B, identities), the sum over the classifiers, for figures of where the network looks."""
+        return torch.stack(list(self.logits(features).values())).sum(0)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -607,11 +617,10 @@ class AttentionDrivenTurn(Turn):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted terms: one for each branch, and `fused` where there is fusion."""
         f: Features = self.network.features(**batch.inputs)
-        seen = dict(zip(REGION_NAMES, (f.e_g, *f.e), strict=True)) | {"fused": f.fused}
         terms = {}
-        for name, classifier in self.criterion.classifiers.items():
+        for name, logits in self.criterion.logits(f).items():
             weight = 1.0 if name == "fused" else self.intra_weight
-            loss = label_smoothed_cross_entropy(classifier(seen[name]), batch.labels, 0.0)
+            loss = label_smoothed_cross_entropy(logits, batch.labels, 0.0)
             terms[name] = weight * loss
         return terms
 

@@ -88,6 +88,11 @@ class Criterion(nn.Module):
         self.classifier = identity_classifier(width, identities)
         self.center = CenterLoss(identities, width, weight=center_weight)
 
+    def identity_logits(self, features: Features) -> Tensor:
+        """(B, identities), for figures of where the network looks to tell them apart."""
+        logits: Tensor = self.classifier(features.f_i)
+        return logits
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -250,6 +250,11 @@ class Criterion(nn.Module):
         self.grn = _classifier(width, identities, dropout)
         self.lan = _classifier(width, identities, dropout)
 
+    def identity_logits(self, features: Features) -> Tensor:
+        """(B, identities), the sum of both, for figures of where the networks look."""
+        logits: Tensor = self.grn(features.g) + self.lan(features.l)
+        return logits
+
 
 def _classifier(width: int, identities: int, dropout: float) -> nn.Sequential:
     layer = nn.Linear(width, identities)

@@ -340,6 +340,10 @@ class Criterion(nn.Module):
         """(B, k, width) -> k times (B, identities)."""
         return [layer(h[:, i]) for i, layer in enumerate(self.classifiers)]
 
+    def identity_logits(self, features: Features) -> Tensor:
+        """(B, identities), the sum over the parts, for figures of where the network looks."""
+        return torch.stack(self(features.h)).sum(0)
+
 
 def _classifier(width: int, identities: int) -> nn.Linear:
     layer = nn.Linear(width, identities)
