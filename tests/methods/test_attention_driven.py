@@ -266,6 +266,15 @@ def test_table_12():
     assert cost(attention="plain")[1] > full[1]
 
 
+def test_table_12_with_the_stride_that_table_1_prints():
+    base = cost(attention="none", fusion="concatenation", part_pool_stride=(1, 2))
+    full = cost(part_pool_stride=(1, 2))
+    np.testing.assert_allclose(base, [7.27, 2.01], rtol=0.005)
+    np.testing.assert_allclose(full - base, [3.58, 0.323], rtol=0.01)
+    with pytest.raises(InputError, match="part_pool_stride"):
+        AttentionDrivenNetwork(part_pool_stride=(1, 3))
+
+
 def test_table_1():
     with torch.device("meta"):
         network = AttentionDrivenNetwork(attention="none", fusion="concatenation")

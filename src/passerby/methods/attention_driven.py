@@ -8,14 +8,15 @@ slim residual network of its own behind a common first layer, whose blocks 2-4 w
 by an attention that is a spatial map times a weight for each channel (intra-attention). The parts'
 features are weighted by how much each is worth (inter-attention) and stand beside the whole body's.
 
-Not stated there, and settled here: widths inside the attention (those that give Table 12's
-increments), a 1x1 convolution for S, nearest-neighbour up-sampling, no activation after the FC
-that reduces, a BatchNorm of its own for each branch behind the shared conv1, momentum, weight
-decay, no augmentation. "The same weight" of E_g and E_l (3.4): each becomes a unit vector in the
-embedding, not in training. Without a fused loss (concatenation) the branches' losses count fully,
-not lambda times. Bytes lose the mean and are not divided: by default ImageNet's mean, as a data
-set's own is known only after reading it; conv1 is followed by BatchNorm, so another mean changes
-nothing but the border (options `mean`, `centre`).
+Differs from the paper's print: Table 1 gives the parts' max pool a stride of 1 x 2, here 1 x 1
+(option `part_pool_stride`, which says why). Not stated there, and settled here: widths inside the
+attention (those that give Table 12's increments), a 1x1 convolution for S, nearest-neighbour
+up-sampling, no activation after the FC that reduces, a BatchNorm of its own for each branch behind
+the shared conv1, momentum, weight decay, no augmentation. "The same weight" of E_g and E_l (3.4):
+each becomes a unit vector in the embedding, not in training. Without a fused loss (concatenation)
+the branches' losses count fully, not lambda times. Bytes lose the mean and are not divided: by
+default ImageNet's mean, as a data set's own is known only after reading it; conv1 is followed by
+BatchNorm, so another mean changes nothing but the border (options `mean`, `centre`).
 """
 
 from __future__ import annotations
@@ -221,7 +222,7 @@ class Branch(nn.Module):
     Args:
         channels_in: conv1's channels.
         middle: channels inside conv2x; conv3x ... conv5x have 2, 4, 8 times as many.
-        pool_stride: 2 for the whole body, 1 for parts.
+        pool_stride: 2 for the whole body, `part_pool_stride` of the recipe for parts.
         features: width of the FC that reduces.
         groups: how many branches are computed together, each with its own weights.
         shapes: of the attention of B2, B3, B4; None: without.
@@ -231,7 +232,7 @@ class Branch(nn.Module):
         self,
         channels_in: int,
         middle: int,
-        pool_stride: int,
+        pool_stride: int | tuple[int, int],
         features: int,
         groups: int,
         shapes: Sequence[AttentionShape] | None,
@@ -307,6 +308,7 @@ class AttentionDrivenNetwork(nn.Module):
     Args:
         channels: of conv1; 32 gives Table 1.
         attention: within the branches: spatial and channel-wise, undivided (Table 8), or none.
+        part_pool_stride: vertical and horizontal stride of the parts' max pool.
         attention_middle: channels inside the attention's units of B2, B3, B4 for conv1's 32.
         upsampling: of the attention's decoder.
         global_features: width of E_g.
@@ -322,6 +324,7 @@ class AttentionDrivenNetwork(nn.Module):
         *,
         channels: int = 32,
         attention: AttentionName = "decomposed",
+        part_pool_stride: tuple[int, int] = (1, 1),
         attention_middle: tuple[int, int, int] = (48, 96, 160),
         upsampling: Upsampling = "nearest",
         global_features: int = 256,
@@ -332,6 +335,8 @@ class AttentionDrivenNetwork(nn.Module):
         feature: FeatureName = "all",
     ) -> None:
         super().__init__()
+        if min(part_pool_stride) < 1 or max(part_pool_stride) > 2:
+            raise InputError(f"part_pool_stride must be 1 or 2 each way; given {part_pool_stride}")
         if channels < 2 or channels % 2:
             raise InputError(f"channels must be even and at least 2; given {channels}")
         if weigh_global and fusion != "inter":
@@ -351,7 +356,9 @@ class AttentionDrivenNetwork(nn.Module):
 
         whole, half = channels / 32, channels / 64
         self.whole = Branch(channels, channels, 2, global_features, 1, shapes(whole))
-        self.parts = Branch(channels, channels // 2, 1, part_features, 4, shapes(half))
+        self.parts = Branch(
+            channels, channels // 2, part_pool_stride, part_features, 4, shapes(half)
+        )
         self.fused_features = global_features + 4 * part_features
         if fusion == "inter":
             self.weights = nn.ModuleDict({name: _linear(part_features, 1) for name in PARTS})
@@ -531,6 +538,9 @@ class Recipe:
     """Subtract `mean`, or each input's own means."""
     channels: int = 32
     """Of conv1; all other channels go with it [T1]."""
+    part_pool_stride: tuple[int, int] = (1, 1)
+    """Vertical and horizontal stride of the parts' max pool. [T1] prints "S-1x2"; read as 1, as
+    the attention's multiply-adds in [T12] come out so (0.43 G; with 1 2 they are 0.32 G)."""
     attention: AttentionName = "decomposed"
     """Intra-attention: decomposed (3.3), plain (without decomposition [T8]) or none [T6]."""
     attention_middle: tuple[int, int, int] = (48, 96, 160)
@@ -661,6 +671,7 @@ def _inputs(recipe: Recipe) -> Inputs:
 def _network(recipe: Recipe) -> AttentionDrivenNetwork:
     network = AttentionDrivenNetwork(
         channels=recipe.channels,
+        part_pool_stride=recipe.part_pool_stride,
         attention=recipe.attention,
         attention_middle=recipe.attention_middle,
         upsampling=recipe.upsampling,
