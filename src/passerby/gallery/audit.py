@@ -6,6 +6,7 @@ import fcntl
 import getpass
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,17 @@ class AuditLog:
     def __init__(self, file: Path | None, who: str | None = None) -> None:
         self.file = file
         self._who = who or _user()
+        self._acting = threading.local()
+
+    @contextmanager
+    def acting(self, who: str) -> Iterator[None]:
+        """While it lasts, lines that this thread writes name `who`: a server acts for others."""
+        before = getattr(self._acting, "who", None)
+        self._acting.who = who
+        try:
+            yield
+        finally:
+            self._acting.who = before
 
     def write(self, what: str, now: float, **details: Any) -> None:
         """Appends one line.
@@ -34,7 +46,8 @@ class AuditLog:
         """
         if self.file is None:
             return
-        line = json.dumps({"time": now, "who": self._who, "what": what, **details}) + "\n"
+        who = getattr(self._acting, "who", None) or self._who
+        line = json.dumps({"time": now, "who": who, "what": what, **details}) + "\n"
         with self._locked():
             handle = os.open(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

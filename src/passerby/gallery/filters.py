@@ -37,6 +37,8 @@ class Filter:
     """Only of these tracks."""
     keys: Sequence[str] | None = None
     """Only these entries."""
+    not_keys: Sequence[str] = ()
+    """Not these entries."""
     seen_before: float | None = None
     """Taken before then, or added before then where it is not known when they were taken."""
     expired_by: float | None = None
@@ -45,9 +47,9 @@ class Filter:
     """Not yet expired then."""
 
     def __post_init__(self) -> None:
-        for name in ("cameras", "not_cameras", "persons", "tracks", "keys"):
+        for name in ("cameras", "not_cameras", "persons", "tracks", "keys", "not_keys"):
             values = getattr(self, name)
-            kind = str if name in ("tracks", "keys") else (int, np.integer)
+            kind = str if name in ("tracks", "keys", "not_keys") else (int, np.integer)
             bad = isinstance(values, (str, int)) or not all(
                 isinstance(value, kind) for value in values or ()
             )
@@ -74,6 +76,8 @@ class Filter:
                 found.append(Condition(column, "in", _plain(getattr(self, name))))
         if self.not_cameras:
             found.append(Condition("camera_id", "not in", _plain(self.not_cameras)))
+        if self.not_keys:
+            found.append(Condition("key", "not in", _plain(self.not_keys)))
         if self.known is not None:
             found.append(Condition("person_id", "==" if self.known is False else "!=", UNKNOWN))
         times = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import nsmallest
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -215,6 +217,21 @@ class Gallery:
         batches = self._rows(where or Filter(), DETAILS)
         found = [entry for batch in batches for entry in to_entries(_table(batch))]
         return sorted(found, key=lambda entry: entry.key)
+
+    def page(self, limit: int, after: str = "", where: Filter | None = None) -> list[Entry]:
+        """The first entries by key that come after a key; memory is bounded by the keys alone.
+
+        Args:
+            limit: how many at most.
+            after: a key, e.g. that of the last entry of the page before; empty: from the start.
+            where: which entries count.
+        """
+        keys: list[str] = []
+        for batch in self._rows(where or Filter(), ("key",)):
+            keys = nsmallest(
+                limit, chain(keys, (k for k in batch.column("key").to_pylist() if k > after))
+            )
+        return self.entries(Filter(keys=keys)) if keys else []
 
     def embeddings(self, keys: Sequence[str]) -> NDArray[np.float32]:
         """(N, D) embeddings of entries, e.g. to search with them.
