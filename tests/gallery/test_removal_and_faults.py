@@ -165,7 +165,7 @@ def test_killed_while_adding_keeps_all_that_was_acknowledged(tmp_path):
         process.wait()
         gallery = make("folder", tmp_path)
         assert said <= {entry.key for entry in gallery.entries()}
-    assert len(said) > 20
+    assert len(said) >= 20
     gallery.check()
     for key in sorted(said)[::5]:
         name, number = key.split("-")
