@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -65,6 +65,12 @@ def embed_pictures(
     return embed_batches(network, inputs.specs, _batches(inputs, iter(pictures), batch_size))
 
 
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network computes: where its first tensor is; `cpu` without any."""
+    first = next(chain(network.parameters(), network.buffers()), None)
+    return torch.device("cpu") if first is None else first.device
+
+
 def _told(batches: Iterable[Batch], total: int, progress: Progress | None) -> Iterator[Batch]:
     done = 0
     for batch in batches:
@@ -85,7 +91,7 @@ def embed_batches(
     batches: Iterable[Batch],
 ) -> NDArray[np.float32]:
     """The same for uint8 batches from anywhere."""
-    device = next(network.parameters()).device
+    device = device_of(network)
     was_training = network.training
     network.eval()
     parts = []

@@ -69,6 +69,40 @@ def load_manifest(file: str | Path, root: str | Path | None = None) -> Split:
     )  # fmt: skip
 
 
+def list_pictures(
+    file: str | Path, root: str | Path | None = None
+) -> tuple[tuple[Sample, ...], dict[int, str], dict[int, str]]:
+    """The pictures that a manifest lists, for embedding: only `file_name` must be there.
+
+    Person and camera are -1 where there is no such column or value. Parts (`split`) do not matter,
+    and files that do not exist are no error here.
+
+    Args:
+        file: `.csv` or `.parquet`.
+        root: folder that the file names are relative to; None: the manifest's own.
+
+    Returns:
+        The pictures in the manifest's order, and the names behind person and camera ids where
+        those are not whole numbers.
+
+    Raises:
+        InputError: the column `file_name` is missing, or a value is wrong (names the row).
+    """
+    table = read_table(file)
+    root = table.file.parent if root is None else Path(root)
+    missing = [name for name in ("file_name",) if name not in table.columns]
+    if set(_BOX) & set(table.columns):
+        missing += [name for name in _BOX if name not in table.columns]
+    if missing:
+        raise InputError(f"{table.file}: the column {' and '.join(missing)} is missing")
+    people, person_names = _known_ids(table, "person_id")
+    cameras, camera_names = _known_ids(table, "camera_id")
+    samples = tuple(
+        _sample(table, row, root, people[row], cameras[row]) for row in range(table.rows)
+    )
+    return samples, person_names, camera_names
+
+
 def parse_time(text: str) -> float:
     """Seconds: a number as it is, ISO 8601 since 1970 (UTC where it names no zone).
 
@@ -118,6 +152,16 @@ def _ids(table: Table, column: str) -> tuple[list[int], dict[int, str]]:
         row = next(row for row, text in enumerate(texts) if numbers[text] == JUNK_ID)
         _fail(table, row, f"camera_id is at least 0, got {texts[row]}")
     return [numbers[text] for text in texts], names
+
+
+def _known_ids(table: Table, column: str) -> tuple[list[int], dict[int, str]]:
+    """As `_ids`; -1 where nothing is known."""
+    texts = table.columns.get(column, [""] * table.rows)
+    try:
+        numbers, names = numbered(text for text in texts if text)
+    except InputError as error:
+        raise InputError(f"{table.file}: {column}: {error}") from None
+    return [numbers[text] if text else JUNK_ID for text in texts], names
 
 
 def _sample(table: Table, row: int, root: Path, person: int, camera: int) -> Sample:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from passerby.cues.networks import ComputedCues
 from passerby.data.images import from_pil, read_image
+from passerby.data.loader import to_batch
 from passerby.data.training_data import with_cues
+from passerby.embedding import checkpoints, onnx_network
 from passerby.embedding.embedded import CueOrigin, Embedded
 from passerby.embedding.model_files import fingerprint, read_model, write_model
-from passerby.extract import embed_pictures, embed_samples
+from passerby.embedding.onnx_network import OnnxNetwork, OnnxRecipe, read_content, read_note
+from passerby.embedding.optimised import Optimised, Precision, chosen_precision
+from passerby.embedding.preprocessing import Preprocessing
+from passerby.extract import device_of, embed_batches, embed_pictures, embed_samples
 from passerby.method import Descriptor, Method
 from passerby.methods import METHODS, find_method
 from passerby.recipes import from_plain, override, to_plain
 from passerby.types import CueSource, InputError, Picture, Progress, Sample
+
+FOREIGN: dict[str, Method] = {
+    found.METHOD.name: found.METHOD for found in (checkpoints, onnx_network)
+}
+"""Methods that stand for networks from elsewhere: used, never trained."""
 
 AnyPicture = str | Path | Image.Image | NDArray[np.uint8]
 
@@ -32,17 +44,29 @@ class Embedder:
     Args:
         method: the method that the network belongs to.
         recipe: the method's recipe that it was made with.
-        network: `method.network(recipe)`, trained.
+        network: `method.network(recipe)`, trained; or the same from an ONNX file.
         stage: the stage of its run that left it so; None: the last.
+        stands_for: fingerprint of the model whose embeddings this network gives; None: its own.
     """
 
+    left_over: tuple[str, ...] = ()
+    """Names of a foreign checkpoint's tensors that only training needs."""
+
     def __init__(
-        self, method: Method, recipe: Any, network: nn.Module, stage: str | None = None
+        self,
+        method: Method,
+        recipe: Any,
+        network: nn.Module,
+        stage: str | None = None,
+        *,
+        stands_for: str | None = None,
     ) -> None:
         self.method = method
         self.recipe = recipe
         self.stage = stage
         self.network = network.eval()
+        self._computes: nn.Module = self.network
+        self._stands_for = stands_for
         self.inputs = method.inputs(recipe)
         self.descriptor: Descriptor = method.descriptor(recipe)
 
@@ -59,7 +83,8 @@ class Embedder:
         """The embedder of a finished run.
 
         Args:
-            run: the run's folder, or any folder with its `config.json` and `model.safetensors`.
+            run: the run's folder, or any folder with its `config.json` and `model.safetensors`;
+                or an ONNX file, as `from_onnx` takes it.
             method: needed where the run's method is not one of passerby's own: code that a run
                 names is never imported on its word.
             device: where to compute, e.g. `cuda`.
@@ -72,16 +97,15 @@ class Embedder:
             InputError: no such run or stage, an unknown method, an unknown field, or weights that
                 do not fit.
         """
+        if Path(run).suffix == ".onnx":
+            return cls.from_onnx(run, method=method, device=device)
         files = read_model(Path(run), stage)
-        if method is None and files.method not in METHODS:
-            raise InputError(
-                f"{run} is of the method {files.method!r}, which is none of passerby's own "
-                f"({', '.join(METHODS)}): say where it is with --method path/to/file.py:METHOD, or "
-                "in Python with Embedder.load(run, method=...)"
-            )
-        if method is None:
-            method = find_method(files.method)
+        method = _method_of(run, files.method, method)
         recipe = override(from_plain(method.recipe, files.recipe), changes or {})
+        if set(files.weights) == {onnx_network.TENSOR}:
+            content = files.weights[onnx_network.TENSOR]
+            computes = _onnx_network(method, recipe, content, run, device)
+            return cls(method, recipe, computes, stage, stands_for=files.stands_for)
         network = method.network(_without_starting_weights(recipe))
         try:
             network.load_state_dict(files.weights)
@@ -93,12 +117,120 @@ class Embedder:
             raise InputError(
                 f"the weights in {run} do not fit {method.name}{changed}: {reason}"
             ) from error
-        try:
-            network.to(device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"cannot compute on device {device!r}: {reason}") from error
-        return cls(method, recipe, network, stage)
+        return cls(method, recipe, _placed(network, device), stage)
+
+    @classmethod
+    def from_onnx(
+        cls,
+        file: str | Path,
+        preprocessing: Preprocessing | None = None,
+        *,
+        metric: Literal["cosine", "euclidean"] = "cosine",
+        output: str | None = None,
+        method: Method | None = None,
+        device: str = "cpu",
+    ) -> Embedder:
+        """The embedder of a network in an ONNX file, computed by ONNX Runtime.
+
+        Args:
+            file: one that `passerby export` wrote, or anybody's that takes pictures (B, 3, H, W)
+                or (B, H, W, 3) and gives embeddings (B, D).
+            preprocessing: what it expects; None: as its metadata or `FILE.onnx.json` say.
+            metric: distance between embeddings; goes with `preprocessing`.
+            output: which output is the embedding, where there are several; likewise.
+            method: needed where the file was exported from a method that is not passerby's own.
+            device: `cpu`, or another that this ONNX Runtime computes on, e.g. `cuda`.
+
+        Raises:
+            InputError: no such file, no network in it, inputs or outputs of another shape than the
+                preprocessing says, or nothing says how pictures become its input.
+        """
+        content = read_content(Path(file))
+        if preprocessing is not None:
+            chosen = OnnxRecipe(preprocessing, metric, output)
+            network = _onnx_network(onnx_network.METHOD, chosen, content, file, device)
+            return cls(onnx_network.METHOD, chosen, network)
+        note = read_note(Path(file), content)
+        plain = dict(note.plain)
+        if "method" in plain:
+            method = _method_of(file, str(plain["method"]), method)
+            recipe = from_plain(method.recipe, plain["recipe"])
+        else:
+            method = onnx_network.METHOD
+            known = ("preprocessing", "metric", "output")
+            recipe = from_plain(OnnxRecipe, {k: plain[k] for k in known if k in plain})
+        network = _onnx_network(method, recipe, content, file, device)
+        return cls(method, recipe, network, stands_for=note.fingerprint)
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        file: str | Path,
+        kind: str,
+        *,
+        changes: Mapping[str, Any] | None = None,
+        device: str = "cpu",
+    ) -> Embedder:
+        """The embedder of a ResNet that another program trained; `left_over` names what it lacks.
+
+        Args:
+            file: the program's checkpoint, of tensors alone: no code of it is run.
+            kind: `bag_of_tricks`, `fastreid` or `torchreid`; see `passerby.embedding.checkpoints`.
+            changes: where the network differs from the program's usual one, by dotted names of
+                `CheckpointRecipe`, e.g. `{"preprocessing.height": 384}`.
+            device: where to compute, e.g. `cuda`.
+
+        Raises:
+            InputError: see `passerby.embedding.checkpoints.load_checkpoint`.
+        """
+        loaded = checkpoints.load_checkpoint(Path(file), kind, changes)
+        made = cls(checkpoints.METHOD, loaded.recipe, _placed(loaded.network, device))
+        made.left_over = loaded.left_over
+        return made
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, revision: str | None = None, device: str = "cpu"
+    ) -> Embedder:
+        """The embedder of a repository on the Hugging Face hub; see `passerby.embedding.hub`."""
+        from passerby.embedding.hub import fetch
+
+        return fetch(name, revision=revision, device=device)
+
+    def push_to_hub(self, name: str, *, private: bool = True, token: str | None = None) -> str:
+        """Puts the model on the Hugging Face hub; see `passerby.embedding.hub`."""
+        from passerby.embedding.hub import push
+
+        return push(self, name, private=private, token=token)
+
+    def optimised(self, precision: Precision = "float32") -> Embedder:
+        """The same model, computing faster; see `passerby.embedding.optimised`.
+
+        Its fingerprint is the same: float32 differs in the last digits, bfloat16 in the third.
+
+        Args:
+            precision: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor has it.
+
+        Raises:
+            InputError: bfloat16 on a device without it, or of an ONNX network, which computes as
+                its file says.
+        """
+        made = copy.copy(self)
+        if isinstance(self.network, OnnxNetwork):
+            if precision == "bfloat16":
+                raise InputError("an ONNX network computes in the precision that its file says")
+            return made
+        dtype = chosen_precision(precision, device_of(self.network))
+        made._computes = Optimised(self.network, dtype)
+        return made
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: `float32`, `bfloat16`, or `onnx` where a file says."""
+        if isinstance(self._computes, OnnxNetwork):
+            return "onnx"
+        optimised = isinstance(self._computes, Optimised)
+        return str(self._computes.dtype).removeprefix("torch.") if optimised else "float32"
 
     @property
     def config(self) -> dict[str, Any]:
@@ -114,6 +246,8 @@ class Embedder:
     @property
     def fingerprint(self) -> str:
         """Stands for weights, preprocessing and feature choice."""
+        if self._stands_for is not None:
+            return self._stands_for
         decisive = {key: value for key, value in self.config.items() if key != "recipe"}
         return fingerprint(decisive, self.network.state_dict())
 
@@ -136,6 +270,8 @@ class Embedder:
             OSError: from the operating system.
         """
         config = {**self.config, "fingerprint": self.fingerprint}
+        if self._stands_for is not None:
+            config["stands_for"] = self._stands_for
         write_model(Path(folder), config, self.network.state_dict())
 
     def embed(
@@ -194,7 +330,7 @@ class Embedder:
         }
         origins: dict[str, list[CueOrigin]] = {cue: [] for cue in sorted(self.inputs.cues)}
         known = _known(pictures, given, cues, origins, batch_size)
-        embeddings = embed_pictures(self.network, self.inputs, known, batch_size=batch_size)
+        embeddings = embed_pictures(self._computes, self.inputs, known, batch_size=batch_size)
         handed = "given" if masks is not None or joints is not None else ""
         sources = [source for source in (handed, cues.fingerprint if cues else "") if source]
         return Embedded(
@@ -202,6 +338,18 @@ class Embedder:
             {cue: tuple(seen) for cue, seen in origins.items()},
             self.fingerprint_with(" ".join(sources)),
         )
+
+    def embed_inputs(
+        self, made: Iterable[Mapping[str, NDArray[np.uint8]]], *, batch_size: int = 64
+    ) -> NDArray[np.float32]:
+        """Embeds what `inputs.make` gave for N pictures: (N, D) float32.
+
+        Raises:
+            InputError: there is none.
+        """
+        pictures = iter(made)
+        batches = iter(lambda: list(islice(pictures, batch_size)), [])
+        return embed_batches(self._computes, self.inputs.specs, map(to_batch, batches))
 
     def embed_samples(
         self,
@@ -215,7 +363,7 @@ class Embedder:
     ) -> NDArray[np.float32]:
         """Embeds pictures of a data set; see `passerby.extract.embed_samples`."""
         return embed_samples(
-            self.network,
+            self._computes,
             self.inputs,
             samples,
             cues=cues,
@@ -224,6 +372,38 @@ class Embedder:
             progress=progress,
             missing=missing,
         )
+
+
+def _method_of(source: str | Path, name: str, given: Method | None) -> Method:
+    if given is not None:
+        return given
+    if name in FOREIGN:
+        return FOREIGN[name]
+    if name not in METHODS:
+        raise InputError(
+            f"{source} is of the method {name!r}, which is none of passerby's own "
+            f"({', '.join(METHODS)}): say where it is with --method path/to/file.py:METHOD, or "
+            "in Python with Embedder.load(run, method=...)"
+        )
+    return find_method(name)
+
+
+def _onnx_network(
+    method: Method, recipe: Any, content: Tensor, source: str | Path, device: str
+) -> OnnxNetwork:
+    specs = method.inputs(recipe).specs
+    layout, output = "nchw", None
+    if isinstance(recipe, OnnxRecipe):
+        layout, output = recipe.preprocessing.layout, recipe.output
+    return OnnxNetwork(content, specs, source, layout=layout, output=output, device=device)
+
+
+def _placed(network: nn.Module, device: str) -> nn.Module:
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"cannot compute on device {device!r}: {reason}") from error
 
 
 def _known(

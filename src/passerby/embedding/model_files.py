@@ -32,6 +32,10 @@ class ModelFiles:
     """The recipe's fields as plain values."""
     weights: dict[str, Tensor]
     """The network's tensors by name."""
+    stands_for: str | None = None
+    """Fingerprint of the model whose embeddings it gives, where that is another's."""
+    fingerprint: str | None = None
+    """The model's, as it was written."""
 
 
 def fingerprint(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> str:
@@ -79,7 +83,13 @@ def read_model(folder: Path, stage: str | None = None) -> ModelFiles:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         weights = load_file(file)
-        files = ModelFiles(str(config["method"]), dict(config["recipe"]), weights)
+        files = ModelFiles(
+            str(config["method"]),
+            dict(config["recipe"]),
+            weights,
+            config.get("stands_for"),
+            config.get("fingerprint"),
+        )
         version = int(config["format"])
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         raise InputError(f"{folder} holds no model of passerby: {error}") from error

@@ -1,0 +1,148 @@
+"""`passerby embed MODEL PLACE... --out FOLDER`: pictures to files of embeddings."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+from rich.console import Console
+
+from passerby.cli.options import parse_options
+from passerby.cues.source import FileCues, find_cues
+from passerby.embedding.embedder import Embedder
+from passerby.embedding.optimised import Precision
+from passerby.embedding.places import Listed, list_places
+from passerby.embedding.quality import Quality
+from passerby.embedding.to_files import (
+    FAILED,
+    LEFT_OUT,
+    EmbedSettings,
+    Outcome,
+    embed_to_files,
+)
+from passerby.methods import import_method
+from passerby.training.progress import counting
+from passerby.types import InputError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Pictures in, Parquet files of embeddings out; goes on where it was interrupted."""
+
+    model: tyro.conf.Positional[Path]
+    """A run, a folder with a model's two files, or an ONNX file."""
+    places: tyro.conf.Positional[tuple[Path, ...]]
+    """Pictures, folders of pictures, manifests (.csv, .parquet)."""
+    out: Path
+    """The folder that the files go to."""
+    device: str = "cpu"
+    """Where to compute, e.g. cuda."""
+    precision: Precision = "float32"
+    """auto: bfloat16 where the processor computes it."""
+    tracks: tyro.conf.FlagCreatePairsOff[bool] = False
+    """One mean embedding for each track instead of one for each picture."""
+    min_height: int = 0
+    """Pictures (boxes) lower than so many pixels are left out, counted."""
+    min_sharpness: float = 0.0
+    """Pictures whose variance of the Laplacian is below are left out, counted; e.g. 30."""
+    cues: Path | None = None
+    """Folder with masks/ or joints, for methods that look at them; if not given the place's."""
+    shard_size: int = 4096
+    """Pictures of a file, about."""
+    batch_size: int = 64
+    """Pictures at a time."""
+    threads: int = 2
+    """Threads that decode."""
+    retry: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Compute files with failed pictures again."""
+    method: str | None = None
+    """path/to/file.py:METHOD, for a run of a method of one's own."""
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command; several processes share the work under torchrun.
+
+    Raises:
+        SystemExit: with 1 where pictures could not be read; all others are done.
+    """
+    options: Options = parse_options(Options, arguments, "passerby embed")
+    console = Console(stderr=True)
+    rank, world = (
+        int(os.environ.get(name, text)) for name, text in (("RANK", "0"), ("WORLD_SIZE", "1"))
+    )
+    settings = EmbedSettings(
+        options.tracks,
+        Quality(options.min_height, options.min_sharpness),
+        options.shard_size,
+        options.batch_size,
+        options.threads,
+        options.retry,
+    )
+    model = load(options, world)
+    listed = list_places(options.places)
+    with counting("embedding", console if rank == 0 else None) as progress:
+        outcome = embed_to_files(
+            model,
+            listed,
+            options.out,
+            settings,
+            cues=cues_of(options, model, listed),
+            process=(rank, world),
+            progress=progress,
+        )
+    # Under torchrun a process that fails ends the others: the last one speaks for all.
+    if outcome.finished:
+        report(outcome, options.out)
+
+
+def load(options: Options, world: int) -> Embedder:
+    """The model, on this process's own device where there are several."""
+    method = import_method(options.method) if options.method else None
+    device = options.device
+    if device == "cuda" and world > 1:
+        device = (
+            f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % max(torch.cuda.device_count(), 1)}"
+        )
+    return Embedder.load(options.model, method=method, device=device).optimised(options.precision)
+
+
+def cues_of(options: Options, model: Embedder, listed: Listed) -> FileCues | None:
+    """The masks and joints that the model looks at.
+
+    Raises:
+        InputError: --cues names a folder without any.
+    """
+    if not model.inputs.cues:
+        return None
+    if options.cues is None:
+        return None if listed.root is None else find_cues(listed.root)
+    found = find_cues(options.cues)
+    if found is None:
+        raise InputError(f"{options.cues}: has neither masks nor joints")
+    return found
+
+
+def report(outcome: Outcome, out: Path) -> None:
+    """Says what was done; exits with 1 where pictures failed."""
+    tally = outcome.tally
+    print(f"{tally.pictures:,} pictures, {outcome.rows:,} embeddings: {out}")
+    if outcome.computed < outcome.shards:
+        others = outcome.shards - outcome.computed
+        print(f"{others} of {outcome.shards} files were computed before, or by other processes")
+    if tally.left_out:
+        reasons = list(tally.left_out.values())
+        counts = ", ".join(f"{reasons.count(r):,} {r}" for r in sorted(set(reasons)))
+        print(f"left out: {counts} ({out / LEFT_OUT})")
+    for cue, count in tally.missing.items():
+        if count:
+            print(f"without {cue}: {count:,}")
+    if tally.failed:
+        Console(stderr=True, soft_wrap=True).print(
+            f"passerby: {len(tally.failed):,} of {tally.pictures:,} pictures could not be read: "
+            f"{out / FAILED}",
+            highlight=False,
+        )
+        raise SystemExit(1)

@@ -1,0 +1,205 @@
+"""A model as an ONNX file that says how pictures become its input."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import io
+import json
+import keyword
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from passerby.embedding.embedder import Embedder
+from passerby.embedding.onnx_network import METADATA, OnnxNetwork, note_file
+from passerby.files import atomic, write_text
+from passerby.recipes import to_plain
+from passerby.types import InputError, InputSpec
+
+OPSET = 18
+"""Version of ONNX' operators."""
+
+LEAST_COSINE = 0.99999
+"""Between an embedding by torch and by ONNX Runtime; below it the export has failed."""
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """What was written."""
+
+    file: Path
+    """The ONNX file."""
+    inputs: tuple[str, ...]
+    """Names of its inputs, each (pictures, channels, height, width) float32."""
+    width: int
+    """Numbers of an embedding."""
+    cosine: float
+    """The least between an embedding by torch and by ONNX Runtime, on made-up inputs."""
+
+
+def export_onnx(model: Embedder, file: str | Path) -> ExportedModel:
+    """Writes a model as ONNX, with `FILE.json` beside it, and compares the two networks.
+
+    The file's metadata (key `passerby`) and the JSON hold method, recipe, metric, feature,
+    fingerprint and, for each input, height, width, mean and std: number = (byte / 255 - mean) /
+    std, RGB, (pictures, channels, height, width). `Embedder.from_onnx` reads them.
+
+    Args:
+        model: a model that torch computes.
+        file: the `.onnx` file.
+
+    Raises:
+        InputError: the exporter is missing or cannot do this network, or it is ONNX already.
+        FloatingPointError: ONNX Runtime gives other embeddings: nothing is written.
+        OSError: from the operating system.
+    """
+    file = Path(file)
+    if file.suffix != ".onnx":
+        raise InputError(f"an ONNX file's name ends in .onnx: given {file}")
+    if isinstance(model.network, OnnxNetwork):
+        raise InputError(f"this model is an ONNX file already: {model.network.source}")
+    _needed()
+    note = {**_note(model), "fingerprint": model.fingerprint}
+    network = _exportable(model.network)
+    content = _exported(model, network, json.dumps(note))
+    specs = model.inputs.specs
+    found = OnnxNetwork(torch.frombuffer(bytearray(content), dtype=torch.uint8), specs, file)
+    width, cosine = _compared(network, found, specs)
+    with atomic(file) as temporary:
+        temporary.write_bytes(content)
+    note = {**note, "sha256": hashlib.sha256(content).hexdigest()}
+    write_text(note_file(file), json.dumps(note, indent=2) + "\n")
+    return ExportedModel(file, tuple(specs), width, cosine)
+
+
+def _note(model: Embedder) -> dict[str, Any]:
+    inputs = {
+        name: {**to_plain(spec), "channels": "rgb"[: len(spec.mean)], "layout": "nchw"}
+        for name, spec in model.inputs.specs.items()
+    }
+    return {"format": 1, **model.config, "inputs": inputs, "rule": "(byte / 255 - mean) / std"}
+
+
+def _needed() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"exporting needs: pip install 'passerby[onnx]' ({error})") from None
+
+
+class _OtherNames(nn.ModuleDict):
+    """A ModuleDict whose keys may be Python's own words, e.g. `global`.
+
+    The exporter writes code in which modules are attributes.
+    """
+
+    def __init__(self, modules: nn.ModuleDict) -> None:
+        super().__init__({f"{name}_": module for name, module in modules.items()})
+
+    def __getitem__(self, key: str) -> nn.Module:
+        return super().__getitem__(f"{key}_")
+
+    def __contains__(self, key: str) -> bool:
+        return super().__contains__(f"{key}_")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.removesuffix("_") for name in super().__iter__())
+
+
+def _exportable(network: nn.Module) -> nn.Module:
+    """A copy on the CPU that the exporter takes."""
+    made = copy.deepcopy(network).cpu().eval()
+    for module in list(made.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is nn.ModuleDict and any(map(keyword.iskeyword, child)):
+                setattr(module, name, _OtherNames(child))
+    return made
+
+
+def made_up(specs: Mapping[str, InputSpec], count: int, seed: int) -> dict[str, Tensor]:
+    """Inputs (count, C, H, W) of noise bytes, normalised; an input of one channel is 0 or 255."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    inputs = {}
+    for name, spec in specs.items():
+        channels = len(spec.mean)
+        values: NDArray[Any] = random.integers(
+            0, 256, (count, channels, spec.height, spec.width), dtype=np.uint8
+        )
+        if channels == 1:
+            values = np.where(values >= 128, 255, 0)
+        mean, std = (np.reshape(v, (1, channels, 1, 1)) for v in (spec.mean, spec.std))
+        inputs[name] = torch.from_numpy(((values / 255 - mean) / std).astype(np.float32))
+    return inputs
+
+
+def _exported(model: Embedder, network: nn.Module, note: str) -> bytes:
+    inputs = made_up(model.inputs.specs, 2, seed=0)
+    pictures = torch.export.Dim("pictures", min=1)
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                network,
+                (),
+                kwargs=inputs,
+                input_names=list(inputs),
+                output_names=["embedding"],
+                dynamic_shapes={name: {0: pictures} for name in inputs},
+                opset_version=OPSET,
+                dynamo=True,
+                optimize=False,
+                external_data=False,
+            )
+            assert program is not None
+            proto = program.model_proto
+    except Exception as error:
+        # The exporter raises many kinds; each means that it cannot do this network.
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{model.method.name} cannot be exported to ONNX: {reason}") from error
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = METADATA, note
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """The exporter tells of its progress by print, warnings and logging."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def _compared(
+    network: nn.Module, found: OnnxNetwork, specs: Mapping[str, InputSpec]
+) -> tuple[int, float]:
+    inputs = made_up(specs, 3, seed=1)
+    with torch.inference_mode():
+        wanted, given = network(**inputs).double(), found(**inputs).double()
+    if wanted.shape != given.shape:
+        raise FloatingPointError(
+            f"ONNX Runtime gives embeddings of {tuple(given.shape)}, torch {tuple(wanted.shape)}"
+        )
+    cosine = float(torch.cosine_similarity(wanted, given).min())
+    if not cosine > LEAST_COSINE:
+        raise FloatingPointError(
+            f"ONNX Runtime gives other embeddings than torch: least cosine {cosine:.6f}, at least "
+            f"{LEAST_COSINE} is wanted"
+        )
+    return given.shape[1], cosine

@@ -1,0 +1,184 @@
+"""The same network, faster: BatchNorm folded into convolutions, channels last, fused, bfloat16.
+
+What is rebuilt is the ResNet of every method: its stem and its residual units, and convolutions
+that a BatchNorm follows in an `nn.Sequential`. All else stays as it is. On a CPU each convolution
+runs with its ReLU (and with the addition of the shortcut) as one oneDNN primitive on weights that
+are laid out for it once.
+
+Tolerance, tested: float32 within 1e-5 of the largest number of an embedding; bfloat16 a cosine of
+at least 0.999 with the float32 embedding.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import convert_conv2d_weight_memory_format, fuse_conv_bn_eval
+
+from passerby.extract import device_of
+from passerby.methods.resnet import BasicBlock, Bottleneck, ResNet
+from passerby.types import InputError
+
+Precision = Literal["float32", "bfloat16", "auto"]
+"""`auto`: bfloat16 where the processor computes it, else float32."""
+
+
+def has_bfloat16(device: str | torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than in float32."""
+    if torch.device(device).type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return torch.device(device).type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def chosen_precision(precision: Precision, device: str | torch.device) -> torch.dtype:
+    """The number type that a precision means on this device.
+
+    Raises:
+        InputError: bfloat16 on a device without it.
+    """
+    able = has_bfloat16(device)
+    if precision == "bfloat16" and not able:
+        raise InputError(f"this {torch.device(device).type} does not compute in bfloat16")
+    return torch.bfloat16 if able and precision != "float32" else torch.float32
+
+
+class Optimised(nn.Module):
+    """A copy of a network for embedding alone; its inputs and its embedding are float32.
+
+    Args:
+        network: in eval mode, left as it is.
+        dtype: float32 or bfloat16.
+    """
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.dtype = dtype
+        device = device_of(network)
+        # Folded weights are no parameters: this says where they are.
+        self.register_buffer("place", torch.empty(0, device=device), persistent=False)
+        with torch.no_grad():
+            self.network = _rebuilt(copy.deepcopy(network).eval(), device.type == "cpu", dtype)
+        convert_conv2d_weight_memory_format(self.network, torch.channels_last)
+        self.requires_grad_(False)
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        """(B, C, H, W) each -> (B, D)."""
+        device = next(iter(inputs.values())).device.type
+        inputs = {
+            name: tensor.to(memory_format=torch.channels_last) for name, tensor in inputs.items()
+        }
+        with torch.autocast(device, self.dtype, enabled=self.dtype != torch.float32):
+            embedding: Tensor = self.network(**inputs)
+        return embedding.float()
+
+
+class FoldedConvolution(nn.Module):
+    """Convolution, BatchNorm and, if wanted, an addition and a ReLU as one.
+
+    Args:
+        convolution: with the BatchNorm's numbers in it already.
+        relu: whether a ReLU follows.
+        fused: use oneDNN's primitives (on a CPU).
+        dtype: of weights and output.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, relu: bool, fused: bool, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.relu = relu
+        self.dtype = dtype
+        self.fused = fused and convolution.padding_mode == "zeros"
+        self.stride, self.dilation = convolution.stride, convolution.dilation
+        self.padding: Any = convolution.padding
+        self.groups = convolution.groups
+        weight = convolution.weight.detach().to(dtype)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        assert convolution.bias is not None
+        self.bias = convolution.bias.detach().to(dtype)
+        self.weight = weight
+        if self.fused:
+            self.weight = torch.ops.mkldnn._reorder_convolution_weight(
+                weight, self.padding, self.stride, self.dilation, self.groups
+            )
+
+    def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> (B, C', H', W'), after adding `add` and the ReLU."""
+        x = x.to(self.dtype)
+        if not self.fused:
+            y = functional.conv2d(
+                x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            )
+            y = y if add is None else y.add_(add)
+            return y.relu_() if self.relu else y
+        shape = (self.padding, self.stride, self.dilation, self.groups)
+        relu = "relu" if self.relu else None
+        found: Tensor
+        if add is None:
+            found = torch.ops.mkldnn._convolution_pointwise(
+                x, self.weight, self.bias, *shape, relu or "none", [], ""
+            )
+        else:
+            found = torch.ops.mkldnn._convolution_pointwise.binary(
+                x, add, self.weight, self.bias, *shape, "add", None, relu, [], ""
+            )
+        return found
+
+
+class FoldedUnit(nn.Module):
+    """A residual unit: convolutions with ReLU, the last with the addition of the shortcut."""
+
+    def __init__(
+        self, convolutions: Sequence[FoldedConvolution], shortcut: nn.Module | None
+    ) -> None:
+        super().__init__()
+        self.first = nn.Sequential(*convolutions[:-1])
+        self.last = convolutions[-1]
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the unit that it was made of."""
+        shortcut = x if self.shortcut is None else self.shortcut(x)
+        y: Tensor = self.last(self.first(x), shortcut.to(self.last.dtype))
+        return y
+
+
+def _rebuilt(module: nn.Module, fused: bool, dtype: torch.dtype) -> nn.Module:
+    """The module with what is known in it rebuilt, in place."""
+
+    def folded(convolution: Any, norm: Any, relu: bool) -> FoldedConvolution:
+        return FoldedConvolution(fuse_conv_bn_eval(convolution, norm), relu, fused, dtype)
+
+    if isinstance(module, BasicBlock | Bottleneck):
+        count = 3 if isinstance(module, Bottleneck) else 2
+        parts = [
+            folded(getattr(module, f"conv{n}"), getattr(module, f"bn{n}"), relu=True)
+            for n in range(1, count + 1)
+        ]
+        down = module.downsample
+        return FoldedUnit(parts, None if down is None else folded(down[0], down[1], relu=False))
+    if isinstance(module, ResNet):
+        with_relu = isinstance(module.relu, nn.ReLU)
+        stem: Any = folded(module.conv1, module.bn1, with_relu)
+        module.conv1, module.bn1, module.relu = stem, nn.Identity(), nn.Identity()  # type: ignore[assignment]
+    if isinstance(module, nn.Sequential):
+        _fold_sequence(module, folded)
+    for name, child in list(module.named_children()):
+        setattr(module, name, _rebuilt(child, fused, dtype))
+    return module
+
+
+def _fold_sequence(sequence: nn.Sequential, folded: Any) -> None:
+    """Convolution, BatchNorm (, ReLU) in a row become one; names stay, gaps are identities."""
+    for place in range(len(sequence) - 1):
+        convolution, norm = sequence[place], sequence[place + 1]
+        if type(convolution) is not nn.Conv2d or type(norm) is not nn.BatchNorm2d:
+            continue
+        with_relu = place + 2 < len(sequence) and type(sequence[place + 2]) is nn.ReLU
+        sequence[place] = folded(convolution, norm, with_relu)
+        sequence[place + 1] = nn.Identity()
+        if with_relu:
+            sequence[place + 2] = nn.Identity()

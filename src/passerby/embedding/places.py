@@ -1,0 +1,113 @@
+"""Files, folders and manifests as one list of pictures."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from passerby.data.images import is_picture
+from passerby.data.manifest import list_pictures
+from passerby.types import InputError, Sample
+
+TABLES = (".csv", ".parquet")
+"""What manifests end in."""
+
+_CUE_FOLDERS = ("masks", "joints")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Pictures to embed."""
+
+    samples: tuple[Sample, ...]
+    """In order of name and box; person and camera -1: not known."""
+    root: Path | None
+    """The one folder that names are relative to; None: there are several."""
+    person_names: dict[int, str] = field(default_factory=dict)
+    """Names behind the person ids, where a manifest's are not numbers."""
+    camera_names: dict[int, str] = field(default_factory=dict)
+    """Likewise of cameras."""
+
+
+def list_places(places: Sequence[str | Path]) -> Listed:
+    """All pictures of some places.
+
+    A picture stands for itself, a folder for the pictures in it and below (`masks` and `joints`
+    beside them left out, and what is hidden), a `.csv` or `.parquet` for what it lists
+    (`passerby.data.manifest.list_pictures`). Names are relative to the place's folder where there
+    is one place, else as the places are written.
+
+    Raises:
+        InputError: a place that does not exist or is no picture; none at all; a folder without
+            pictures; one picture twice; manifests that name people or cameras in words, of which
+            there may be only one.
+    """
+    if not places:
+        raise InputError("embed needs pictures, folders or manifests")
+    found: list[Sample] = []
+    people: dict[int, str] = {}
+    cameras: dict[int, str] = {}
+    for place in map(Path, places):
+        here = _folder(place)
+        prefix = "" if len(places) == 1 or here == Path() else here.as_posix() + "/"
+        if place.suffix.lower() in TABLES and place.is_file():
+            listed, own_people, own_cameras = list_pictures(place)
+            if len(places) > 1 and (own_people or own_cameras):
+                raise InputError(
+                    f"{place}: people or cameras have names, not numbers: embed it by itself"
+                )
+            people, cameras = own_people, own_cameras
+            if not listed:
+                raise InputError(f"{place}: lists no pictures")
+            found += [_named(sample, prefix + sample.name) for sample in listed]
+        else:
+            found += [
+                Sample(file, prefix + file.relative_to(here).as_posix(), -1, -1)
+                for file in _files(place)
+            ]
+    ordered = sorted(found, key=lambda sample: (sample.name, sample.box or ()))
+    times = Counter((sample.name, sample.box) for sample in ordered)
+    (name, box), most = times.most_common(1)[0]
+    if most > 1:
+        where = "" if box is None else f" (box {', '.join(map(str, box))})"
+        raise InputError(f"{name}{where} is given {most} times")
+    root = _folder(Path(places[0])) if len(places) == 1 else None
+    return Listed(tuple(ordered), root, people, cameras)
+
+
+def _folder(place: Path) -> Path:
+    return place if place.is_dir() else place.parent
+
+
+def _named(sample: Sample, name: str) -> Sample:
+    return Sample(
+        sample.file, name, sample.person_id, sample.camera_id, sample.timestamp, sample.box,
+        sample.track_id,
+    )  # fmt: skip
+
+
+def _files(place: Path) -> list[Path]:
+    if place.is_file():
+        if not is_picture(place):
+            raise InputError(f"{place}: is neither a picture nor a folder nor a manifest")
+        return [place]
+    if not place.is_dir():
+        raise InputError(f"{place}: no such file or folder")
+    found = sorted(_below(place))
+    if not found:
+        raise InputError(f"{place}: holds no pictures")
+    return found
+
+
+def _below(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        here = Path(folder)
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and not (here == root and name in _CUE_FOLDERS)
+        ]
+        yield from (here / name for name in names if is_picture(Path(name)))

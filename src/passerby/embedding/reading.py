@@ -1,0 +1,95 @@
+"""Pictures read by threads, in order; a frame with several boxes is decoded once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.data.images import cut, read_image
+from passerby.data.training_data import with_cues
+from passerby.embedding.quality import Quality
+from passerby.method import Inputs
+from passerby.types import CueSource, InputError, Sample
+
+
+@dataclass(frozen=True)
+class Read:
+    """What became of one picture: inputs, or why there are none."""
+
+    made: dict[str, NDArray[np.uint8]] | None
+    """What `Inputs.make` gave; None: failed or left out."""
+    error: str = ""
+    """Why it failed; empty: it did not."""
+    fault: str = ""
+    """Why it is not good enough (`Quality.fault`); empty: it is."""
+    missing: tuple[str, ...] = ()
+    """Cues that the inputs want and that are not known."""
+
+
+def read_pictures(
+    samples: Sequence[Sample],
+    inputs: Inputs,
+    quality: Quality,
+    *,
+    cues: CueSource | None = None,
+    threads: int = 2,
+) -> Iterator[Read]:
+    """Reads pictures in their order, some ahead; one that cannot be read is a value, not an error.
+
+    Args:
+        samples: those of one file should follow each other: it is then decoded once.
+        inputs: makes the input tensors.
+        quality: what a picture must have.
+        cues: where masks and joints come from.
+        threads: that decode.
+    """
+    files = iter([list(group) for _, group in groupby(samples, key=lambda sample: sample.file)])
+    waiting: deque[Future[list[Read]]] = deque()
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        try:
+            while True:
+                while len(waiting) < 8 * threads and (group := next(files, None)) is not None:
+                    waiting.append(pool.submit(_read_file, group, inputs, quality, cues))
+                if not waiting:
+                    return
+                yield from waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _read_file(
+    samples: Sequence[Sample], inputs: Inputs, quality: Quality, cues: CueSource | None
+) -> list[Read]:
+    try:
+        frame = read_image(samples[0].file)
+    except InputError as error:
+        return [Read(None, error=str(error)) for _ in samples]
+    return [_read(sample, frame, inputs, quality, cues) for sample in samples]
+
+
+def _read(
+    sample: Sample,
+    frame: NDArray[np.uint8],
+    inputs: Inputs,
+    quality: Quality,
+    cues: CueSource | None,
+) -> Read:
+    try:
+        image = frame if sample.box is None else cut(frame, sample.box, sample.file)
+        fault = quality.fault(image)
+        if fault is not None:
+            return Read(None, fault=fault)
+        wanted = inputs.cues if cues is not None else frozenset()
+        mask = cues.mask(sample) if cues is not None and "mask" in wanted else None
+        joints = cues.joints(sample) if cues is not None and "joints" in wanted else None
+        picture = with_cues(sample.name, image, mask, joints)
+        missing = tuple(cue for cue in sorted(inputs.cues) if getattr(picture, cue) is None)
+        return Read(inputs.make(picture), missing=missing)
+    except InputError as error:
+        return Read(None, error=str(error))

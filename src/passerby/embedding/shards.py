@@ -1,0 +1,161 @@
+"""Embeddings in Parquet files: one shard a file, whole or not there.
+
+Columns: `file_name, person_id, camera_id, timestamp, embedding` (fixed-size list of float32), and
+`x, y, width, height, track_id, pictures`. What is not known is null. The metadata hold fingerprint
+and metric (`passerby.fingerprint`, `passerby.metric`: a gallery imports the files as they are) and
+what became of the pictures that have no row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.files import atomic
+from passerby.types import InputError, Sample
+
+FINGERPRINT = b"passerby.fingerprint"
+"""Key in the metadata: the model's, with the source of its cues."""
+
+METRIC = b"passerby.metric"
+"""Likewise: `euclidean` or `cosine`."""
+
+PRECISION = b"passerby.precision"
+"""Likewise: what the network computed in."""
+
+TALLY = b"passerby.tally"
+"""Likewise: a `Tally` as JSON."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of the pictures of a shard, or of all."""
+
+    pictures: int = 0
+    """Given."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Name (and box) of those that could not be read, and why."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Name (and box) of those that are not good enough: `low` or `blurred`."""
+    missing: Mapping[str, int] = field(default_factory=dict)
+    """By cue that the model looks at: embedded pictures without it."""
+
+    def plus(self, other: Tally) -> Tally:
+        """Both together."""
+        cues = sorted({*self.missing, *other.missing})
+        return Tally(
+            self.pictures + other.pictures,
+            {**self.failed, **other.failed},
+            {**self.left_out, **other.left_out},
+            {cue: self.missing.get(cue, 0) + other.missing.get(cue, 0) for cue in cues},
+        )
+
+
+def shard_file(folder: Path, number: int) -> Path:
+    """Where a shard lies."""
+    return folder / f"embeddings-{number:05d}.parquet"
+
+
+def write_shard(
+    file: Path,
+    rows: Sequence[Sample],
+    pictures: Sequence[int],
+    embeddings: NDArray[np.float32],
+    metadata: Mapping[bytes, str],
+    tally: Tally,
+) -> None:
+    """Writes a shard atomically.
+
+    Args:
+        file: where.
+        rows: N pictures, or the first ones of N tracks.
+        pictures: how many each row stands for.
+        embeddings: (N, D); N may be 0.
+        metadata: texts by key.
+        tally: what became of all pictures.
+
+    Raises:
+        OSError: from the operating system.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    width = embeddings.shape[1]
+    numbers = pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1), pa.float32())
+    corners = [[None if row.box is None else row.box[k] for row in rows] for k in range(4)]
+    columns = {
+        "file_name": pa.array([row.name for row in rows], pa.string()),
+        "person_id": pa.array([_known(row.person_id) for row in rows], pa.int64()),
+        "camera_id": pa.array([_known(row.camera_id) for row in rows], pa.int64()),
+        "timestamp": pa.array([row.timestamp for row in rows], pa.float64()),
+        "embedding": pa.FixedSizeListArray.from_arrays(numbers, width),
+        **{
+            name: pa.array(values, pa.int64())
+            for name, values in zip(("x", "y", "width", "height"), corners, strict=True)
+        },
+        "track_id": pa.array([row.track_id for row in rows], pa.string()),
+        "pictures": pa.array(pictures, pa.int64()),
+    }
+    table = pa.table(columns).replace_schema_metadata(
+        {**metadata, TALLY: json.dumps(asdict(tally))}
+    )
+    with atomic(file) as temporary:
+        pa.parquet.write_table(table, temporary, row_group_size=2**14)
+
+
+def read_tally(file: Path) -> Tally:
+    """What became of a shard's pictures.
+
+    Raises:
+        InputError: no readable shard.
+    """
+    return Tally(**json.loads(_metadata(file)[TALLY]))
+
+
+def read_embeddings(folder: str | Path) -> tuple[list[dict[str, Any]], NDArray[np.float32]]:
+    """All rows of a folder of shards in order, as dicts without the embedding; and (N, D).
+
+    Raises:
+        InputError: there are no shards, or they are of different models.
+    """
+    import pyarrow.parquet
+
+    files = sorted(Path(folder).glob("embeddings-*.parquet"))
+    if not files:
+        raise InputError(f"{folder}: holds no embeddings")
+    prints = {_metadata(file)[FINGERPRINT] for file in files}
+    if len(prints) > 1:
+        raise InputError(f"{folder}: holds embeddings of {len(prints)} different models")
+    rows: list[dict[str, Any]] = []
+    parts = []
+    for file in files:
+        table = pyarrow.parquet.read_table(file)
+        rows += table.drop_columns(["embedding"]).to_pylist()
+        column = table.column("embedding").combine_chunks()
+        parts.append(column.flatten().to_numpy().reshape(table.num_rows, column.type.list_size))
+    return rows, np.concatenate(parts)
+
+
+def _known(number: int) -> int | None:
+    return None if number < 0 else number
+
+
+def _metadata(file: Path) -> dict[bytes, bytes]:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        found = pa.parquet.read_schema(file).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{file}: is no readable Parquet file: {str(error).splitlines()[0]}"
+        ) from None
+    if TALLY not in found:
+        raise InputError(f"{file}: is no shard of embeddings that passerby wrote")
+    return dict(found)
