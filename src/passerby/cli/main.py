@@ -12,8 +12,11 @@ COMMANDS = {
     "train": "train a method on a data set",
     "evaluate": "rank the test pictures of a data set, or a file of embeddings",
     "cues": "compute masks or joints of a data set's pictures",
+    "embed": "pictures to files of embeddings",
+    "export": "write a model as ONNX",
     "reproduce": "the tables of the papers beside our own",
     "gallery": "fill, search and empty a gallery of people",
+    "serve": "search a gallery over HTTP and on a web page",
     "figures": "draw what a run does: masks",
 }
 """By name: what it does. Each lives in `passerby.cli.NAME`, in a function `run(arguments)`."""

@@ -71,6 +71,7 @@ class Gallery:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
+        self._place = str(store.described()["place"])
         self._audit = audit
         self._clock = clock
         self._given = space
@@ -117,6 +118,11 @@ class Gallery:
     def audit(self) -> AuditLog:
         """Who did what and when."""
         return self._audit
+
+    @property
+    def place(self) -> str:
+        """The folder or server."""
+        return self._place
 
     @property
     def exists(self) -> bool:
@@ -506,7 +512,7 @@ class Gallery:
         self._store.change_settings(change)
 
     def _checked_settings(self) -> GallerySettings:
-        where = str(self._store.described()["place"])
+        where = self.place
         plain = self._store.settings()
         if plain is None:
             raise InputError(f"{where}: there is no gallery; the first addition makes it")

@@ -1,0 +1,225 @@
+"""`passerby serve GALLERY --model RUN`: HTTP API and web page; `passerby serve token ...`."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from passerby.cli.dataset import flat
+from passerby.cli.gallery_options import ModelOptions, Place, load_model
+from passerby.cli.options import parse_options
+from passerby.gallery.gallery import Gallery
+from passerby.types import InputError
+
+if TYPE_CHECKING:
+    from passerby.embedding.embedder import Embedder
+
+TOKEN_USAGE = """usage: passerby serve token add|list|remove GALLERY ...
+
+  add GALLERY NAME [--write]   make a token; it is shown once and kept as a hash
+  list GALLERY                 names, what they may do, since when
+  remove GALLERY NAME          make it worthless, and the sessions that it opened
+
+`--tokens FILE`: where they are kept, instead of beside the gallery's folder."""
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """Where to listen, who may, and how much."""
+
+    pictures: Path | None = None
+    """The folder that the entries' file names start from, to show their pictures."""
+    host: str = "127.0.0.1"
+    """Address to listen on; another than this machine's own needs a token."""
+    port: int = 8000
+    """TCP port; 0: any free one."""
+    name: tuple[str, ...] = ()
+    """Names beside the address that browsers reach it by, e.g. reid.example.org; a proxy's too."""
+    tokens: Path | None = None
+    """File of the tokens; beside the gallery's folder if not given."""
+    tls_certificate: Path | None = None
+    """PEM file, to speak HTTPS."""
+    tls_key: Path | None = None
+    """PEM file of its private key."""
+    resident: bool = True
+    """Keep the embeddings of a gallery in a folder in memory."""
+    workers: int = 2
+    """Requests that are computed at once."""
+    rate: float = 50.0
+    """Requests a second of one client; 0: any."""
+    max_body_mb: float = 10.0
+    """Greatest body of a request."""
+    max_pixels: int = 25_000_000
+    """Greatest picture, width x height."""
+    open: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Open the page in a browser."""
+    quiet: tyro.conf.FlagCreatePairsOff[bool] = False
+    """No line for each request."""
+
+
+@dataclass(frozen=True)
+class _TokenPlace:
+    """Whose tokens."""
+
+    gallery: tyro.conf.Positional[str]
+    """A folder, or http://host:port[/name] of a Milvus server."""
+
+
+@dataclass(frozen=True)
+class _TokenFile:
+    """Where they are kept."""
+
+    tokens: Path | None = None
+    """File of the tokens; beside the gallery's folder if not given."""
+
+
+@dataclass(frozen=True)
+class _TokenName:
+    """Which token."""
+
+    name: tyro.conf.Positional[str]
+    """Its name, as it will stand in logs."""
+
+
+@dataclass(frozen=True)
+class _TokenAccess:
+    """What it may do."""
+
+    write: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Add, correct and remove too; otherwise it may only search."""
+
+
+def run(arguments: list[str]) -> None:
+    """Runs the command."""
+    if arguments and arguments[0] == "token":
+        _token(arguments[1:])
+        return
+    fields = [(kind.__name__, flat(kind)) for kind in (Place, ModelOptions, ServeOptions)]
+    command: Any = parse_options(
+        dataclasses.make_dataclass("Serve", fields, frozen=True), arguments, "passerby serve",
+        description="Search a gallery over HTTP and on a web page.",
+    )  # fmt: skip
+    serve_gallery(command.Place, load_model(command.ModelOptions), command.ServeOptions, _say)
+
+
+def serve_gallery(
+    place: Place, model: Embedder, options: ServeOptions, say: Callable[[str], None]
+) -> None:
+    """Serves a gallery until it is told to stop.
+
+    Args:
+        place: the gallery; one that does not exist is made by the first addition.
+        model: whose embeddings it holds.
+        options: see there.
+        say: told where the page is.
+
+    Raises:
+        InputError: what is missing to serve, or does not fit.
+    """
+    serving = _serving()
+    if (options.tls_certificate is None) != (options.tls_key is None):
+        raise InputError("--tls-certificate and --tls-key go together")
+    if options.pictures is not None and not options.pictures.is_dir():
+        raise InputError(f"{options.pictures}: no such folder of pictures")
+    _log(options.quiet)
+    tokens = serving.TokenFile(serving.token_file(place.gallery, options.tokens))
+    certificate = None
+    if options.tls_certificate is not None and options.tls_key is not None:
+        certificate = serving.Certificate(options.tls_certificate, options.tls_key)
+    limits = serving.Limits(
+        body=int(options.max_body_mb * 1_000_000), pixels=options.max_pixels,
+        rate=options.rate, workers=options.workers,
+    )  # fmt: skip
+    address = serving.Address(options.host, options.port, options.name, certificate is not None)
+    folder = "://" not in place.gallery and not place.gallery.endswith(".db")
+
+    def ready(url: str) -> None:
+        say(f"serving {place.gallery} at {url}   (stop with Ctrl-C)")
+        if options.open:
+            import webbrowser
+
+            webbrowser.open(url)
+
+    if not address.local and certificate is None:
+        say("note: without HTTPS others on the network can read tokens and pictures")
+    gallery = _opened(place, model, options.resident and folder)
+    service = serving.Service(gallery, model, options.pictures)
+    serving.serve(service, tokens, address, limits, certificate, ready)
+
+
+def _opened(place: Place, model: Embedder, resident: bool) -> Gallery:
+    token = None if place.token_file is None else place.token_file.read_text("utf-8").strip()
+    return Gallery.open(
+        place.gallery, model, resident=resident, token=token, audit=place.audit, who=place.who
+    )
+
+
+def _token(arguments: list[str]) -> None:
+    name, *rest = arguments or [""]
+    kinds = {
+        "add": (_TokenPlace, _TokenName, _TokenAccess, _TokenFile),
+        "list": (_TokenPlace, _TokenFile),
+        "remove": (_TokenPlace, _TokenName, _TokenFile),
+    }
+    if name not in kinds:
+        print(TOKEN_USAGE)
+        if name not in ("-h", "--help"):
+            raise InputError("serve token needs a command first: add, list, remove")
+        return
+    fields = [(kind.__name__.strip("_"), flat(kind)) for kind in kinds[name]]
+    made = dataclasses.make_dataclass("Token", fields, frozen=True)
+    command: Any = parse_options(made, rest, f"passerby serve token {name}")
+    serving = _serving()
+    tokens = serving.TokenFile(
+        serving.token_file(command.TokenPlace.gallery, command.TokenFile.tokens)
+    )
+    if name == "add":
+        text = tokens.add(command.TokenName.name, "write" if command.TokenAccess.write else "read")
+        print(text)
+        _say("kept nowhere: copy it now")
+    elif name == "remove":
+        tokens.remove(command.TokenName.name)
+    else:
+        for token in tokens.all().values():
+            since = datetime.datetime.fromtimestamp(token.created, datetime.UTC)
+            print(f"{token.name:<24} {token.access:<6} since {since:%Y-%m-%d %H:%M} UTC")
+
+
+def _serving() -> Any:
+    """The names that serving needs, from packages that may be missing."""
+    try:
+        from passerby.serving import server, tokens
+    except ImportError as error:
+        raise InputError(
+            f"serving needs more packages ({error.name}): pip install 'passerby[serve]'"
+        ) from error
+    from types import SimpleNamespace
+
+    from passerby.serving.service import Service
+    from passerby.serving.settings import Address, Limits
+
+    return SimpleNamespace(
+        serve=server.serve, Certificate=server.Certificate, Service=Service, Address=Address,
+        Limits=Limits, TokenFile=tokens.TokenFile, token_file=tokens.token_file,
+    )  # fmt: skip
+
+
+def _log(quiet: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.getLogger("passerby.serving")
+    logger.handlers = [handler]
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.propagate = False
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,352 @@
+"""The HTTP API under /v1, and the page."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from passerby.figures.overlay import OverlayKind
+from passerby.gallery.filters import Filter
+from passerby.serving import schemas
+from passerby.serving.guard import Guard, User, cookie_of, headers_of
+from passerby.serving.limits import Work
+from passerby.serving.metrics import Metrics
+from passerby.serving.page_files import page_files
+from passerby.serving.pictures import FORMATS, encoded, received
+from passerby.serving.refusals import Refusal, one_line
+from passerby.serving.service import Service
+from passerby.serving.sessions import COOKIE, HOURS, Sessions
+from passerby.serving.settings import Address, Limits
+from passerby.serving.tokens import TokenFile
+from passerby.types import InputError
+
+T = TypeVar("T")
+LOG = logging.getLogger("passerby.serving")
+
+TITLE = "passerby"
+ABOUT = (
+    "Searches a gallery of pictures of people. A ranking is not an identity: the first hit is the "
+    "most similar entry there is, also when the person is not there at all. Pictures that are sent "
+    "are never stored. Answers that refuse are one line of JSON: {\"error\": ...}."
+)  # fmt: skip
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_PICTURE_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": dict.fromkeys(FORMATS.values(), _BINARY)}
+}
+_REFUSED = {
+    400: "Not understood", 401: "No token", 403: "Not allowed", 404: "Not there",
+    408: "Too slow", 409: "Not as the gallery stands", 413: "Too great", 415: "No picture",
+    421: "Another host", 422: "Breaks a rule", 429: "Too many requests", 503: "Too busy",
+    507: "The disk is full",
+}  # fmt: skip
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": schemas.ErrorModel, "description": text} for status, text in _REFUSED.items()
+}
+_JPEG: dict[int | str, dict[str, Any]] = {
+    **_ERRORS, 200: {"content": {"image/jpeg": _BINARY}, "description": "The picture"}
+}  # fmt: skip
+
+KeyQuery = Annotated[str, Query(min_length=1, max_length=256)]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the routes share."""
+
+    service: Service
+    tokens: TokenFile
+    sessions: Sessions
+    metrics: Metrics
+    work: Work
+    limits: Limits
+    address: Address
+
+    async def do(self, request: Request, function: Callable[[], T], *, write: bool = False) -> T:
+        """What a function returns, computed beside others in the user's name.
+
+        Raises:
+            Refusal: 403, the user may only read; 503, too much waits.
+        """
+        user: User = request.state.user
+        if write and user.access != "write":
+            raise Refusal(403, f"the token {user.name} may only read")
+
+        def acting() -> T:
+            with self.service.gallery.audit.acting(user.name):
+                return function()
+
+        return await self.work(acting)
+
+
+def create_app(
+    service: Service,
+    tokens: TokenFile,
+    address: Address | None = None,
+    limits: Limits | None = None,
+) -> FastAPI:
+    """The application; it closes the gallery when it ends.
+
+    Args:
+        service: gallery, model and pictures.
+        tokens: who may use it; none there: whoever reaches it.
+        address: which Host headers it answers to.
+        limits: see there.
+
+    Raises:
+        InputError: an address that is not safe without a token.
+    """
+    address, limits = address or Address(), limits or Limits()
+    address.check(len(tokens.all()))
+    parts = Parts(
+        service, tokens, Sessions(tokens), Metrics(), Work(limits.workers, limits.waiting),
+        limits, address,
+    )  # fmt: skip
+
+    parts.metrics.work.set_function(lambda: parts.work.busy)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        parts.work.close()
+        service.gallery.close()
+
+    app = FastAPI(
+        title=TITLE, description=ABOUT, version="1", openapi_url="/v1/openapi.json",
+        docs_url=None, redoc_url=None, lifespan=lifespan, responses=_ERRORS,
+        redirect_slashes=False,
+    )  # fmt: skip
+    app.add_middleware(
+        Guard, address=address, limits=limits, tokens=tokens, sessions=parts.sessions,
+        metrics=parts.metrics,
+    )  # fmt: skip
+    _add_refusals(app, service)
+    _add_server(app, parts)
+    _add_searches(app, parts)
+    _add_entries(app, parts)
+    _add_corrections(app, parts)
+    _add_page(app)
+    return app
+
+
+def _add_server(app: FastAPI, parts: Parts) -> None:
+    @app.get("/v1/health")
+    async def health() -> schemas.HealthModel:
+        """Whether the server works; needs no token."""
+        return schemas.HealthModel(status="ok")
+
+    @app.get("/v1/metrics", response_class=Response)
+    async def metrics(request: Request) -> Response:
+        """Counts and times of requests, as Prometheus reads them."""
+        return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/v1/statistics")
+    async def statistics(request: Request) -> schemas.StatisticsModel:
+        """The gallery in numbers."""
+        return await parts.do(request, parts.service.statistics)
+
+    @app.get("/v1/session")
+    async def session(request: Request) -> schemas.SessionModel:
+        """Who is logged in; needs no token."""
+        return _session_of(request.state.user)
+
+    @app.post("/v1/session")
+    async def login(login: schemas.Login, response: Response) -> schemas.SessionModel:
+        """Logs a page in: the answer's cookie stands for the token until logged out."""
+        token = parts.tokens.find(login.token.strip())
+        if token is None:
+            raise Refusal(401, "no such token")
+        response.set_cookie(
+            COOKIE, parts.sessions.start(token), max_age=HOURS * 3600, path="/",
+            secure=parts.address.tls, httponly=True, samesite="strict",
+        )  # fmt: skip
+        return _session_of(User(token.name, token.access))
+
+    @app.delete("/v1/session")
+    async def logout(request: Request, response: Response) -> schemas.SessionModel:
+        """Logs a page out."""
+        cookie = cookie_of(headers_of(request.scope))
+        if cookie is not None:
+            parts.sessions.end(cookie)
+        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        return _session_of(None if parts.tokens.all() else User("local", "write"))
+
+
+def _add_searches(app: FastAPI, parts: Parts) -> None:
+    service = parts.service
+
+    @app.post("/v1/search/picture", openapi_extra=_PICTURE_BODY)
+    async def search_by_picture(
+        request: Request, query: Annotated[schemas.PictureSearch, Query()]
+    ) -> schemas.AnswerModel:
+        """Finds the entries most similar to a picture, which is the request's body."""
+        body = await request.body()
+        most = parts.limits.pixels
+        return _counted(
+            parts,
+            await parts.do(request, lambda: service.by_picture(received(body, most), query)),
+        )
+
+    @app.get("/v1/search/entry")
+    async def search_by_entry(
+        request: Request, query: Annotated[schemas.EntrySearch, Query()]
+    ) -> schemas.AnswerModel:
+        """Finds the entries most similar to one of them."""
+        return _counted(parts, await parts.do(request, lambda: service.by_entry(query)))
+
+    @app.post("/v1/overlay", openapi_extra=_PICTURE_BODY, responses=_JPEG, response_class=Response)
+    async def overlay_of_picture(request: Request, kind: OverlayKind) -> Response:
+        """A picture, the request's body, under the model's mask or attention."""
+        body = await request.body()
+
+        def draw() -> bytes:
+            return encoded(service.overlay(received(body, parts.limits.pixels), kind))
+
+        return _jpeg(await parts.do(request, draw))
+
+
+def _add_entries(app: FastAPI, parts: Parts) -> None:
+    service = parts.service
+
+    @app.get("/v1/entries")
+    async def entries(
+        request: Request, query: Annotated[schemas.PageQuery, Query()]
+    ) -> schemas.PageModel:
+        """Entries by key, page by page."""
+        return await parts.do(request, lambda: service.page(query))
+
+    @app.post("/v1/entries", openapi_extra=_PICTURE_BODY)
+    async def add(
+        request: Request, query: Annotated[schemas.NewEntry, Query()]
+    ) -> schemas.AddedModel:
+        """Adds an entry by its picture, the request's body. Once answered, it is stored."""
+        body = await request.body()
+        most = parts.limits.pixels
+        found = await parts.do(request, lambda: service.add(received(body, most), query),
+                               write=True)  # fmt: skip
+        parts.metrics.added.inc(found.added)
+        return found
+
+    @app.delete("/v1/entries")
+    async def remove(
+        request: Request,
+        key: Annotated[list[schemas.Key], Query(min_length=1, max_length=1000)],
+    ) -> schemas.RemovedModel:
+        """Removes entries for good."""
+        return await _removed(parts, request, Filter(keys=key))
+
+    @app.delete("/v1/persons/{person_id}")
+    async def remove_person(person_id: schemas.Id, request: Request) -> schemas.RemovedModel:
+        """Removes all entries of a person for good."""
+        return await _removed(parts, request, Filter(persons=[person_id]))
+
+    @app.get("/v1/entries/picture", responses=_JPEG, response_class=Response)
+    async def picture(request: Request, key: KeyQuery) -> Response:
+        """The picture of an entry, small, without anything else that its file may say."""
+        return _jpeg(await parts.do(request, lambda: encoded(service.picture(key))))
+
+    @app.get("/v1/entries/overlay", responses=_JPEG, response_class=Response)
+    async def overlay_of_entry(request: Request, key: KeyQuery, kind: OverlayKind) -> Response:
+        """The same under the model's mask or attention."""
+        return _jpeg(
+            await parts.do(request, lambda: encoded(service.overlay(service.picture(key), kind)))
+        )
+
+
+def _add_corrections(app: FastAPI, parts: Parts) -> None:
+    service = parts.service
+
+    @app.post("/v1/persons/assign")
+    async def assign(request: Request, wanted: schemas.Assignment) -> schemas.ChangedModel:
+        """Gives entries an identity, or none."""
+        return await parts.do(
+            request, lambda: service.assign(wanted.keys, wanted.person_id), write=True
+        )
+
+    @app.post("/v1/persons/merge")
+    async def merge(request: Request, wanted: schemas.Merge) -> schemas.ChangedModel:
+        """Makes several identities one."""
+        return await parts.do(
+            request, lambda: service.merge(wanted.persons, wanted.into), write=True
+        )
+
+    @app.post("/v1/persons/split")
+    async def split(request: Request, wanted: schemas.Split) -> schemas.ChangedModel:
+        """Makes entries a new identity of their own."""
+        return await parts.do(request, lambda: service.split(wanted.keys), write=True)
+
+
+def _add_page(app: FastAPI) -> None:
+    for path, (content, kind) in page_files().items():
+        app.add_api_route(path, _file(content, kind), include_in_schema=False)
+
+
+def _file(content: bytes, kind: str) -> Callable[[], Any]:
+    async def file() -> Response:
+        return Response(content, media_type=kind)
+
+    return file
+
+
+def _add_refusals(app: FastAPI, service: Service) -> None:
+    place = str(service.gallery.place)
+
+    def answer(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+        # Where things lie on the server is nobody's business.
+        text = one_line(message).replace(place, "the gallery")
+        return JSONResponse({"error": text}, status, headers=headers)
+
+    @app.exception_handler(Refusal)
+    async def refused(_: Request, refusal: Refusal) -> JSONResponse:
+        return answer(refusal.status, refusal.message, refusal.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        return answer(422, f"{where}: {first['msg']}")
+
+    @app.exception_handler(HTTPException)
+    async def not_found(_: Request, error: HTTPException) -> JSONResponse:
+        return answer(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @app.exception_handler(InputError)
+    async def bad_input(_: Request, error: InputError) -> JSONResponse:
+        return answer(409, str(error))
+
+    @app.exception_handler(OSError)
+    async def failed(_: Request, error: OSError) -> JSONResponse:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return answer(507, "the disk is full: nothing of this was stored")
+        raise error
+
+
+async def _removed(parts: Parts, request: Request, where: Filter) -> schemas.RemovedModel:
+    rows = await parts.do(request, lambda: parts.service.remove(where), write=True)
+    parts.metrics.removed.inc(rows)
+    return schemas.RemovedModel(removed=rows)
+
+
+def _counted(parts: Parts, answer: schemas.AnswerModel) -> schemas.AnswerModel:
+    found = any(hit.match is not False for hit in answer.hits)
+    parts.metrics.searches.labels("yes" if found else "no").inc()
+    return answer
+
+
+def _session_of(user: User | None) -> schemas.SessionModel:
+    if user is None:
+        return schemas.SessionModel(login=True, name=None, access=None)
+    return schemas.SessionModel(login=False, name=user.name, access=user.access)
+
+
+def _jpeg(content: bytes) -> Response:
+    return Response(content, media_type="image/jpeg")

@@ -1,0 +1,80 @@
+"""Limits that are counted: requests a second of a client, and what is computed at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import TypeVar
+
+from passerby.serving.refusals import Refusal
+
+T = TypeVar("T")
+_MOST_CLIENTS = 10_000
+
+
+class Rates:
+    """A bucket of requests for each client, filled again at a steady rate.
+
+    Args:
+        rate: requests a second; 0: any.
+        burst: size of the bucket.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, rate: float, burst: int, clock: Callable[[], float] = monotonic) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._clock = clock
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, client: str) -> float:
+        """Takes one request out; 0, or the seconds to wait where the bucket is empty."""
+        if self._rate == 0:
+            return 0.0
+        now = self._clock()
+        left, then = self._left.pop(client, (float(self._burst), now))
+        left = min(self._burst, left + (now - then) * self._rate)
+        allowed = left >= 1
+        self._left[client] = (left - allowed, now)
+        if len(self._left) > _MOST_CLIENTS:
+            self._left.popitem(last=False)
+        return 0.0 if allowed else (1 - left) / self._rate
+
+
+class Work:
+    """Computes in few threads; refuses when too many wait.
+
+    Args:
+        workers: threads.
+        waiting: requests that may wait.
+    """
+
+    def __init__(self, workers: int, waiting: int) -> None:
+        self._most = workers + waiting
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="passerby")
+        self.busy = 0
+        """Computed or waiting now."""
+
+    async def __call__(self, function: Callable[[], T]) -> T:
+        """What the function returns; it runs to its end even if nobody waits for it any more.
+
+        Raises:
+            Refusal: 503, too many wait.
+        """
+        if self.busy >= self._most:
+            raise Refusal(503, "the server has too much to do: try again", retry=1)
+        self.busy += 1
+        loop = asyncio.get_running_loop()
+        future = self._pool.submit(function)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        return await asyncio.wrap_future(future)
+
+    def _done(self) -> None:
+        self.busy -= 1
+
+    def close(self) -> None:
+        """Waits for what is being computed."""
+        self._pool.shutdown(wait=True, cancel_futures=False)

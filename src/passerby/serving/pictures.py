@@ -1,0 +1,93 @@
+"""Pictures from strangers, and pictures of the gallery on their way to a browser."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image, UnidentifiedImageError
+
+from passerby.figures.masks import whole_picture
+from passerby.gallery.entries import Entry
+from passerby.serving.refusals import Refusal
+from passerby.types import InputError, Sample
+
+FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+"""What is taken, by Pillow's names; the file's content decides, not what it is called."""
+
+SIDE = 320
+"""Longest side of a picture on the page, in pixels."""
+
+
+def received(body: bytes, most_pixels: int) -> Image.Image:
+    """A picture that was sent, decoded in memory; its size is checked before its pixels are.
+
+    Raises:
+        Refusal: 415, it is none of `FORMATS`; 413, too many pixels; 422, broken.
+    """
+    if not body:
+        raise Refusal(422, "the body must be a picture: it is empty")
+    try:
+        picture = Image.open(io.BytesIO(body), formats=tuple(FORMATS))
+    except UnidentifiedImageError:
+        raise Refusal(415, "the body must be a JPEG, PNG or WebP picture") from None
+    except Image.DecompressionBombError:
+        raise _too_great(most_pixels) from None
+    except Exception:
+        raise Refusal(422, "the picture is broken") from None
+    if picture.width * picture.height > most_pixels:
+        raise _too_great(most_pixels)
+    try:
+        picture.load()
+    except MemoryError:
+        raise
+    except Exception:
+        # Pillow's readers raise OSError, SyntaxError, struct.error, ...: all mean a broken file.
+        raise Refusal(422, "the picture is broken or cut short") from None
+    return picture
+
+
+def stored(entry: Entry, root: Path | None) -> Image.Image:
+    """The picture of an entry, its box cut out.
+
+    Raises:
+        Refusal: 404, the server was not told where pictures lie, or this one does not lie there.
+    """
+    file = None if root is None else inside(entry.file_name, root)
+    if file is None:
+        raise Refusal(404, "the picture of this entry is not kept")
+    camera = -1 if entry.camera_id is None else entry.camera_id
+    sample = Sample(file, entry.file_name, -1, camera, box=entry.box)
+    try:
+        return whole_picture(sample)
+    except (InputError, OSError):
+        raise Refusal(404, "the picture of this entry cannot be read") from None
+
+
+def inside(name: str, root: Path) -> Path | None:
+    """The file of that name under a folder; None: there is none, or it lies elsewhere.
+
+    Links are followed first: what they lead out to is elsewhere.
+    """
+    if not name or "\0" in name:
+        return None
+    try:
+        file = (root / name).resolve(strict=True)
+        return file if file.is_relative_to(root.resolve()) and file.is_file() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+def encoded(picture: Image.Image, kind: Literal["JPEG", "PNG"] = "JPEG") -> bytes:
+    """The bytes for a browser, small; nothing of the file beside its pixels (place, camera)."""
+    small = picture.convert("RGB")
+    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    small.info.clear()
+    out = io.BytesIO()
+    small.save(out, kind, quality=90)
+    return out.getvalue()
+
+
+def _too_great(most: int) -> Refusal:
+    return Refusal(413, f"a picture has at most {most:,} pixels")

@@ -1,0 +1,213 @@
+"""What requests and answers of the API hold; the OpenAPI document is made of these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+GREATEST_ID = 2**63 - 1
+_LATEST = 1e15
+
+Id = Annotated[int, Field(ge=0, le=GREATEST_ID)]
+Key = Annotated[str, Field(min_length=1, max_length=256)]
+Time = Annotated[float, Field(ge=-_LATEST, le=_LATEST, allow_inf_nan=False)]
+Ids = Annotated[list[Id], Field(max_length=1000)]
+Keys = Annotated[list[Key], Field(min_length=1, max_length=1000)]
+
+
+class _Strict(BaseModel):
+    """Refuses fields that it does not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class FilterQuery(_Strict):
+    """Which entries count."""
+
+    camera: Ids = Field(default=[], description="Only of these cameras.")
+    not_camera: Ids = Field(default=[], description="Not of these cameras.")
+    person: Ids = Field(default=[], description="Only of these identities.")
+    since: Time | None = Field(
+        default=None, description="Taken then or later, seconds since 1970 in UTC."
+    )
+    until: Time | None = Field(default=None, description="Taken before then.")
+    known: bool | None = Field(default=None, description="With a known identity, or without one.")
+
+
+class SearchQuery(FilterQuery):
+    """How to search."""
+
+    k: int = Field(default=20, ge=1, le=10_000, description="Hits at most.")
+    group_by: Literal["person", "track"] | None = Field(
+        default=None, description="One hit for each person or track, its nearest entry."
+    )
+    everything: bool = Field(
+        default=False, description="Show hits beyond the threshold too, marked as no match."
+    )
+    rerank: bool = Field(default=False, description="k-reciprocal re-ranking of the nearest.")
+
+
+class PictureSearch(SearchQuery):
+    """Search by a picture."""
+
+    query_camera: Id | None = Field(
+        default=None, description="The camera that took it: its own entries are left out."
+    )
+
+
+class EntrySearch(SearchQuery):
+    """Search by an entry of the gallery; the entry itself is left out."""
+
+    key: Key = Field(description="Of the entry.")
+    own_camera: bool = Field(
+        default=False, description="Whether entries of the entry's own camera count."
+    )
+
+
+class PageQuery(FilterQuery):
+    """Which page of the entries, by key."""
+
+    limit: int = Field(default=50, ge=1, le=10_000, description="Entries at most.")
+    after: str = Field(default="", max_length=256, description="Key of the page before's last.")
+
+
+class NewEntry(_Strict):
+    """What is known of a new entry."""
+
+    key: Key = Field(description="Names the entry; one that is there is left as it is.")
+    person_id: Id | None = None
+    camera_id: Id | None = None
+    timestamp: Time | None = Field(default=None, description="Seconds since 1970 in UTC.")
+    track_id: Annotated[str, Field(max_length=256)] | None = None
+    file_name: str = Field(
+        default="",
+        max_length=2048,
+        description="Where the picture lies in the server's folder of pictures. "
+        "The picture that is sent is not kept.",
+    )
+    expires: Time | None = Field(default=None, description="When it is to be removed.")
+
+
+class EntryModel(BaseModel):
+    """An entry of the gallery."""
+
+    key: str
+    person_id: int | None
+    camera_id: int | None
+    timestamp: float | None
+    track_id: str | None
+    box: tuple[int, int, int, int] | None
+    picture: bool = Field(description="Whether the server has its picture.")
+    added: float
+    expires: float | None
+
+
+class HitModel(BaseModel):
+    """One found entry."""
+
+    entry: EntryModel
+    distance: float
+    match: bool | None = Field(description="Below the threshold; null: there is no threshold.")
+
+
+class AnswerModel(BaseModel):
+    """What a search found. A ranking is not an identity."""
+
+    hits: list[HitModel]
+    threshold: float | None = Field(description="From which distance on nothing is a match.")
+    false_match_rate: float | None = Field(
+        description="Share of pairs of two persons that are below the threshold, as calibrated."
+    )
+    nearest: float | None = Field(description="Distance of the nearest entry, match or not.")
+    query: EntryModel | None = Field(description="The entry that was searched by.")
+
+
+class PageModel(BaseModel):
+    """Some entries."""
+
+    entries: list[EntryModel]
+    after: str | None = Field(description="To ask for the next page; null: this is the last one.")
+
+
+class AddedModel(BaseModel):
+    """What became of an addition; once answered, it is stored."""
+
+    added: int
+    known: int
+
+
+class RemovedModel(BaseModel):
+    """How many entries were removed, out of the files too."""
+
+    removed: int
+
+
+class Assignment(_Strict):
+    """Gives entries an identity."""
+
+    keys: Keys
+    person_id: Id | None = Field(description="null: not known.")
+
+
+class Merge(_Strict):
+    """Makes several identities one."""
+
+    persons: Annotated[list[Id], Field(min_length=1, max_length=1000)]
+    into: Id
+
+
+class Split(_Strict):
+    """Makes entries an identity of their own."""
+
+    keys: Keys
+
+
+class ChangedModel(BaseModel):
+    """What a correction did."""
+
+    person_id: int | None
+    changed: int
+
+
+class StatisticsModel(BaseModel):
+    """The gallery in numbers."""
+
+    entries: int
+    expired: int
+    persons: int
+    unknown: int
+    cameras: dict[str, int] = Field(description="Entries of each camera; -1: not known.")
+    first: float | None
+    last: float | None
+    metric: str
+    threshold: float | None
+    false_match_rate: float | None
+    overlays: list[str] = Field(description="What the model can show over a picture.")
+    pictures: bool = Field(description="Whether the server has a folder of pictures.")
+
+
+class SessionModel(BaseModel):
+    """Who is logged in."""
+
+    login: bool = Field(description="Whether a token must be given first.")
+    name: str | None
+    access: Literal["read", "write"] | None
+
+
+class Login(_Strict):
+    """A token, once."""
+
+    token: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class HealthModel(BaseModel):
+    """Whether the server works."""
+
+    status: Literal["ok"]
+
+
+class ErrorModel(BaseModel):
+    """What was wrong, in one line."""
+
+    error: str

@@ -1,0 +1,227 @@
+"""What the server does with gallery and model; knows nothing of HTTP but what it refuses."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from passerby.figures.overlay import OverlayKind, overlay, overlay_kinds
+from passerby.gallery.answers import Answer, Reranking
+from passerby.gallery.entries import Entry
+from passerby.gallery.filters import Filter
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.settings import Model
+from passerby.serving.pictures import inside, stored
+from passerby.serving.refusals import Refusal
+from passerby.serving.schemas import (
+    AddedModel,
+    AnswerModel,
+    ChangedModel,
+    EntryModel,
+    EntrySearch,
+    FilterQuery,
+    HitModel,
+    NewEntry,
+    PageModel,
+    PageQuery,
+    PictureSearch,
+    SearchQuery,
+    StatisticsModel,
+)  # fmt: skip
+
+
+class PictureEmbedder(Model, Protocol):
+    """A model that is at hand; a `passerby.Embedder` is one."""
+
+    def embed(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """(N, D) embeddings of N pictures."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """Gallery, model and pictures; may be called by several threads at once."""
+
+    gallery: Gallery
+    """Opened for the model."""
+    model: PictureEmbedder
+    """Makes the embeddings."""
+    pictures: Path | None = None
+    """The folder that the entries' file names start from; None: no pictures are shown."""
+    most: int = 200
+    """Hits of a search and entries of a page at most."""
+    _changes: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    """Corrections one after the other: a new identity's number is one above the greatest."""
+
+    def by_picture(self, picture: Image.Image, query: PictureSearch) -> AnswerModel:
+        """Searches by a picture, which is forgotten."""
+        camera = None if query.query_camera is None else [query.query_camera]
+        return self._search(self.model.embed([picture]), query, filter_of(query), camera, None)
+
+    def by_entry(self, query: EntrySearch) -> AnswerModel:
+        """Searches by an entry."""
+        entry = self.entry(query.key)
+        where = filter_of(query, not_keys=(entry.key,))
+        own = query.own_camera or entry.camera_id is None
+        camera = None if own or entry.camera_id is None else [entry.camera_id]
+        return self._search(self.gallery.embeddings([entry.key]), query, where, camera, entry)
+
+    def entry(self, key: str) -> Entry:
+        """The entry of that key.
+
+        Raises:
+            Refusal: 404, there is none.
+        """
+        found = self.gallery.entries(Filter(keys=[key])) if self.gallery.exists else []
+        if not found:
+            raise Refusal(404, "the gallery has no such entry")
+        return found[0]
+
+    def page(self, query: PageQuery) -> PageModel:
+        """Some entries by key."""
+        self._check_count("limit", query.limit)
+        if not self.gallery.exists:
+            return PageModel(entries=[], after=None)
+        found = self.gallery.page(query.limit, query.after, filter_of(query))
+        after = found[-1].key if len(found) == query.limit else None
+        return PageModel(entries=[self._shown(entry) for entry in found], after=after)
+
+    def add(self, picture: Image.Image, new: NewEntry) -> AddedModel:
+        """Adds an entry; the picture itself is not kept."""
+        entries = NewEntries(
+            keys=[new.key], file_names=[new.file_name], person_ids=[new.person_id],
+            camera_ids=[new.camera_id], timestamps=[new.timestamp],
+            track_ids=[new.track_id], expires=[new.expires],
+        )  # fmt: skip
+        found = self.gallery.add(self.model.embed([picture]), entries)
+        return AddedModel(added=found.added, known=found.known)
+
+    def remove(self, where: Filter) -> int:
+        """Removes entries for good; how many."""
+        return self.gallery.remove(where) if self.gallery.exists else 0
+
+    def assign(self, keys: Sequence[str], person_id: int | None) -> ChangedModel:
+        """Gives entries an identity, or none."""
+        with self._changes:
+            changed = self.gallery.assign(Filter(keys=keys), person_id)
+        return ChangedModel(person_id=person_id, changed=changed)
+
+    def merge(self, persons: Sequence[int], into: int) -> ChangedModel:
+        """Makes several identities one."""
+        with self._changes:
+            return ChangedModel(person_id=into, changed=self.gallery.merge(persons, into))
+
+    def split(self, keys: Sequence[str]) -> ChangedModel:
+        """Makes entries an identity of their own."""
+        with self._changes:
+            person = self.gallery.split(keys)
+        return ChangedModel(person_id=person, changed=len(set(keys)))
+
+    def statistics(self) -> StatisticsModel:
+        """The gallery in numbers; of one that does not exist yet, zeros."""
+        pictures = self.pictures is not None
+        if not self.gallery.exists:
+            return StatisticsModel(
+                entries=0, expired=0, persons=0, unknown=0, cameras={}, first=None, last=None,
+                metric=self.model.descriptor.metric, threshold=None, false_match_rate=None,
+                overlays=self.overlays, pictures=pictures,
+            )  # fmt: skip
+        found = self.gallery.statistics()
+        calibration = found.settings.calibration
+        return StatisticsModel(
+            entries=found.entries, expired=found.expired, persons=found.persons,
+            unknown=found.unknown, cameras={str(k): v for k, v in found.cameras.items()},
+            first=found.first, last=found.last, metric=found.settings.space.metric,
+            threshold=None if calibration is None else calibration.threshold,
+            false_match_rate=None if calibration is None else calibration.false_match_rate,
+            overlays=self.overlays, pictures=pictures,
+        )  # fmt: skip
+
+    @property
+    def overlays(self) -> list[str]:
+        """What the model can show over a picture."""
+        return list(overlay_kinds(self.model))
+
+    def overlay(self, picture: Image.Image, kind: OverlayKind) -> Image.Image:
+        """A picture under the model's map.
+
+        Raises:
+            Refusal: 404, the model has no such map.
+        """
+        if kind not in self.overlays:
+            raise Refusal(404, f"this model has no {kind} to show")
+        return overlay(self.model, picture, kind)
+
+    def picture(self, key: str) -> Image.Image:
+        """The picture of an entry.
+
+        Raises:
+            Refusal: 404, no such entry, or its picture is not there.
+        """
+        return stored(self.entry(key), self.pictures)
+
+    def _search(
+        self,
+        embedding: NDArray[np.float32],
+        query: SearchQuery,
+        where: Filter,
+        cameras: list[int] | None,
+        entry: Entry | None,
+    ) -> AnswerModel:
+        self._check_count("k", query.k)
+        calibration = self.gallery.settings.calibration if self.gallery.exists else None
+        limit = None if calibration is None else calibration.threshold
+        if self.gallery.exists:
+            [found] = self.gallery.search(
+                embedding, query.k, where,
+                threshold=math.inf if query.everything else limit,
+                query_cameras=cameras, group_by=query.group_by,
+                reranking=Reranking() if query.rerank else None,
+            )  # fmt: skip
+        else:
+            found = Answer((), None, None)
+        hits = [
+            HitModel(
+                entry=self._shown(hit.entry), distance=hit.distance,
+                match=None if limit is None else hit.distance < limit,
+            )
+            for hit in found.hits
+        ]  # fmt: skip
+        rate = None if calibration is None else calibration.false_match_rate
+        return AnswerModel(
+            hits=hits, threshold=limit, false_match_rate=rate, nearest=found.nearest,
+            query=None if entry is None else self._shown(entry),
+        )  # fmt: skip
+
+    def _shown(self, entry: Entry) -> EntryModel:
+        there = self.pictures is not None and inside(entry.file_name, self.pictures) is not None
+        return EntryModel(
+            key=entry.key, person_id=entry.person_id, camera_id=entry.camera_id,
+            timestamp=entry.timestamp, track_id=entry.track_id, box=entry.box, picture=there,
+            added=entry.added, expires=entry.expires,
+        )  # fmt: skip
+
+    def _check_count(self, name: str, count: int) -> None:
+        if count > self.most:
+            raise Refusal(422, f"{name} is at most {self.most} on this server: given {count}")
+
+
+def filter_of(query: FilterQuery, not_keys: Sequence[str] = ()) -> Filter:
+    """The filter that a request describes."""
+    return Filter(
+        cameras=query.camera or None,
+        not_cameras=query.not_camera,
+        since=query.since,
+        until=query.until,
+        known=query.known,
+        persons=query.person or None,
+        not_keys=not_keys,
+    )

@@ -1,0 +1,102 @@
+"""What a server allows: where it listens, which names it answers to, and its limits."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from passerby.types import InputError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request, one client and all together may ask for."""
+
+    body: int = 10_000_000
+    """Bytes of a request's body."""
+    pixels: int = 25_000_000
+    """Width x height of a picture."""
+    bodies: int = 256_000_000
+    """Bytes of all bodies that are being received or worked on."""
+    seconds: float = 30.0
+    """Until a body must have arrived."""
+    rate: float = 50.0
+    """Requests a second of one client (a token's name, or an address without one); 0: any."""
+    burst: int = 300
+    """Requests that a client may make at once before the rate holds."""
+    workers: int = 2
+    """Requests that are computed at once."""
+    waiting: int = 256
+    """Requests that may wait for it; further ones are told to come back."""
+    hits: int = 200
+    """Most hits of a search, and entries of a page."""
+
+    def __post_init__(self) -> None:
+        whole = (self.body, self.pixels, self.bodies, self.burst, self.workers, self.hits)
+        if min(whole) < 1 or self.waiting < 0 or not self.seconds > 0 or not self.rate >= 0:
+            raise InputError(f"limits must be greater than 0: given {self}")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens, and the names that browsers reach it by."""
+
+    host: str = "127.0.0.1"
+    """Address of an interface; 0.0.0.0 means all."""
+    port: int = 8000
+    """TCP port; 0: any free one."""
+    names: tuple[str, ...] = ()
+    """Names beside the address, with the port where it is not the server's own."""
+    tls: bool = False
+    """Whether the server itself speaks HTTPS."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port < 65_536:
+            raise InputError(f"a port is a number from 0 to 65535: given {self.port}")
+        for name in self.names:
+            if not re.fullmatch(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", name):
+                raise InputError(f"a name is like reid.example.org or host:port: given {name!r}")
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine reaches it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """What a request's Host header may be, in small letters."""
+        own = f"[{self.host}]" if ":" in self.host else self.host
+        bare = [] if own in ("0.0.0.0", "[::]") else [own]
+        if self.local:
+            bare += ["localhost", "127.0.0.1", "[::1]"]
+        found = {f"{name}:{self.port}" for name in bare}
+        if self.port == (443 if self.tls else 80):
+            found |= set(bare)
+        for name in self.names:
+            # Behind a proxy the port is the proxy's: a bare name is that of the scheme's own port.
+            found |= {name} if re.search(r":\d+$", name) else {name, f"{name}:{self.port}"}
+        return frozenset(name.lower() for name in found)
+
+    def check(self, tokens: int) -> None:
+        """Refuses to listen where that is not safe.
+
+        Args:
+            tokens: how many there are.
+
+        Raises:
+            InputError: beyond this machine without a token, or on all interfaces without a name.
+        """
+        if not self.local and tokens == 0:
+            raise InputError(
+                f"others than this machine reach {self.host}: make a token first "
+                "(passerby serve token add GALLERY NAME), or listen on 127.0.0.1"
+            )
+        if self.host in ("0.0.0.0", "::") and not self.names:
+            raise InputError(
+                f"{self.host} means every interface: say by which name browsers reach it, "
+                "e.g. --name reid.example.org"
+            )

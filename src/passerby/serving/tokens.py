@@ -1,0 +1,148 @@
+"""Named tokens: who may use the server, and whether to change things. Kept as hashes alone."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from passerby.files import one_at_a_time, write_text
+from passerby.types import InputError
+
+Access = Literal["read", "write"]
+
+_PREFIX = "passerby_"
+_DUMMY = hashlib.sha256(b"").hexdigest()
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token as it is kept."""
+
+    name: str
+    """Stands in logs and in the audit log."""
+    access: Access
+    """`read`: searches and pictures; `write`: additions, corrections and removals too."""
+    created: float
+    """Seconds since 1970 in UTC."""
+    hash: str
+    """SHA-256 in hexadecimal digits. A slow hash would add nothing: a token is 256 random bits."""
+
+
+class TokenFile:
+    """Tokens in a JSON file that its owner alone can read. Changes are seen by a running server.
+
+    Args:
+        file: made with the first token.
+    """
+
+    def __init__(self, file: str | Path) -> None:
+        self.file = Path(file)
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int, int] | None = None
+        self._tokens: Mapping[str, Token] = {}
+
+    def add(self, name: str, access: Access) -> str:
+        """Makes a token; what is returned is kept nowhere.
+
+        Raises:
+            InputError: the name is taken, or is not 1 to 64 letters, digits and . _ -
+        """
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            raise InputError(
+                "a token's name is 1 to 64 letters, digits and . _ -, the first a letter or "
+                f"digit: given {name[:80]!r}"
+            )
+        text = _PREFIX + secrets.token_urlsafe(32)
+        with one_at_a_time(self.file):
+            tokens = dict(self.all())
+            if name in tokens:
+                raise InputError(f"there is a token {name!r} already: remove it first")
+            tokens[name] = Token(name, access, time.time(), _hash(text))
+            self._write(tokens)
+        return text
+
+    def remove(self, name: str) -> None:
+        """Makes a token worthless, and the sessions that it opened.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        with one_at_a_time(self.file):
+            tokens = dict(self.all())
+            if name not in tokens:
+                raise InputError(f"there is no token {name!r}; there are: {', '.join(tokens)}")
+            del tokens[name]
+            self._write(tokens)
+
+    def all(self) -> Mapping[str, Token]:
+        """The tokens by name, as the file has them now.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        with self._lock:
+            try:
+                status = self.file.stat()
+            except FileNotFoundError:
+                self._seen, self._tokens = None, {}
+                return self._tokens
+            seen = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if seen != self._seen:
+                self._tokens = self._read()
+                self._seen = seen
+            return self._tokens
+
+    def find(self, text: str) -> Token | None:
+        """The token of this text; None: there is none. Takes as long whichever it is."""
+        digest = _hash(text)
+        found = None
+        hmac.compare_digest(digest, _DUMMY)
+        for token in self.all().values():
+            if hmac.compare_digest(digest, token.hash):
+                found = token
+        return found
+
+    def _read(self) -> dict[str, Token]:
+        try:
+            plain = json.loads(self.file.read_text(encoding="utf-8"))
+            tokens = [Token(name=name, **rest) for name, rest in plain["tokens"].items()]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{self.file}: is no file of tokens ({error!r})") from error
+        if any(token.access not in ("read", "write") for token in tokens):
+            raise InputError(f"{self.file}: access of a token is read or write")
+        return {token.name: token for token in tokens}
+
+    def _write(self, tokens: Mapping[str, Token]) -> None:
+        plain = {
+            name: {"access": token.access, "created": token.created, "hash": token.hash}
+            for name, token in sorted(tokens.items())
+        }
+        write_text(self.file, json.dumps({"format": 1, "tokens": plain}, indent=1) + "\n")
+        self.file.chmod(0o600)
+
+
+def token_file(place: str, file: Path | None) -> Path:
+    """Where the tokens of a gallery lie: as given, else beside its folder.
+
+    Raises:
+        InputError: none is given for a gallery that is no folder.
+    """
+    if file is not None:
+        return file
+    if "://" in place:
+        raise InputError("a gallery on a server has no folder to keep tokens beside: give --tokens")
+    folder = Path(place).resolve()
+    return folder.with_name(folder.name + ".tokens.json")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

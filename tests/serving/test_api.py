@@ -1,0 +1,191 @@
+"""The API: searches, additions, corrections and removals, each against the gallery itself."""
+
+import numpy as np
+import pytest
+from served import ColourModel, as_bytes, client, drawn, fill
+
+from passerby.gallery.filters import Filter
+from passerby.gallery.gallery import Gallery
+from passerby.serving.service import Service
+
+PNG = {"Content-Type": "image/png"}
+
+
+@pytest.fixture
+def api(tmp_path):
+    service = fill(tmp_path)
+    made, _, _ = client(service, tmp_path)
+    with made:
+        yield made, service
+
+
+def nearest(service, picture, where=lambda entry: True):
+    """Keys by distance, going through all entries one by one."""
+    query = service.model.embed([picture])[0]
+    entries = [entry for entry in service.gallery.entries() if where(entry)]
+    rows = service.gallery.embeddings([entry.key for entry in entries])
+    order = np.argsort(np.linalg.norm(rows - query, axis=1), kind="stable")
+    return [entries[i].key for i in order]
+
+
+def keys(answer):
+    assert answer.status_code == 200, answer.text
+    return [hit["entry"]["key"] for hit in answer.json()["hits"]]
+
+
+def search(made, picture, **query):
+    query = {"everything": True, **query}
+    return made.post("/v1/search/picture", params=query, content=as_bytes(picture), headers=PNG)
+
+
+def test_a_picture_finds_the_nearest_in_order(api):
+    made, service = api
+    picture = drawn(2, seed=99)
+    assert keys(search(made, picture, k=7)) == nearest(service, picture)[:7]
+
+
+def test_conditions_hold_before_similarity(api):
+    made, service = api
+    picture = drawn(0, seed=99)
+    found = keys(search(made, picture, k=3, camera=[2, 3], since=1_790_000_300.0))
+    expected = nearest(
+        service, picture, lambda e: e.camera_id in (2, 3) and e.timestamp >= 1_790_000_300.0
+    )
+    assert found == expected[:3]
+    found = keys(search(made, picture, k=50, query_camera=1))
+    assert found == nearest(service, picture, lambda e: e.camera_id != 1)
+    found = keys(search(made, picture, k=50, known=False))
+    assert found == nearest(service, picture, lambda e: e.person_id is None)
+
+
+def test_the_threshold_decides_what_a_match_is(api):
+    made, service = api
+    limit = service.gallery.settings.calibration.threshold
+    answer = search(made, drawn(1, seed=99), k=24).json()
+    assert answer["threshold"] == limit
+    assert answer["false_match_rate"] == 0.1
+    assert [hit["match"] for hit in answer["hits"]] == [
+        hit["distance"] < limit for hit in answer["hits"]
+    ]
+    below = search(made, drawn(1, seed=99), k=24, everything=False).json()["hits"]
+    assert below == [hit for hit in answer["hits"] if hit["match"]]
+    assert 0 < len(below) < 24
+
+
+def test_groups_show_each_person_once(api):
+    made, _ = api
+    hits = search(made, drawn(1, seed=99), k=24, group_by="person").json()["hits"]
+    persons = [hit["entry"]["person_id"] for hit in hits]
+    assert sorted(p for p in persons if p is not None) == [0, 1, 2, 3, 4]
+
+
+def test_an_entry_finds_others_and_not_itself(api):
+    made, service = api
+    [entry] = service.gallery.entries(Filter(keys=["p3/0.png"]))
+    query = {"key": entry.key, "k": 50, "everything": True}
+    found = keys(made.get("/v1/search/entry", params=query))
+    picture = drawn(3, 0)
+    assert found == nearest(service, picture, lambda e: e.camera_id != entry.camera_id)
+    found = keys(made.get("/v1/search/entry", params={**query, "own_camera": True}))
+    assert found == nearest(service, picture)[1:]
+
+
+def test_what_is_added_is_found(api):
+    made, service = api
+    query = {"key": "new/1", "person_id": 7, "camera_id": 9, "timestamp": 5.0, "track_id": "t"}
+    sent = as_bytes(drawn(2, seed=5))
+    answer = made.post("/v1/entries", params=query, content=sent, headers=PNG)
+    assert answer.json() == {"added": 1, "known": 0}
+    again = made.post("/v1/entries", params=query, content=sent, headers=PNG)
+    assert again.json() == {"added": 0, "known": 1}
+    [entry] = service.gallery.entries(Filter(keys=["new/1"]))
+    assert (entry.person_id, entry.camera_id, entry.timestamp) == (7, 9, 5.0)
+    assert keys(search(made, drawn(2, seed=5), k=1)) == ["new/1"]
+
+
+def test_pictures_that_are_sent_are_nowhere(api, tmp_path):
+    made, _ = api
+    sent = as_bytes(drawn(2, seed=5))
+    before = {file for file in (tmp_path / "pictures").rglob("*")}
+    search(made, drawn(2, seed=5))
+    made.post("/v1/entries", params={"key": "new/1"}, content=sent, headers=PNG)
+    assert {file for file in (tmp_path / "pictures").rglob("*")} == before
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or sent[40:] not in file.read_bytes()
+
+
+def test_pages_of_entries(api):
+    made, service = api
+    first = made.get("/v1/entries", params={"limit": 13}).json()
+    second = made.get("/v1/entries", params={"limit": 13, "after": first["after"]}).json()
+    found = [entry["key"] for entry in first["entries"] + second["entries"]]
+    assert found == sorted(entry.key for entry in service.gallery.entries())
+    assert second["after"] is None
+    of_one = made.get("/v1/entries", params={"person": 2}).json()["entries"]
+    assert {entry["key"] for entry in of_one} == {f"p2/{shot}.png" for shot in range(4)}
+
+
+def test_removal_of_entries_and_of_a_person(api):
+    made, service = api
+    answer = made.delete("/v1/entries", params={"key": ["p0/0.png", "p0/1.png", "absent"]})
+    assert answer.json() == {"removed": 2}
+    assert made.delete("/v1/persons/1").json() == {"removed": 4}
+    left = {entry.key for entry in service.gallery.entries()}
+    assert left == {f"p{p}/{s}.png" for p in range(6) for s in range(4)} - {
+        "p0/0.png", "p0/1.png", *(f"p1/{shot}.png" for shot in range(4))
+    }  # fmt: skip
+
+
+def test_corrections_of_identities(api):
+    made, service = api
+
+    def persons():
+        return {entry.key: entry.person_id for entry in service.gallery.entries()}
+
+    made.post("/v1/persons/merge", json={"persons": [0, 1], "into": 1})
+    assert {persons()[f"p0/{shot}.png"] for shot in range(4)} == {1}
+    answer = made.post("/v1/persons/split", json={"keys": ["p0/2.png"]}).json()
+    assert answer == {"person_id": 5, "changed": 1}
+    assert persons()["p0/2.png"] == 5
+    made.post("/v1/persons/assign", json={"keys": ["p5/0.png"], "person_id": 2})
+    made.post("/v1/persons/assign", json={"keys": ["p2/0.png"], "person_id": None})
+    assert (persons()["p5/0.png"], persons()["p2/0.png"]) == (2, None)
+
+
+def test_statistics_health_and_metrics(api):
+    made, _ = api
+    found = made.get("/v1/statistics").json()
+    assert (found["entries"], found["persons"], found["unknown"]) == (24, 5, 4)
+    assert found["cameras"] == {"1": 12, "2": 6, "3": 6}
+    assert made.get("/v1/health").json() == {"status": "ok"}
+    search(made, drawn(0))
+    made.delete("/v1/entries", params={"key": "p0/0.png"})
+    text = made.get("/v1/metrics").text
+    assert 'passerby_searches_total{match="yes"} 1.0' in text
+    assert "passerby_removed_entries_total 1.0" in text
+    assert 'route="/v1/search/picture",status="200"} 1.0' in text
+
+
+def test_a_gallery_that_is_not_there_yet_is_made_by_the_first_addition(tmp_path):
+    model = ColourModel()
+    service = Service(Gallery.open(tmp_path / "new.gallery", model), model)
+    made, _, _ = client(service, tmp_path)
+    with made:
+        assert made.get("/v1/statistics").json()["entries"] == 0
+        assert made.get("/v1/entries").json() == {"entries": [], "after": None}
+        assert keys(search(made, drawn(0))) == []
+        assert made.post("/v1/persons/split", json={"keys": ["a"]}).status_code == 409
+        sent = as_bytes(drawn(0))
+        made.post("/v1/entries", params={"key": "a"}, content=sent, headers=PNG)
+        assert keys(search(made, drawn(0))) == ["a"]
+
+
+def test_the_document_describes_every_route(api):
+    made, _ = api
+    document = made.get("/v1/openapi.json").json()
+    assert set(document["paths"]) == {
+        "/v1/health", "/v1/metrics", "/v1/statistics", "/v1/session", "/v1/search/picture",
+        "/v1/search/entry", "/v1/overlay", "/v1/entries", "/v1/entries/picture",
+        "/v1/entries/overlay", "/v1/persons/{person_id}", "/v1/persons/assign",
+        "/v1/persons/merge", "/v1/persons/split",
+    }  # fmt: skip
