@@ -67,7 +67,13 @@ def test_version(capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name, capsys):
-    then = {"train": ["bag_of_tricks"], "figures": ["masks"]}
+    then = {
+        "train": ["bag_of_tricks"],
+        "figures": ["masks"],
+        "cues": ["masks"],
+        "reproduce": ["feature_mask"],
+        "gallery": ["search"],
+    }
     arguments = [name, *then.get(name, []), "--help"]
     with pytest.raises(SystemExit) as exited:
         run(arguments)

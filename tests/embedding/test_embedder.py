@@ -109,8 +109,8 @@ def spoil(saved, tmp_path, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c, d: c.update(method="no_such"), "method must be one of"),
-        (lambda c, d: c.update(method="evil.py:METHOD"), "method must be one of"),
+        (lambda c, d: c.update(method="no_such"), "none of passerby's own"),
+        (lambda c, d: c.update(method="evil.py:METHOD"), "none of passerby's own"),
         (lambda c, d: c.update(format=99), "format 99"),
         (lambda c, d: c.pop("recipe"), "no model of passerby"),
         (lambda c, d: c["recipe"].update(colour=3), "no setting 'colour'"),
