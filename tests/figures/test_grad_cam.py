@@ -11,7 +11,7 @@ from passerby.cues.source import find_cues
 from passerby.embedding.embedder import Embedder
 from passerby.figures.drawing_part import criterion_of
 from passerby.figures.grad_cam import explain, grad_cam, pair_score, similarity
-from passerby.figures.grad_cam_drawing import identity_cells, pair_cells
+from passerby.figures.grad_cam_drawing import identity_strips, pair_strips
 from passerby.methods import METHODS, find_method
 from passerby.recipes import override
 from passerby.types import InputError
@@ -147,14 +147,14 @@ def test_every_method(name, market, tmp_path):
     model = Embedder.load(tmp_path / "run")
     samples = [split.train[0], split.train[-1]]
     cues = find_cues(market)
-    cells, what = identity_cells(model, tmp_path / "run", split, samples, cues=cues)
-    assert len(cells) == 2
+    strips, what = identity_strips(model, tmp_path / "run", split, samples, cues=cues)
+    assert len(strips) == 2
     assert ("mean embedding" in what) == (name == "generated_masks")
     pairs = [(split.query[0], split.gallery[0]), (split.query[1], split.gallery[5])]
-    cells, what = pair_cells(model, pairs, cues=cues)
-    assert len(cells) == 2
+    strips, what = pair_strips(model, pairs, cues=cues)
+    assert len(strips) == 2
     assert "similarity" in what
-    assert len(set(np.asarray(cells[0]).reshape(-1))) > 20
+    assert len(set(np.asarray(strips[0][0]).reshape(-1))) > 20
 
 
 def test_the_classifiers_are_the_runs(market, tmp_path):
@@ -166,12 +166,12 @@ def test_the_classifiers_are_the_runs(market, tmp_path):
         assert torch.equal(found.state_dict()[name], tensor)
     split = passerby.load("market1501", market)
     with pytest.raises(InputError, match="not trained on person"):
-        identity_cells(model, tmp_path / "run", split, split.query[:1])
+        identity_strips(model, tmp_path / "run", split, split.query[:1])
     run_of("bag_of_tricks", tmp_path / "seven", identities=7)
     with pytest.raises(InputError, match="trained on 7 people, the data hold 6"):
-        identity_cells(model, tmp_path / "seven", split, split.train[:1])
+        identity_strips(model, tmp_path / "seven", split, split.train[:1])
     with pytest.raises(InputError, match="does not hold what only training needed"):
-        identity_cells(model, tmp_path, split, split.train[:1])
+        identity_strips(model, tmp_path, split, split.train[:1])
 
 
 @pytest.mark.parametrize("score", ["identity", "pair"])

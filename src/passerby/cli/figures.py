@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import tyro
 from rich.console import Console
 
-from passerby.cli.dataset import flat, load_run_split, run_data_options
-from passerby.cli.options import parse_options
+from passerby.cli.dataset import load_run_split
+from passerby.cli.figure_options import (
+    AttentionOptions,
+    HiddenOptions,
+    MaskOptions,
+    OnPersonOptions,
+)
+from passerby.cli.figures_of_results import box_plots, curves, sweep
+from passerby.cli.figures_of_runs import distances, embeddings, grad_cam, lists, report
+from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
 from passerby.cues.source import find_cues
 from passerby.embedding.embedder import Embedder
@@ -38,94 +42,12 @@ figures:
 `passerby figures FIGURE --help` explains every option."""
 
 
-@dataclass(frozen=True)
-class MaskOptions:
-    """Draw the masks of a run as heat over pictures, e.g. of feature_mask or generated_masks."""
-
-    run: tyro.conf.Positional[Path]
-    """The run's folder."""
-    out: Path
-    """The .png to write."""
-    part: Literal["query", "gallery", "train"] = "query"
-    """Which pictures of the data set."""
-    count: int = 12
-    """How many of them, chosen at random."""
-    seed: int = 0
-    """Fixes the choice."""
-    reverse: bool = False
-    """Draw the reverse of each mask too, 1 - mask: where msreid's local feature looks."""
-    method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own."""
-    device: str = "cpu"
-    """Where to compute, e.g. cuda."""
-
-
-@dataclass(frozen=True)
-class AttentionOptions:
-    """Draw the attention maps of an attention_driven run's blocks 2-4, whole body and parts."""
-
-    run: tyro.conf.Positional[Path]
-    """The run's folder."""
-    out: Path
-    """The .png to write."""
-    part: Literal["query", "gallery", "train"] = "query"
-    """Which pictures of the data set."""
-    count: int = 6
-    """How many of them, chosen at random."""
-    seed: int = 0
-    """Fixes the choice."""
-    method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own."""
-    device: str = "cpu"
-    """Where to compute, e.g. cuda."""
-
-
-@dataclass(frozen=True)
-class HiddenOptions:
-    """Draw pictures, masks, and the pictures as generated_masks hides them (its Figure 1)."""
-
-    run: tyro.conf.Positional[Path]
-    """The run's folder."""
-    out: Path
-    """The .png to write."""
-    part: Literal["query", "gallery", "train"] = "query"
-    """Which pictures of the data set."""
-    count: int = 12
-    """How many of them, chosen at random."""
-    seed: int = 0
-    """Fixes the choice."""
-    method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own."""
-    device: str = "cpu"
-    """Where to compute, e.g. cuda."""
-
-
-@dataclass(frozen=True)
-class OnPersonOptions:
-    """Measure how much of a run's masks lies on the person, where true masks are known."""
-
-    run: tyro.conf.Positional[Path]
-    """The run's folder."""
-    out: Path | None = None
-    """The .json to write; RUN/on_person.json if not given."""
-    part: Literal["query", "gallery", "train"] = "query"
-    """Which pictures of the data set."""
-    count: int | None = None
-    """How many of them, chosen at random; all if not given."""
-    seed: int = 0
-    """Fixes the choice."""
-    method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own."""
-    device: str = "cpu"
-    """Where to compute, e.g. cuda."""
-
-
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     if arguments and arguments[0] in FIGURES:
         FIGURES[arguments[0]][0](arguments[1:])
         return
-    lines = (f"  {name}  {text}" for name, (_, text) in FIGURES.items())
+    lines = (f"  {name:<10}  {text}" for name, (_, text) in FIGURES.items())
     print(USAGE.format(figures="\n".join(lines)))
     if not arguments or arguments[0] not in ("-h", "--help"):
         raise InputError(f"figures needs the name of a figure first: {', '.join(FIGURES)}")
@@ -202,18 +124,18 @@ def _chosen(command: Any) -> tuple[Embedder, list[Sample], CueSource | None, str
     return model, chosen, cues, title
 
 
-def parse(kind: Any, arguments: list[str], name: str) -> Any:
-    """The command line as a dataclass of the figure's options and the data set's."""
-    data = flat(run_data_options(arguments))
-    fields: list[Any] = [("figure", flat(kind)), ("data", data)]
-    figure = dataclasses.make_dataclass("Figure", fields, frozen=True)
-    return parse_options(figure, arguments, f"passerby figures {name}", description=kind.__doc__)
-
-
 FIGURES: dict[str, tuple[Callable[[list[str]], None], str]] = {
-    "attention": (attention, "attention maps of attention_driven, whole body and parts"),
+    "report": (report, "everything below that fits a run, on one HTML page"),
+    "lists": (lists, "queries and what is found for them; two runs side by side"),
+    "masks": (masks, "where a method's mask lets its network look, as heat over pictures"),
+    "attention": (attention, "attention maps of attention_driven and msreid"),
     "hidden": (hidden, "what generated_masks hides from its network in training"),
     "on-person": (on_person_command, "in numbers: how much of a mask lies on the person"),
-    "masks": (masks, "where a method's mask lets its network look, as heat over pictures"),
+    "grad-cam": (grad_cam, "which places a score rests on, of any method"),
+    "embeddings": (embeddings, "pictures of some people in two dimensions"),
+    "distances": (distances, "how far pictures of one person, and of two, are apart"),
+    "curves": (curves, "CMC curves of result files, and what thresholds cost"),
+    "box-plots": (box_plots, "scores of result files over seeds"),
+    "sweep": (sweep, "scores of result files over one setting"),
 }
 """By name: what draws it, and what it shows."""

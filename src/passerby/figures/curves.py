@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from passerby.figures.result_files import Result
 from passerby.figures.saving import new_figure, save_figure
 from passerby.ranking.verification import Verification
 from passerby.types import InputError
@@ -61,6 +62,37 @@ def draw_cmc_and_roc(
     save_figure(figure, target)
 
 
+def draw_result_curves(results: Mapping[str, Sequence[Result]], target: str | Path) -> None:
+    """Draws curves of result files: CMC, and 1 - FNMR over FMR where pairs were verified.
+
+    Args:
+        results: label -> runs that differ in the seed alone; the curve is their mean.
+        target: the .png or .svg, written atomically.
+
+    Raises:
+        InputError: there is no curve, or an empty one.
+    """
+    if any(not result.cmc for group in results.values() for result in group):
+        raise InputError("a CMC figure needs at least one curve of at least one rank")
+    verified = {name: group for name, group in results.items() if all(r.points for r in group)}
+    figure, panels = new_figure(2 if verified else 1)
+    _cmc(panels[0], {name: _mean([r.cmc for r in group]) for name, group in results.items()})
+    for name, group in verified.items():
+        rates = [rate for rate, _ in group[0].points if all(rate in dict(r.points) for r in group)]
+        found = _mean([[1 - dict(r.points)[rate] for rate in rates] for r in group])
+        panels[1].plot(100 * np.array(rates), 100 * found, marker="o", label=name)
+    if verified:
+        _label_roc(panels[1])
+        panels[1].legend(loc="lower right")
+    save_figure(figure, target)
+
+
+def _mean(curves: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    ranks = min(map(len, curves))
+    mean: NDArray[np.float64] = np.array([curve[:ranks] for curve in curves]).mean(axis=0)
+    return mean
+
+
 def _cmc(axes: Axes, curves: Mapping[str, NDArray[np.float64]]) -> None:
     if not curves or any(len(curve) == 0 for curve in curves.values()):
         raise InputError("a CMC figure needs at least one curve of at least one rank")
@@ -84,9 +116,13 @@ def _roc(axes: Axes, curves: Mapping[str, Verification]) -> None:
         first = max(0, int(np.searchsorted(found.false_match_rates, least)) - 1)
         rates = np.maximum(found.false_match_rates[first:], least)
         axes.plot(100 * rates, 100 * found.true_match_rates[first:], label=label)
-    axes.set_xscale("log")
+    _label_roc(axes)
     axes.set_xlim(100 * least, 100)
+    axes.legend(loc="lower right")
+
+
+def _label_roc(axes: Axes) -> None:
+    axes.set_xscale("log")
     axes.set_ylim(0, 101)
     axes.set_xlabel("pairs of two persons accepted (%): FMR")
     axes.set_ylabel("pairs of one person accepted (%): 1 - FNMR")
-    axes.legend(loc="lower right")

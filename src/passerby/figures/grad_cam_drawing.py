@@ -16,7 +16,7 @@ from passerby.data.transforms import normalise, to_device
 from passerby.embedding.embedder import Embedder
 from passerby.figures.drawing_part import criterion_of
 from passerby.figures.grad_cam import Score, explain, identity_score, mean_score, pair_score
-from passerby.figures.masks import heat_cell, whole_picture
+from passerby.figures.masks import beside, heat_strip, whole_picture
 from passerby.training.provenance import read_config
 from passerby.training.validation import hold_out
 from passerby.types import CueSource, InputError, Sample, Split
@@ -25,7 +25,7 @@ BATCH = 16
 """Pictures whose gradients are computed at once."""
 
 
-def identity_cells(
+def identity_strips(
     model: Embedder,
     run: str | Path,
     split: Split,
@@ -33,7 +33,7 @@ def identity_cells(
     *,
     cues: CueSource | None = None,
     layer: str | None = None,
-) -> tuple[list[Image.Image], str]:
+) -> tuple[list[tuple[Image.Image, str]], str]:
     """Training pictures under the Grad-CAM of their person's score.
 
     The score is what the run's classifiers say for the person; of methods without classifiers it is
@@ -48,7 +48,7 @@ def identity_cells(
         layer: dotted name of a module of the network; None: see `grad_cam.LAYERS`.
 
     Returns:
-        A cell for each picture, the score below it, and in words what was explained.
+        For each picture a strip and its score in words; and in words what was explained.
 
     Raises:
         InputError: the split's training people are not the run's, its stages are gone, no such
@@ -72,55 +72,54 @@ def identity_cells(
             own = means[start:stop].to(_device(model))
             return mean_score(model.network, own, model.descriptor.metric)
 
-    cells, name = [], ""
+    strips, name = [], ""
     for start in range(0, len(samples), BATCH):
         chosen = samples[start : start + BATCH]
         given = score(start, start + len(chosen))
         maps, values, name = _explained(model, chosen, given, cues, layer)
         for sample, heat, value in zip(chosen, maps, values.tolist(), strict=True):
-            cells.append(heat_cell(_seen(model, sample, cues), [heat], f"score {value:.2f}"))
-    return cells, f"Grad-CAM at {name}: {what}"
+            strip = heat_strip(_seen(model, sample, cues), [heat])
+            strips.append((strip, f"score {value:.2f}"))
+    return strips, f"Grad-CAM at {name}: {what}"
 
 
-def pair_cells(
+def pair_strips(
     model: Embedder,
     pairs: Sequence[tuple[Sample, Sample]],
     *,
     cues: CueSource | None = None,
     layer: str | None = None,
-) -> tuple[list[Image.Image], str]:
-    """Pairs under the Grad-CAM of their similarity: four pictures a cell.
+) -> tuple[list[tuple[Image.Image, str]], str]:
+    """Pairs under the Grad-CAM of their similarity: four pictures a strip.
 
     Args:
         model: the embedder.
         pairs: e.g. a query and what was found for it.
         cues: masks and joints.
-        layer: as `identity_cells`.
+        layer: as `identity_strips`.
 
     Returns:
-        A cell for each pair, the similarity below it, and in words what was explained.
+        For each pair a strip and the similarity in words; and in words what was explained.
 
     Raises:
         InputError: no such layer, or a picture cannot be read.
     """
     metric = model.descriptor.metric
-    cells, name = [], ""
+    strips, name = [], ""
     for start in range(0, len(pairs), BATCH // 2):
         chosen = pairs[start : start + BATCH // 2]
         both = [first for first, _ in chosen] + [second for _, second in chosen]
         maps, values, name = _explained(model, both, pair_score(model.network, metric), cues, layer)
         for index, value in enumerate(values.tolist()):
-            said = (
-                f"cosine {value:.3f}"
-                if metric == "cosine"
-                else f"distance {(-2 * value) ** 0.5:.3f}"
-            )
             two = [
-                heat_cell(_seen(model, both[i], cues), [maps[i]], text)
-                for i, text in ((index, said), (index + len(chosen), ""))
+                heat_strip(_seen(model, both[i], cues), [maps[i]])
+                for i in (index, index + len(chosen))
             ]
-            cells.append(_beside(two))
-    return cells, f"Grad-CAM at {name}: similarity of the two pictures"
+            said = f"cosine {value:.3f}"
+            if metric != "cosine":
+                said = f"distance {max(-2 * value, 0) ** 0.5:.3f}"
+            strips.append((beside(two), said))
+    return strips, f"Grad-CAM at {name}: similarity of the two pictures"
 
 
 def _labels(run: Path, split: Split, people: Sequence[int]) -> tuple[torch.Tensor, int]:
@@ -170,15 +169,6 @@ def _seen(model: Embedder, sample: Sample, cues: CueSource | None) -> Image.Imag
         return whole_picture(sample)
     made = model.inputs.make(load_picture(sample, model.inputs.cues, cues))
     return Image.fromarray(made["whole"])
-
-
-def _beside(cells: Sequence[Image.Image]) -> Image.Image:
-    joined = Image.new("RGB", (sum(cell.width for cell in cells), cells[0].height), "white")
-    left = 0
-    for cell in cells:
-        joined.paste(cell, (left, 0))
-        left += cell.width
-    return joined
 
 
 def _device(model: Embedder) -> torch.device:

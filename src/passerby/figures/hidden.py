@@ -9,18 +9,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor, nn
 
-from passerby.data.images import read_image
 from passerby.embedding.embedder import Embedder
 from passerby.extract import embed_samples
 from passerby.figures.drawing_part import drawing_part
-from passerby.figures.masks import HEIGHT, font, grid
+from passerby.figures.masks import (
+    beside,
+    grid,
+    range_of,
+    shown_size,
+    whole_picture,
+    with_text,
+)
 from passerby.figures.saving import check_target, save_image
 from passerby.types import CueSource, InputError, Sample
-
-_LINE, _PALE = 16, (110, 110, 110)
 
 
 class _Both(nn.Module):
@@ -96,23 +100,23 @@ def draw_hidden(
             f"one size for each and at least one column: given {len(samples)} pictures, "
             f"{masks.shape}, {hidden.shape}, {columns} columns"
         )
-    cells = [_cell(*given) for given in zip(samples, masks, hidden, strict=True)]
+    cells = [
+        with_text(hidden_strip(*given), f"{range_of([given[1]])}, {given[2].mean():.0%} hidden")
+        for given in zip(samples, masks, hidden, strict=True)
+    ]
     figure = grid(cells, title, columns)
     save_image(figure, target)
 
 
-def _cell(sample: Sample, mask: NDArray[np.floating], hidden: NDArray[np.bool_]) -> Image.Image:
-    picture = Image.fromarray(read_image(sample.file, sample.box))
-    width = max(1, min(round(picture.width * HEIGHT / picture.height), 2 * HEIGHT))
-    size = (width, HEIGHT)
+def hidden_strip(
+    sample: Sample, mask: NDArray[np.floating], hidden: NDArray[np.bool_]
+) -> Image.Image:
+    """A picture, its mask (0 white, 1 black), and the picture with hidden pixels black."""
+    picture = whole_picture(sample)
+    size = shown_size(picture)
     picture = picture.resize(size, Image.Resampling.LANCZOS)
     grey = np.round(255 * (1 - mask.clip(0, 1))).astype(np.uint8)
     shown = Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR)
     gone = Image.fromarray(hidden.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
     left = np.where(np.asarray(gone)[:, :, None] > 0, np.uint8(0), np.asarray(picture))
-    cell = Image.new("RGB", (3 * width, HEIGHT + _LINE + 2), "white")
-    for index, part in enumerate((picture, shown.convert("RGB"), Image.fromarray(left))):
-        cell.paste(part, (index * width, 0))
-    text = f"{mask.min():.2f} - {mask.max():.2f}, {hidden.mean():.0%} hidden"
-    ImageDraw.Draw(cell).text((cell.width // 2, HEIGHT + 2), text, _PALE, font(), anchor="ma")
-    return cell
+    return beside([picture, shown.convert("RGB"), Image.fromarray(left)])

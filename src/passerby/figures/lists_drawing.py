@@ -91,13 +91,14 @@ def _places(row: Sequence[RankedList], longest: Sequence[int], lefts: Sequence[i
     return places
 
 
-def _camera(sample: Sample, split: Split) -> str:
+def camera_name(sample: Sample, split: Split) -> str:
+    """The camera's own name, or its number."""
     return split.camera_names.get(sample.camera_id, f"camera {sample.camera_id}")
 
 
 def _about_query(row: RankedList, split: Split) -> tuple[tuple[int, int, int], str, str]:
     person = split.person_names.get(row.query.person_id, f"person {row.query.person_id}")
-    return _QUERY, person, _camera(row.query, split)
+    return _QUERY, person, camera_name(row.query, split)
 
 
 def about_found(row: RankedList, split: Split) -> list[tuple[tuple[int, int, int], str, str]]:
@@ -106,7 +107,7 @@ def about_found(row: RankedList, split: Split) -> list[tuple[tuple[int, int, int
         (
             _RIGHT if sample.person_id == row.query.person_id else _WRONG,
             f"{distance:.3f}" if distance < 100 else f"{distance:.4g}",
-            _camera(sample, split),
+            camera_name(sample, split),
         )
         for sample, distance in zip(row.found, row.distances, strict=True)
     ]

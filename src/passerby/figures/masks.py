@@ -118,10 +118,10 @@ def draw_masks(
             "only masks from 0 to 1 have a reverse, 1 - mask: "
             f"these go from {masks.min():.3g} to {masks.max():.3g}"
         )
-    cells = [
-        heat_cell(whole_picture(sample), [mask, 1 - mask] if reverse else [mask])
-        for sample, mask in zip(samples, masks, strict=True)
-    ]
+    cells = []
+    for sample, mask in zip(samples, masks, strict=True):
+        shown = [mask, 1 - mask] if reverse else [mask]
+        cells.append(with_text(heat_strip(whole_picture(sample), shown), range_of(shown)))
     figure = grid(cells, title, columns)
     save_image(figure, target)
 
@@ -142,26 +142,34 @@ def under_heat(picture: Image.Image, mask: NDArray[np.floating]) -> Image.Image:
     return Image.blend(picture.convert("L").convert("RGB"), heat, 0.55)
 
 
-def heat_cell(
-    picture: Image.Image, masks: Sequence[NDArray[np.floating]], text: str | None = None
-) -> Image.Image:
-    """A picture beside itself under the heat of each mask.
-
-    Args:
-        picture: of any size.
-        masks: (h, w) each.
-        text: below; None: least and greatest value of each mask.
-    """
+def heat_strip(picture: Image.Image, masks: Sequence[NDArray[np.floating]]) -> Image.Image:
+    """A picture beside itself under the heat of each mask (h, w)."""
     size = shown_size(picture)
-    width = size[0]
     picture = picture.resize(size, Image.Resampling.LANCZOS)
-    cell = Image.new("RGB", ((1 + len(masks)) * width, HEIGHT + _LINE + 2), "white")
-    cell.paste(picture, (0, 0))
-    for index, mask in enumerate(masks, 1):
-        cell.paste(under_heat(picture, mask), (index * width, 0))
-    if text is None:
-        text = " | ".join(f"{mask.min():.2f} - {mask.max():.2f}" for mask in masks)
-    ImageDraw.Draw(cell).text((cell.width // 2, HEIGHT + 2), text, _PALE, font(), anchor="ma")
+    return beside([picture, *(under_heat(picture, mask) for mask in masks)])
+
+
+def beside(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of one height side by side."""
+    width = sum(picture.width for picture in pictures)
+    strip, left = Image.new("RGB", (width, pictures[0].height)), 0
+    for picture in pictures:
+        strip.paste(picture, (left, 0))
+        left += picture.width
+    return strip
+
+
+def range_of(masks: Sequence[NDArray[np.floating]]) -> str:
+    """Least and greatest value of each mask."""
+    return " | ".join(f"{mask.min():.2f} - {mask.max():.2f}" for mask in masks)
+
+
+def with_text(strip: Image.Image, text: str) -> Image.Image:
+    """A strip with a line of text below."""
+    cell = Image.new("RGB", (strip.width, strip.height + _LINE + 2), "white")
+    cell.paste(strip, (0, 0))
+    middle = (cell.width // 2, strip.height + 2)
+    ImageDraw.Draw(cell).text(middle, text, _PALE, font(), anchor="ma")
     return cell
 
 

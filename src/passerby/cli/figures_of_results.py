@@ -1,0 +1,72 @@
+"""`passerby figures` that need result files alone: box plots, sweeps, curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from passerby.cli.options import parse_options
+from passerby.figures.curves import draw_result_curves
+from passerby.figures.result_files import grouped, read_many
+from passerby.figures.runs import draw_box_plots, draw_sweep
+
+
+@dataclass(frozen=True)
+class BoxOptions:
+    """Draw box plots over runs that differ in nothing but the seed (MSReID, Figure 5)."""
+
+    results: tyro.conf.Positional[tuple[Path, ...]]
+    """Result files, runs, or folders of runs."""
+    out: Path
+    """The .png or .svg to write."""
+    scores: tuple[str, ...] = ("rank_1", "mean_ap_step")
+    """A panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid, mean_inp."""
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """Draw how one setting of the recipe moves the scores, from runs that differ in it."""
+
+    results: tyro.conf.Positional[tuple[Path, ...]]
+    """Result files, runs, or folders of runs."""
+    over: str
+    """Name of the setting, dotted where it lies in a stage: threshold, parts, intra_weight, beta,
+    stages.1.learning_rate."""
+    out: Path
+    """The .png or .svg to write."""
+    scores: tuple[str, ...] = ("rank_1", "mean_ap_step")
+    """A panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid, mean_inp."""
+
+
+@dataclass(frozen=True)
+class CurveOptions:
+    """Draw CMC curves of results, and 1 - FNMR over FMR where pairs were verified."""
+
+    results: tyro.conf.Positional[tuple[Path, ...]]
+    """Result files, runs, or folders of runs; those that differ in the seed alone are one curve."""
+    out: Path
+    """The .png or .svg to write."""
+
+
+def box_plots(arguments: list[str]) -> None:
+    """Draws box plots."""
+    options: BoxOptions = parse_options(BoxOptions, arguments, "passerby figures box-plots")
+    draw_box_plots(read_many(options.results), options.out, scores=options.scores)
+    print(f"written: {options.out}")
+
+
+def sweep(arguments: list[str]) -> None:
+    """Draws a sweep."""
+    options: SweepOptions = parse_options(SweepOptions, arguments, "passerby figures sweep")
+    results = read_many(options.results)
+    draw_sweep(results, options.over, options.out, scores=options.scores)
+    print(f"written: {options.out}")
+
+
+def curves(arguments: list[str]) -> None:
+    """Draws curves."""
+    options: CurveOptions = parse_options(CurveOptions, arguments, "passerby figures curves")
+    draw_result_curves(grouped(read_many(options.results)), options.out)
+    print(f"written: {options.out}")

@@ -1,0 +1,148 @@
+"""`passerby figures` that embed pictures: lists, Grad-CAM, embeddings, distances, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from passerby.cli.dataset import load_run_split
+from passerby.cli.figure_options import (
+    DistanceOptions,
+    EmbeddingOptions,
+    GradCamOptions,
+    ListOptions,
+    ReportOptions,
+)
+from passerby.cli.run_figure import parse
+from passerby.cues.joined import cues_of
+from passerby.embedding.embedder import Embedder
+from passerby.figures.distance_histogram import draw_distances, pair_distances
+from passerby.figures.embedding_plane import draw_plane, plane_of
+from passerby.figures.grad_cam_drawing import identity_strips, pair_strips
+from passerby.figures.masks import grid, with_text
+from passerby.figures.ranked_lists import Side, draw_lists_of_two, draw_ranked_lists, ranked_lists
+from passerby.figures.report import write_report
+from passerby.figures.report_page import write_page
+from passerby.figures.saving import check_target, save_image
+from passerby.methods import import_method
+from passerby.training.progress import counting
+from passerby.types import CueSource, InputError, Split
+
+
+def lists(arguments: list[str]) -> None:
+    """Draws ranked lists."""
+    command = parse(ListOptions, arguments, "lists")
+    options: ListOptions = command.figure
+    check_target(options.out, "ranked lists")
+    split = load_run_split(command.data, options.run, _console())
+    first = _side(_model(options, options.run), options.run, split)
+    top = options.top or (10 if options.beside is None else 5)
+    if options.beside is None:
+        draw_ranked_lists(
+            split, first.query, first.gallery, options.out, metric=first.metric,
+            rows=options.rows, top=top, choice=options.choice, seed=options.seed,
+        )  # fmt: skip
+    else:
+        second = _side(_model(options, options.beside), options.beside, split)
+        draw_lists_of_two(
+            split, first, second, options.out,
+            rows=options.rows, top=top, choice=options.choice, seed=options.seed,
+        )  # fmt: skip
+    print(f"written: {options.out}")
+
+
+def grad_cam(arguments: list[str]) -> None:
+    """Draws Grad-CAM."""
+    command = parse(GradCamOptions, arguments, "grad-cam")
+    options: GradCamOptions = command.figure
+    check_target(options.out, "Grad-CAM")
+    model = _model(options, options.run)
+    split = load_run_split(command.data, options.run, _console())
+    cues = _cues(model, split)
+    if options.count < 1:
+        raise InputError(f"a figure needs a count of at least 1: given {options.count}")
+    if options.score == "identity":
+        random = np.random.Generator(np.random.PCG64(options.seed))
+        order = sorted(random.permutation(len(split.train))[: options.count])
+        samples = [split.train[index] for index in order]
+        strips, what = identity_strips(
+            model, options.run, split, samples, cues=cues, layer=options.layer
+        )
+    else:
+        side = _side(model, options.run, split)
+        found, _ = ranked_lists(split, side.query, side.gallery, metric=side.metric,
+                                rows=options.count, top=1, seed=options.seed)  # fmt: skip
+        pairs = [(row.query, row.found[0]) for row in found if row.found]
+        strips, what = pair_strips(model, pairs, cues=cues, layer=options.layer)
+    cells = [with_text(*strip) for strip in strips]
+    save_image(grid(cells, f"{model.method.name}, {what}", 4), options.out)
+    print(f"written: {options.out}")
+
+
+def embeddings(arguments: list[str]) -> None:
+    """Draws embeddings."""
+    command = parse(EmbeddingOptions, arguments, "embeddings")
+    options: EmbeddingOptions = command.figure
+    check_target(options.out, "embeddings")
+    split = load_run_split(command.data, options.run, _console())
+    side = _side(_model(options, options.run), options.run, split)
+    plane = plane_of(split, side.query, side.gallery, metric=side.metric, people=options.people,
+                     seed=options.seed)  # fmt: skip
+    draw_plane(plane, options.out)
+    print(f"written: {options.out}")
+
+
+def distances(arguments: list[str]) -> None:
+    """Draws distances."""
+    command = parse(DistanceOptions, arguments, "distances")
+    options: DistanceOptions = command.figure
+    check_target(options.out, "distances")
+    split = load_run_split(command.data, options.run, _console())
+    side = _side(_model(options, options.run), options.run, split)
+    found = pair_distances(split, side.query, side.gallery, metric=side.metric, most=options.most,
+                           seed=options.seed)  # fmt: skip
+    label = f"{side.name}: {found.queries} of {found.of_queries} queries"
+    draw_distances({label: found}, options.out, metric=side.metric)
+    print(f"written: {options.out}")
+
+
+def report(arguments: list[str]) -> None:
+    """Writes the report."""
+    command = parse(ReportOptions, arguments, "report")
+    options: ReportOptions = command.figure
+    target = options.out or options.run / "report.html"
+    if options.pictures:
+        model = _model(options, options.run)
+        split = load_run_split(command.data, options.run, _console())
+        write_report(options.run, target, model, split, cues=_cues(model, split),
+                     lists=options.lists, seed=options.seed, console=_console())  # fmt: skip
+    else:
+        write_page(options.run, target)
+    print(f"written: {target}")
+
+
+def _model(options: Any, run: Path) -> Embedder:
+    method = import_method(options.method) if options.method else None
+    return Embedder.load(run, method=method, device=options.device)
+
+
+def _side(model: Embedder, run: Path, split: Split) -> Side:
+    """The run's embeddings of the test pictures."""
+    cues = _cues(model, split)
+    found = {}
+    for name, samples in (("query", split.query), ("gallery", split.gallery)):
+        with counting(f"embedding {name}", _console()) as progress:
+            found[name] = model.embed_samples(samples, cues=cues, progress=progress)
+    label = f"{model.method.name} ({run.resolve().name})"
+    return Side(label, found["query"], found["gallery"], model.descriptor.metric)
+
+
+def _cues(model: Embedder, split: Split) -> CueSource | None:
+    return cues_of(split) if model.inputs.cues else None
+
+
+def _console() -> Console:
+    return Console(stderr=True)
