@@ -1,0 +1,90 @@
+"""`passerby embed` and `passerby export`."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from passerby.cli import export as export_command
+from passerby.cli.main import run
+from passerby.embedding.embedder import Embedder
+from passerby.embedding.export import ExportedModel
+from passerby.embedding.shards import read_embeddings
+from passerby.methods.bag_of_tricks import METHOD, Recipe
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    made = Embedder(METHOD, Recipe.small(), METHOD.network(Recipe.small()))
+    folder = tmp_path_factory.mktemp("model")
+    made.save(folder)
+    return made, folder
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("people/a.png", "people/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        pixels = random.integers(0, 256, (30, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / name)
+    return tmp_path / "people"
+
+
+def test_it_writes_files(model, pictures, tmp_path, capsys):
+    embedder, folder = model
+    assert run(["embed", str(folder), str(pictures), "--out", str(tmp_path / "out")]) == 0
+    assert "2 pictures, 2 embeddings" in capsys.readouterr().out
+    rows, embeddings = read_embeddings(tmp_path / "out")
+    files = [pictures / row["file_name"] for row in rows]
+    np.testing.assert_allclose(embeddings, embedder.embed(files), rtol=1e-3, atol=1e-4)
+
+
+def test_a_broken_picture_ends_with_1(model, pictures, tmp_path, capsys):
+    (pictures / "c.jpg").write_bytes(b"no picture")
+    with pytest.raises(SystemExit) as stopped:
+        run(["embed", str(model[1]), str(pictures), "--out", str(tmp_path / "out")])
+    assert stopped.value.code == 1
+    told = capsys.readouterr()
+    assert "3 pictures, 2 embeddings" in told.out
+    assert "1 of 3 pictures could not be read" in told.err
+    assert "c.jpg" in (tmp_path / "out/failed.csv").read_text()
+
+
+def test_only_the_last_process_fails(model, pictures, tmp_path, monkeypatch):
+    """Under torchrun a process that exits with an error takes the others with it."""
+    (pictures / "0.jpg").write_bytes(b"no picture")
+    command = ["embed", str(model[1]), str(pictures), "--out", str(tmp_path / "o")]
+    command += ["--shard-size", "1"]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    assert run(command) == 0
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit):
+        run(command)
+    assert len(read_embeddings(tmp_path / "o")[0]) == 2
+
+
+def test_bad_options_are_one_line(model, pictures, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "o")]
+    assert run(["embed", str(model[1]), str(tmp_path / "no"), *out]) == 2
+    assert run(["embed", str(tmp_path / "no"), str(pictures), *out]) == 2
+    assert run(["embed", str(model[1]), str(pictures), *out, "--batch-size", "0"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["passerby"] * 3
+
+
+def test_export_says_what_it_wrote(model, tmp_path, capsys, monkeypatch):
+    asked = []
+
+    def export(embedder, file):
+        asked.append((embedder.fingerprint, file))
+        return ExportedModel(file, ("image",), 256, 0.9999999)
+
+    monkeypatch.setattr(export_command, "export_onnx", export)
+    assert run(["export", str(model[1]), "--onnx", str(tmp_path / "m.onnx")]) == 0
+    assert asked == [(model[0].fingerprint, tmp_path / "m.onnx")]
+    told = capsys.readouterr().out
+    assert "256 numbers; cosine with torch 0.9999999" in told
+    assert "m.onnx.json" in told
