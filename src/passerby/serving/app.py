@@ -178,7 +178,7 @@ def _add_server(app: FastAPI, parts: Parts) -> None:
         if cookie is not None:
             parts.sessions.end(cookie)
         response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
-        return _session_of(None if parts.tokens.all() else User("local", "write"))
+        return _session_of(None if parts.sessions.needed else User("local", "write"))
 
 
 def _add_searches(app: FastAPI, parts: Parts) -> None:

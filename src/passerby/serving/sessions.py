@@ -35,6 +35,16 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._open: dict[str, _Session] = {}
+        self._needed = bool(tokens.all())
+
+    @property
+    def needed(self) -> bool:
+        """Whether a token is needed: from the first one on until the server ends.
+
+        Removing the last token of a running server must not open it to everybody.
+        """
+        self._needed = self._needed or bool(self._tokens.all())
+        return self._needed
 
     def start(self, token: Token) -> str:
         """A new session; the text for its cookie."""
