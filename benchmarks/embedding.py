@@ -34,7 +34,10 @@ from passerby.types import Sample
 QUICK = "--quick" in sys.argv
 ROUNDS = 1 if QUICK else 7
 BATCH = 4 if QUICK else 32
-PICTURES = 32 if QUICK else 1024
+PICTURES = 16 if QUICK else 1024
+PEOPLE = SyntheticRecipe(
+    train_identities=1 if QUICK else 8, test_identities=2, distractors=1, junk=1
+)
 TARGET = Path(__file__).parents[1] / "docs" / "performance-embedding.md"
 
 
@@ -71,7 +74,7 @@ def table(title, found, count):
 def trained():
     """ResNet-50 at 256 x 128, BatchNorm with numbers as after training."""
     torch.manual_seed(0)
-    recipe = Recipe(weights="none")
+    recipe = Recipe.small() if QUICK else Recipe(weights="none")
     network = METHOD.network(recipe)
     for norm in network.modules():
         if isinstance(norm, torch.nn.BatchNorm2d):
@@ -132,7 +135,7 @@ def ours(samples, threads):
 
 def files(folder):
     """Crops in files of their own, and boxes in frames."""
-    write_synthetic(folder / "people", SyntheticRecipe(height=128, width=64))
+    write_synthetic(folder / "people", PEOPLE)
     crops = list(list_places([folder / "people" / "bounding_box_train"]).samples)
     crops = (crops * (PICTURES // len(crops) + 1))[:PICTURES]
     random = np.random.default_rng(0)

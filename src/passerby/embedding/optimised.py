@@ -91,7 +91,12 @@ class FoldedConvolution(nn.Module):
         super().__init__()
         self.relu = relu
         self.dtype = dtype
-        self.fused = fused and convolution.padding_mode == "zeros"
+        # oneDNN's primitives want the padding in numbers.
+        self.fused = (
+            fused
+            and torch.backends.mkldnn.is_available()
+            and not isinstance(convolution.padding, str)
+        )
         self.stride, self.dilation = convolution.stride, convolution.dilation
         self.padding: Any = convolution.padding
         self.groups = convolution.groups
@@ -176,6 +181,8 @@ def _fold_sequence(sequence: nn.Sequential, folded: Any) -> None:
     for place in range(len(sequence) - 1):
         convolution, norm = sequence[place], sequence[place + 1]
         if type(convolution) is not nn.Conv2d or type(norm) is not nn.BatchNorm2d:
+            continue
+        if convolution.padding_mode != "zeros":
             continue
         with_relu = place + 2 < len(sequence) and type(sequence[place + 2]) is nn.ReLU
         sequence[place] = folded(convolution, norm, with_relu)
