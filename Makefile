@@ -23,7 +23,7 @@ export PASSERBY_CACHE := $(CURDIR)/.cache
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
-demo: $(INSTALLED) ## train and evaluate on synthetic people, draw ranked lists; writes to demo/
+demo: $(INSTALLED) ## train and evaluate on synthetic people, write a report; writes to demo/
 	.venv/bin/passerby demo
 
 test: $(INSTALLED) ## the quick tests (under 8 minutes)

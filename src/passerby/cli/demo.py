@@ -18,6 +18,7 @@ from passerby.evaluation.protocols import Evaluation, evaluate_split
 from passerby.evaluation.results import rank_share, write_results
 from passerby.experiment import evaluate_run, train
 from passerby.figures.ranked_lists import draw_ranked_lists
+from passerby.figures.report import write_report
 from passerby.training.progress import counting
 from passerby.training.settings import Settings
 from passerby.types import Split
@@ -55,11 +56,13 @@ def run(arguments: list[str]) -> None:
     model = train_once(options, split, say)
     say.print("4. Finding the test people again in the pictures of the other cameras")
     learned = evaluate_run(model, split, options.out / "run", console=say)
-    lists = options.out / "ranked_lists.png"
-    draw(model, split, lists)
+    lists, page = options.out / "ranked_lists.png", options.out / "report.html"
+    say.print("5. Writing the report")
+    draw(model, split, options.out, lists, page)
     report = Console(highlight=False, soft_wrap=True)
     report.print(table(colours, learned))
     report.print(
+        f"report   {page}   (open it in a browser; it needs no network)\n"
         f"scores   {options.out / 'run' / 'results.json'}\n"
         f"pictures {lists}   (left: who is looked for; green: found, red: somebody else)\n"
         f"model    {options.out / 'run'}   (passerby.Embedder.load)\n"
@@ -116,15 +119,13 @@ def train_once(options: Options, split: Split, say: Console) -> Embedder:
     )
 
 
-def draw(model: Embedder, split: Split, target: Path) -> None:
-    """Draws what the model finds for some of the queries."""
-    draw_ranked_lists(
-        split,
-        model.embed_samples(split.query),
-        model.embed_samples(split.gallery),
-        target,
-        metric=model.descriptor.metric,
-    )
+def draw(model: Embedder, split: Split, out: Path, lists: Path, page: Path) -> None:
+    """Draws what the model finds for some of the queries, and writes the report."""
+    query, gallery = model.embed_samples(split.query), model.embed_samples(split.gallery)
+    draw_ranked_lists(split, query, gallery, lists, metric=model.descriptor.metric)
+    colours = {"colours alone": out / "colours.json"}
+    embeddings = (query, gallery)
+    write_report(out / "run", page, model, split, embeddings=embeddings, beside=colours)
 
 
 def table(colours: Evaluation, learned: Evaluation) -> Table:

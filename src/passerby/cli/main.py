@@ -17,7 +17,7 @@ COMMANDS = {
     "reproduce": "the tables of the papers beside our own",
     "gallery": "fill, search and empty a gallery of people",
     "serve": "search a gallery over HTTP and on a web page",
-    "figures": "draw what a run does: masks",
+    "figures": "draw what a run does, or write its report as one HTML page",
 }
 """By name: what it does. Each lives in `passerby.cli.NAME`, in a function `run(arguments)`."""
 

@@ -145,7 +145,7 @@ class _Scale:
             return found or [self.least, self.most]
         rough = (self.most - self.least) / 4
         size = 10.0 ** floor(log10(rough))
-        step = next(size * k for k in (1, 2, 5, 10) if size * k >= rough * 0.999)
+        step = next(size * k for k in (1, 2, 2.5, 5, 10) if size * k >= rough * 0.999)
         first = -floor(-self.least / step - 1e-9)
         return [k * step for k in range(first, floor(self.most / step + 1e-9) + 1)]
 

@@ -151,7 +151,7 @@ def _list(kinds: set[str], row: RankedList, split: Split) -> str:
         kind, mark = ("right", "✓") if right else ("wrong", "✗")
         said = f"rank {rank}: {'the same' if right else 'another'} person, {camera}"
         cells.append(
-            f'<figure class="{kind}"><img loading="lazy" src="{_small(sample)}" '
+            f'<figure class="{kind}"><img src="{_small(sample)}" '
             f'alt="{escape(said)}"><figcaption><b>{mark} {distance}</b><br>{escape(camera)}'
             "</figcaption></figure>"
         )
@@ -270,7 +270,7 @@ def _grad_cam(
 
 def _strips(strips: Sequence[tuple[Image.Image, str]], caption: str) -> str:
     figures = "".join(
-        f'<figure><img loading="lazy" src="{data_uri(strip, "JPEG", quality=80)}" '
+        f'<figure><img src="{data_uri(strip, "JPEG", quality=80)}" '
         f'width="{strip.width}" height="{strip.height}" alt="{escape(text or caption)}">'
         f"<figcaption>{escape(text)}</figcaption></figure>"
         for strip, text in strips

@@ -154,7 +154,8 @@ def _results(run: Path) -> dict[str, dict[str, Any]]:
         except (OSError, ValueError) as error:
             raise InputError(f"{file}: is not a JSON file") from error
         if isinstance(contents, dict) and contents.get("format") == FORMAT and "scores" in contents:
-            found[file.stem] = read_results(file)
+            name = "this run" if file.name == "results.json" else file.stem
+            found[name] = read_results(file)
     return found
 
 
@@ -189,7 +190,7 @@ def _scores(results: Mapping[str, Mapping[str, Any]]) -> list[Section]:
     chart = line_chart(lines, Axis("rank k", 1), Axis(f"{describe} (%)", 0, 100), describe)
     whose = escape(next(iter(results)))
     html = (
-        f'<dl class="numbers">{cards}</dl><p class="pale">Per cent, of {whose}.'
+        f'<dl class="numbers">{cards}</dl><p class="pale">Per cent; {whose}.'
         f"</p>{table(['per cent', *(name for name, _ in told)], rows) if len(rows) > 1 else ''}"
         f"<h3>What the numbers stand on</h3><ul>{notes}</ul>"
         f'<div class="charts">{chart if lines else ""}{_verification(first)}</div>'
@@ -211,8 +212,8 @@ def stands_on(result: Mapping[str, Any]) -> str:
     return (
         f"{place}, {result['protocol']}"
         + (f" ({'; '.join(more)})" if more else "")
-        + f"; {result['metric']} distance of {result['feature']}; {counts['queries']} queries, "
-        f"{counts['queries_without_match']} of them without a match; "
+        + f"; {result['metric']} distance, feature: {result['feature']}; "
+        f"{counts['queries']} queries, {counts['queries_without_match']} of them without a match; "
         f"{counts['gallery_ranked']} gallery pictures, {counts['gallery_distractors']} of them "
         f"distractors, {counts['gallery_junk']} junk left out; same-camera filter "
         f"{'on' if result.get('same_camera_filter', True) else 'off'}"
@@ -242,7 +243,7 @@ def _training(metrics: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) 
             rate = name.startswith("rate") and name[4:].isdigit()
             title = f"learning rate {int(name[4:]) + 1}" if rate else name.replace("_", " ")
             line = Line("", [epoch + 1 for epoch, _ in values], [value for _, value in values])
-            log = rate and min(line.y) > 0
+            log = rate and 0 < min(line.y) < max(line.y)
             describe = f"{title} over the epochs of {stage}: {line.y[0]:.4g} to {line.y[-1]:.4g}"
             y = Axis(f"{title}: {line.y[-1]:.4g} at the end", log=log)
             charts.append(line_chart([line], Axis("epoch"), y, describe))
