@@ -614,3 +614,15 @@ def test_entry_alone_takes_the_blocks_stride():
     torch.manual_seed(0)
     module = IntraAttention(4, 8, 2, 1, AttentionShape(3, 1, True, "nearest")).eval()
     assert module(torch.randn(1, 4, 9, 6)).shape == (1, 8, 5, 3)
+
+
+@pytest.mark.parametrize("attention", ["decomposed", "plain"])
+def test_attention_starts_near_one_half(attention):
+    torch.manual_seed(0)
+    network = AttentionDrivenNetwork(attention=attention)
+    pictures = [torch.randn(2, 3, 96, 48), *[torch.randn(2, 3, 24, 48) for _ in range(4)]]
+    with torch.no_grad():
+        whole, parts = network.features(*pictures).maps
+    for m in (*whole, *parts):
+        assert (m - 0.5).abs().mean() < 0.1
+        assert m.std() > 0

@@ -11,12 +11,13 @@ features are weighted by how much each is worth (inter-attention) and stand besi
 Differs from the paper's print: Table 1 gives the parts' max pool a stride of 1 x 2, here 1 x 1
 (option `part_pool_stride`, which says why). Not stated there, and settled here: widths inside the
 attention (those that give Table 12's increments), a 1x1 convolution for S, nearest-neighbour
-up-sampling, no activation after the FC that reduces, a BatchNorm of its own for each branch behind
-the shared conv1, momentum, weight decay, no augmentation. "The same weight" of E_g and E_l (3.4):
-each becomes a unit vector in the embedding, not in training. Without a fused loss (concatenation)
-the branches' losses count fully, not lambda times. Bytes lose the mean and are not divided: by
-default ImageNet's mean, as a data set's own is known only after reading it; conv1 is followed by
-BatchNorm, so another mean changes nothing but the border (options `mean`, `centre`).
+up-sampling, attention maps that start near 1/2, no activation after the FC that reduces, a
+BatchNorm of its own for each branch behind the shared conv1, momentum, weight decay, no
+augmentation. "The same weight" of E_g and E_l (3.4): each becomes a unit vector in the embedding,
+not in training. Without a fused loss (concatenation) the branches' losses count fully, not lambda
+times. Bytes lose the mean and are not divided: by default ImageNet's mean, as a data set's own is
+known only after reading it; conv1 is followed by BatchNorm, so another mean changes nothing but
+the border (options `mean`, `centre`).
 """
 
 from __future__ import annotations
@@ -168,6 +169,8 @@ class IntraAttention(nn.Module):
             self.spatial = _convolution(channels, 1, groups=groups, bias=True)
             self.channel = _convolution(channels, channels, groups=groups, bias=True)
         self.join = _convolution(channels, channels, groups=groups, bias=True)
+        # Near 1/2: with usual weights half of the maps' values start near 0 or 1, and stay there.
+        nn.init.normal_(self.join.weight, std=0.001)
 
     def scores(self, v: Tensor) -> Tensor:
         """A of Eq. 6: the decoder's map, of the size of the block's output."""
