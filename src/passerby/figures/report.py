@@ -90,9 +90,11 @@ def write_report(
     sections = [
         _lists(rows, split),
         _spread(split, embeddings, model.descriptor.metric, seed, speed),
-        *_able(model, "mask", "Masks", lambda: _masks(model, Path(run), chosen, cues)),
-        *_able(model, "attention_maps", "Attention", lambda: _attention(model, chosen, cues)),
-        _said("grad-cam", "Grad-CAM", lambda: _grad_cam(model, run, split, pairs, trained, cues)),
+        *_able(model, "mask", "Masks", lambda: _masks(model, Path(run), chosen, cues), run),
+        *_able(model, "attention_maps", "Attention", lambda: _attention(model, chosen, cues), run),
+        _said(
+            "grad-cam", "Grad-CAM", lambda: _grad_cam(model, run, split, pairs, trained, cues), run
+        ),
     ]
     write_page(run, target, beside=beside, more=sections, style=filter_style(list(FILTERS)))
 
@@ -264,7 +266,7 @@ def _grad_cam(
         strips, what = identity_strips(model, run, split, trained, cues=cues)
         parts.append(_strips(strips, f"{what}, for training pictures."))
     except InputError as error:
-        parts.append(f'<p class="pale">No identity score: {escape(str(error))}.</p>')
+        parts.append(f'<p class="pale">No identity score: {_why(error, run)}.</p>')
     return "".join(parts)
 
 
@@ -278,19 +280,26 @@ def _strips(strips: Sequence[tuple[Image.Image, str]], caption: str) -> str:
     return f'<p>{escape(caption)}</p><div class="strips">{figures}</div>'
 
 
-def _able(model: Embedder, ability: str, title: str, make: Callable[[], str]) -> list[Section]:
+def _able(
+    model: Embedder, ability: str, title: str, make: Callable[[], str], run: str | Path
+) -> list[Section]:
     """A section, or none where the method can do nothing of the kind."""
     criterion = model.method.criterion(model.recipe, model.network, 1)
     able = any(callable(getattr(part, ability, None)) for part in (model.network, criterion))
-    return [_said(title.lower(), title, make)] if able else []
+    return [_said(title.lower(), title, make, run)] if able else []
 
 
-def _said(anchor: str, title: str, make: Callable[[], str]) -> Section:
+def _said(anchor: str, title: str, make: Callable[[], str], run: str | Path) -> Section:
     """A section, or in its place why this run has none."""
     try:
         return Section(anchor, title, make())
     except InputError as error:
-        return Section(anchor, title, f'<p class="pale">None: {escape(str(error))}.</p>')
+        return Section(anchor, title, f'<p class="pale">None: {_why(error, run)}.</p>')
+
+
+def _why(error: InputError, run: str | Path) -> str:
+    # Where the run lies is this machine's affair.
+    return escape(str(error).replace(str(run), Path(run).name))
 
 
 def _small(sample: Sample) -> str:
