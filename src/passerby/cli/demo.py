@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -21,9 +22,13 @@ from passerby.figures.ranked_lists import draw_ranked_lists
 from passerby.figures.report import write_report
 from passerby.training.progress import counting
 from passerby.training.settings import Settings
-from passerby.types import Split
+from passerby.types import JUNK_ID, Split
 
 STRIPES = 6
+DISTRACTOR_ID = 0
+"""Of people in Market-1501's layout who are in the gallery alone."""
+FALSE_MATCHES = 0.01
+"""Rate of false matches that the gallery's threshold is set for."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Options:
     """Epochs of training."""
     seed: int = 1
     """Fixes people, training and result."""
+    serve: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Then fill a gallery with the test people and open a page that searches it."""
+    port: int = 8000
+    """Of the page; 0: any free one."""
 
 
 def run(arguments: list[str]) -> None:
@@ -68,6 +77,8 @@ def run(arguments: list[str]) -> None:
         f"model    {options.out / 'run'}   (passerby.Embedder.load)\n"
         f"time     {time.monotonic() - started:.0f} s"
     )
+    if options.serve:
+        serve_people(model, split, options, say)
 
 
 def people(options: Options, say: Console) -> Split:
@@ -126,6 +137,37 @@ def draw(model: Embedder, split: Split, out: Path, lists: Path, page: Path) -> N
     colours = {"colours alone": out / "colours.json"}
     embeddings = (query, gallery)
     write_report(out / "run", page, model, split, embeddings=embeddings, beside=colours)
+
+
+def fill_gallery(model: Embedder, split: Split, place: Path) -> None:
+    """A gallery of the test people, every tenth of them not known, with a threshold."""
+    from passerby.gallery.gallery import Gallery
+    from passerby.gallery.pictures import add_samples
+
+    samples = [sample for sample in split.gallery if sample.person_id != JUNK_ID]
+    people = sorted({sample.person_id for sample in samples} - {DISTRACTOR_ID})
+    unknown = {DISTRACTOR_ID, *people[::10]}
+    told = [
+        replace(sample, person_id=-1) if sample.person_id in unknown else sample
+        for sample in samples
+    ]
+    with Gallery.open(place, model) as gallery:
+        add_samples(gallery, model, told)
+        if gallery.settings.calibration is None:
+            gallery.calibrate(FALSE_MATCHES)
+
+
+def serve_people(model: Embedder, split: Split, options: Options, say: Console) -> None:
+    """Serves the page over the gallery until it is stopped."""
+    from passerby.cli.gallery_options import Place
+    from passerby.cli.serve import ServeOptions, serve_gallery
+
+    place = options.out / "people.gallery"
+    say.print(f"5. Filling a gallery with the test people: {place}")
+    fill_gallery(model, split, place)
+    say.print(f"   pictures to search by: {options.out / 'people' / 'query'}")
+    served = ServeOptions(pictures=split.root, port=options.port, open=True, quiet=True)
+    serve_gallery(Place(str(place)), model, served, say.print)
 
 
 def table(colours: Evaluation, learned: Evaluation) -> Table:

@@ -1,0 +1,104 @@
+"""`passerby serve` and `passerby serve token` as typed."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+
+from passerby.cli.main import run
+from passerby.embedding.embedder import Embedder
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.new_rows import NewEntries
+from passerby.methods import METHODS
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    import torch
+
+    torch.manual_seed(0)
+    method = METHODS["bag_of_tricks"]
+    recipe = method.recipe.small()
+    folder = tmp_path_factory.mktemp("model")
+    Embedder(method, recipe, method.network(recipe)).save(folder)
+    return folder
+
+
+def fails(capsys, arguments, *words):
+    assert run(arguments) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith("passerby: ")
+    for word in words:
+        assert word in line
+
+
+def test_tokens_are_made_listed_and_removed(tmp_path, capsys):
+    place = str(tmp_path / "people.gallery")
+    assert run(["serve", "token", "add", place, "desk", "--write"]) == 0
+    text = capsys.readouterr().out.strip()
+    assert run(["serve", "token", "add", place, "watcher"]) == 0
+    capsys.readouterr()
+    assert run(["serve", "token", "list", place]) == 0
+    listed = capsys.readouterr().out
+    assert [line.split()[:2] for line in listed.splitlines()] == [
+        ["desk", "write"], ["watcher", "read"]
+    ]  # fmt: skip
+    assert text not in listed
+    assert run(["serve", "token", "remove", place, "desk"]) == 0
+    run(["serve", "token", "list", place])
+    assert "desk" not in capsys.readouterr().out
+    fails(capsys, ["serve", "token", "remove", place, "desk"], "no token 'desk'", "watcher")
+    fails(capsys, ["serve", "token", "add", place, "a b"], "a token's name")
+    fails(capsys, ["serve", "token", "forge"], "add, list, remove")
+
+
+def test_what_cannot_be_served(tmp_path, capsys, model):
+    base = ["serve", str(tmp_path / "people.gallery"), "--model", str(model)]
+    fails(capsys, [*base, "--host", "0.0.0.0", "--name", "a"], "make a token first")
+    fails(capsys, [*base, "--pictures", str(tmp_path / "absent")], "no such folder of pictures")
+    fails(capsys, [*base, "--tls-key", "key.pem"], "go together")
+    fails(capsys, [*base, "--name", "http://a"], "a name is like")
+    fails(capsys, [*base, "--port", "70000"], "a port is")
+    fails(capsys, [*base, "--rate", "-1"], "limits")
+    (tmp_path / "c.pem").write_text("no certificate")
+    tls = ["--tls-certificate", str(tmp_path / "c.pem"), "--tls-key", str(tmp_path / "c.pem")]
+    fails(capsys, [*base, "--port", "0", *tls], "certificate")
+
+
+def test_a_server_answers_and_stops_when_told(tmp_path, model):
+    place = tmp_path / "people.gallery"
+    embedder = Embedder.load(model)
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (64, 32, 3), dtype=np.uint8) for _ in range(3)]
+    with Gallery.open(place, embedder) as gallery:
+        gallery.add(embedder.embed(pictures), NewEntries(keys=["a", "b", "c"]))
+    server = subprocess.Popen(
+        [sys.executable, "-m", "passerby", "serve", str(place), "--model", str(model),
+         "--port", "0"],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    try:
+        line = server.stderr.readline()
+        assert line.startswith(f"serving {place} at http://127.0.0.1:")
+        url = line.split(" at ")[1].split()[0]
+        with urllib.request.urlopen(f"{url}v1/search/entry?key=a&k=2") as answer:
+            body = answer.read().decode()
+        assert '"b"' in body
+        assert '"c"' in body
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(
+                urllib.request.Request(f"{url}v1/statistics", headers={"Origin": "http://evil"})
+            )
+        server.send_signal(signal.SIGTERM)
+        _, rest = server.communicate(timeout=60)
+    finally:
+        server.kill()
+    assert server.returncode in (0, -signal.SIGTERM)
+    assert "/v1/search/entry' 200" in rest
+    assert "key=" not in rest
+    assert "Traceback" not in rest

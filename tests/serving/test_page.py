@@ -1,0 +1,292 @@
+"""The page in a real browser, Chromium, over a server in a process of its own."""
+
+import os
+import shutil
+
+import pytest
+from running import running
+from served import drawn
+
+from passerby.serving.tokens import TokenFile
+
+pytestmark = pytest.mark.slow
+
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    given = os.environ.get("PASSERBY_TEST_CHROMIUM")
+    program = given or next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip(f"no Chromium on this machine: looked for {', '.join(NAMES)}")
+    # Chromium's sandbox refuses to run as root.
+    options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as found:
+        made = found.chromium.launch(executable_path=program, args=options, timeout=120_000)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """For tests that change nothing."""
+    with running(tmp_path_factory.mktemp("served")) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def page(browser, server):
+    yield from opened(browser, server)
+
+
+@pytest.fixture
+def own_page(browser, tmp_path):
+    """Of a server of the test's own."""
+    with running(tmp_path) as (url, _):
+        yield from opened(browser, url)
+
+
+def opened(browser, url, **options):
+    """A page on which nothing may go wrong unseen: errors and foreign requests fail the test."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(120_000)
+    page = context.new_page()
+    wrong, asked = [], []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "console", lambda line: wrong.append(line.text) if "Content Security" in line.text else 0
+    )
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(url)
+    page.wait_for_selector("#gallery-line:not(:empty), #login:not([hidden])")
+    yield page
+    context.close()
+    assert wrong == []
+    assert [a for a in asked if not a.startswith((url, "blob:", "data:"))] == []
+
+
+def choose(page, tmp_path, person=2, seed=99):
+    file = tmp_path / f"query{person}.png"
+    drawn(person, seed).save(file)
+    page.set_input_files("#file", file)
+    page.wait_for_selector(".hit")
+
+
+def persons(page):
+    return page.locator(".hit .person").all_inner_texts()
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.dataset.key")
+
+
+def test_a_picture_finds_its_person(page, tmp_path):
+    assert "24 entries, 5 persons, 3 cameras" in page.inner_text("#gallery-line")
+    choose(page, tmp_path)
+    assert persons(page)[:4] == ["person 2"] * 4
+    assert "4 entries below the threshold" in page.inner_text("#summary")
+    assert page.locator(".hit.match").count() == 4
+    before = page.locator(".hit.match, .divider").last
+    assert "no match" in before.inner_text()
+    first = page.locator(".hit").first
+    assert "camera" in first.inner_text()
+    assert "2026-09-21" in first.inner_text()
+    assert first.locator("img").evaluate("image => image.complete && image.naturalHeight") == 48
+    page.uncheck("#beyond")
+    page.click("#search")
+    page.wait_for_function("document.querySelectorAll('.hit').length === 4")
+
+
+def test_conditions(page, tmp_path):
+    page.check("input[name=camera][value='2']")
+    choose(page, tmp_path)
+    assert all("camera 2" in text for text in page.locator(".hit").all_inner_texts())
+    page.fill("#since", "2030-01-01T00:00")
+    page.click("#search")
+    page.wait_for_selector("#summary:has-text('No entry fulfils the conditions')")
+    assert page.locator(".hit").count() == 0
+    page.fill("#since", "")
+    page.uncheck("input[name=camera][value='2']")
+    page.check("#group")
+    page.click("#search")
+    page.wait_for_selector(".hit")
+    known = [name for name in persons(page) if name != "unknown person"]
+    assert sorted(known) == [f"person {n}" for n in range(5)]
+
+
+def test_pick_from_the_gallery_and_go_on_by_keys(page):
+    page.click("#pick-open")
+    page.click("#pick-grid .tile >> nth=5")
+    page.wait_for_selector(".hit")
+    assert "person 1" in page.inner_text("#query-name")
+    page.locator(".hit").first.focus()
+    first = focused(page)
+    page.keyboard.press("ArrowRight")
+    second = focused(page)
+    assert second != first
+    page.keyboard.press("ArrowLeft")
+    assert focused(page) == first
+    page.keyboard.press("End")
+    last = focused(page)
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "key => ![...document.querySelectorAll('.hit')].some(e => e.dataset.key === key)", arg=last
+    )
+
+
+def test_everything_can_be_reached_by_tab(page):
+    seen = set()
+    for _ in range(45):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.id || document.activeElement.name"))
+    assert {"file", "pick-open", "camera", "query-camera", "since", "until", "group", "k"} <= seen
+
+
+def test_confirm_and_reject_change_the_gallery(own_page, tmp_path):
+    page = own_page
+    choose(page, tmp_path, person=5)
+    unknown = page.locator(".hit:has-text('unknown person')")
+    assert unknown.count() == 4
+    unknown.first.locator("[data-act=confirm]").click()
+    page.wait_for_selector("#summary:has-text('a new identity, person 5')")
+    unknown.first.locator("[data-act=confirm]").click()
+    page.wait_for_selector("#summary:has-text('Confirmed: person 5')")
+    assert persons(page).count("person 5") == 2
+    page.locator(".hit:has-text('person 5')").first.focus()
+    page.keyboard.press("r")
+    page.wait_for_selector("#summary:has-text('Split off')")
+    assert page.locator(".hit.rejected").count() == 1
+    page.wait_for_selector("#gallery-line:has-text('7 persons')")
+    page.locator(".hit:has-text('person 0')").first.locator("[data-act=confirm]").click()
+    assert "person 0 become person 5" in page.inner_text("#confirm-text")
+    page.click("#confirm-no")
+    page.locator(".hit:has-text('person 0')").first.locator("[data-act=confirm]").click()
+    page.click("#confirm-yes")
+    page.wait_for_selector("#gallery-line:has-text('6 persons')")
+    assert persons(page).count("person 5") == 5
+
+
+def test_removal_asks_first(own_page, tmp_path):
+    page = own_page
+    choose(page, tmp_path, person=2)
+    page.locator(".hit [data-act=remove]").first.click()
+    assert page.inner_text("#confirm-title") == "Remove person 2?"
+    assert page.evaluate("document.activeElement.id") == "confirm-no"
+    page.keyboard.press("Escape")
+    assert persons(page).count("person 2") == 4
+    page.locator(".hit").first.focus()
+    page.keyboard.press("Delete")
+    page.click("#confirm-yes")
+    page.wait_for_selector("#summary:has-text('Removed for good: 4 entries')")
+    assert persons(page).count("person 2") == 0
+    page.wait_for_selector("#gallery-line:has-text('20 entries')")
+
+
+def test_paste_and_drop(page, tmp_path):
+    drawn(3, 99).save(tmp_path / "a.png")
+    content = list((tmp_path / "a.png").read_bytes())
+    for kind, field in (("paste", "clipboardData"), ("drop", "dataTransfer")):
+        page.evaluate(
+            """([bytes, kind, field]) => {
+              const file = new File([new Uint8Array(bytes)], `${kind}.png`, { type: "image/png" });
+              const data = new DataTransfer();
+              data.items.add(file);
+              const event = new Event(kind, { bubbles: true, cancelable: true });
+              Object.defineProperty(event, field, { value: data });
+              document.body.dispatchEvent(event);
+            }""",
+            [content, kind, field],
+        )
+        page.wait_for_selector(f"#query-name:has-text('{kind}.png')")
+        page.wait_for_selector(".hit")
+        assert persons(page)[0] == "person 3"
+
+
+def test_errors_can_be_read_and_tried_again(page, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    page.set_input_files("#file", tmp_path / "broken.png")
+    page.wait_for_selector("#error:not([hidden])")
+    assert "picture" in page.inner_text("#error-text")
+    page.route("**/v1/search/**", lambda route: route.abort())
+    choose_without_waiting(page, tmp_path)
+    page.wait_for_selector("#error-text:has-text('does not answer')")
+    assert page.locator("#loading").is_hidden()
+    page.unroute("**/v1/search/**")
+    page.click("#again")
+    page.wait_for_selector(".hit")
+    assert page.locator("#error").is_hidden()
+
+
+def choose_without_waiting(page, tmp_path):
+    drawn(1, 99).save(tmp_path / "query.png")
+    page.set_input_files("#file", tmp_path / "query.png")
+
+
+def test_loading_is_shown(page, tmp_path):
+    held = []
+    page.route("**/v1/search/**", held.append)
+    choose_without_waiting(page, tmp_path)
+    page.wait_for_selector("#loading:not([hidden])")
+    assert page.get_attribute("#results", "aria-busy") == "true"
+    page.wait_for_timeout(100)
+    held[0].continue_()
+    page.wait_for_selector(".hit")
+    assert page.get_attribute("#results", "aria-busy") == "false"
+
+
+def test_login_read_only_and_logout(browser, tmp_path):
+    text = TokenFile(tmp_path / "tokens.json").add("watcher", "read")
+    with running(tmp_path) as (url, _):
+        for page in opened(browser, url):
+            page.wait_for_selector("#login:not([hidden])")
+            page.fill("#token", "wrong")
+            page.keyboard.press("Enter")
+            page.wait_for_selector("#login-error:has-text('no such token')")
+            page.fill("#token", text)
+            page.keyboard.press("Enter")
+            page.wait_for_selector("#who:has-text('watcher')")
+            assert text not in page.content()
+            assert page.evaluate("document.cookie") == ""
+            choose(page, tmp_path)
+            assert page.locator("[data-act=search]").count() > 0
+            assert page.locator("[data-act=remove], [data-act=confirm]").count() == 0
+            page.click("#logout")
+            page.wait_for_selector("#login:not([hidden])")
+
+
+def test_masks_over_query_and_results(browser, tmp_path):
+    with running(tmp_path, "--masks", "--not-calibrated") as (url, _):
+        for page in opened(browser, url):
+            choose(page, tmp_path)
+            assert "No threshold is calibrated" in page.inner_text("#summary")
+            query = f"({AVERAGE})(document.getElementById('query-picture'))"
+            plain = page.wait_for_function(query).json_value()
+            page.select_option("#overlay", "mask")
+            page.wait_for_selector(".hit img[src*='kind=mask']")
+            page.wait_for_function(
+                f"old => {{ const now = ({AVERAGE})(document.getElementById('query-picture'));"
+                " return now && String(now) !== String(old); }",
+                arg=plain,
+            )
+            image = page.locator(".hit img").first
+            image.evaluate("image => image.decode()")
+            assert image.evaluate("image => image.naturalHeight") == 48
+
+
+AVERAGE = """image => {
+  if (!image.complete || !image.naturalWidth) return null;
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 1;
+  canvas.getContext("2d").drawImage(image, 0, 0, 1, 1);
+  return [...canvas.getContext("2d").getImageData(0, 0, 1, 1).data];
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_sticks_out(browser, server, tmp_path, width):
+    for page in opened(browser, server, viewport={"width": width, "height": 800}):
+        choose(page, tmp_path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
