@@ -97,7 +97,7 @@ def test_a_picture_finds_its_person(page, tmp_path):
     assert first.locator("img").evaluate("image => image.complete && image.naturalHeight") == 48
     page.uncheck("#beyond")
     page.click("#search")
-    page.wait_for_function("document.querySelectorAll('.hit').length === 4")
+    page.wait_for_function("() => document.querySelectorAll('.hit').length === 4")
 
 
 def test_conditions(page, tmp_path):
@@ -227,7 +227,7 @@ def choose_without_waiting(page, tmp_path):
 
 def test_loading_is_shown(page, tmp_path):
     held = []
-    page.route("**/v1/search/**", held.append)
+    page.route("**/v1/search/**", lambda route: held.append(route))
     choose_without_waiting(page, tmp_path)
     page.wait_for_selector("#loading:not([hidden])")
     assert page.get_attribute("#results", "aria-busy") == "true"
@@ -262,7 +262,7 @@ def test_masks_over_query_and_results(browser, tmp_path):
         for page in opened(browser, url):
             choose(page, tmp_path)
             assert "No threshold is calibrated" in page.inner_text("#summary")
-            query = f"({AVERAGE})(document.getElementById('query-picture'))"
+            query = f"() => ({AVERAGE})(document.getElementById('query-picture'))"
             plain = page.wait_for_function(query).json_value()
             page.select_option("#overlay", "mask")
             page.wait_for_selector(".hit img[src*='kind=mask']")

@@ -77,6 +77,7 @@ async function run() {
     // The entry as it stands now: a correction may have changed its person since it was chosen.
     if (found.query) reference.person = found.query.person_id;
     show();
+    if (matchMedia("(max-width: 46rem)").matches) byId("results").scrollIntoView();
   } catch (error) {
     if (error.name === "AbortError" || mine !== running) return;
     answer = null;

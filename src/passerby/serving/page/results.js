@@ -114,11 +114,11 @@ function actions(hit, item, write, act) {
     button.addEventListener("click", () => act(name, hit, item));
     box.append(button);
   };
-  add("search", "Search with this", "Find entries like this one");
+  add("search", "Search by it", "Find entries like this one");
   if (hit.entry.person_id !== null) add("person", "All pictures", "All entries of this person");
   if (write) {
     add("confirm", "Same person", "Confirm: this is who was looked for");
-    add("reject", "Somebody else", "Reject: this is not who was looked for");
+    add("reject", "Other person", "Reject: this is not who was looked for");
     add("remove", "Remove …", "Remove this person or entry for good");
   }
   return box;
