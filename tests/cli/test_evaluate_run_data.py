@@ -212,3 +212,10 @@ def test_embeddings_of_a_run_score_as_the_run_does(finished, market, tmp_path, a
     for part in ("scores", "cmc", "counts", "verification", "metric", "same_camera_filter"):
         assert found[part] == expected[part]
     assert 0 < found["scores"]["mean_ap_step"] < 1
+
+
+def test_a_synthetic_set_is_not_drawn_to_be_evaluated(finished, tmp_path, capsys):
+    absent = tmp_path / "nowhere"
+    arguments = ["evaluate", str(finished), "--data", "synthetic", "--root", str(absent)]
+    fails(capsys, arguments, "nowhere: no such folder")
+    assert not absent.exists()

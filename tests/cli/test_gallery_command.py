@@ -59,6 +59,19 @@ def test_from_pictures_to_removal(market, model, tmp_path, capsys):
     assert "entries" in shown(capsys, ["statistics", place])
 
 
+def test_all_of_ones_own_people_are_added(market, model, tmp_path, capsys):
+    for file in sorted((market / "bounding_box_train").glob("*.jpg")):
+        person, camera, number, *_ = file.stem.split("_")
+        target = tmp_path / "people" / person / f"{camera[1]}_{number}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    count = len(list((tmp_path / "people").rglob("*.jpg")))
+    data = ["--data", "folder", "--root", str(tmp_path / "people")]
+    add = ["add", str(tmp_path / "g"), "--model", model, *data]
+    assert f"added: {count} " in shown(capsys, add)
+    assert f"already: {count}" in shown(capsys, [*add, "--part", "all"])
+
+
 def test_embeddings_from_elsewhere(tmp_path, capsys):
     rows = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     table = pa.table(

@@ -56,7 +56,8 @@ def run_data_options(arguments: list[str]) -> Any:
     text = tyro.conf.arg(help="The data set's folder or file; if not given that of the run.")
     default = dataclasses.field(default=source.root if same else None)
     root = ("root", _annotated(Path | None, text), default)
-    return dataclasses.make_dataclass("Data", [root, _kind(name), *own], frozen=True)
+    kind = _kind(name, "Its kind; if not given that of the run.")
+    return dataclasses.make_dataclass("Data", [root, kind, *own], frozen=True)
 
 
 def load_run_split(options: Any, run: Path, console: Console) -> Split:
@@ -78,6 +79,9 @@ def load_run_split(options: Any, run: Path, console: Console) -> Split:
             f"{run} was trained on {source.data} in {source.root}, which is gone: "
             "--root DIR says where it is now"
         )
+    if not options.root.exists():
+        # The synthetic set would be drawn there, which is not what a finished run is asked for.
+        raise InputError(f"{options.root}: no such folder")
     return load_split(options, console)
 
 
@@ -143,8 +147,8 @@ def _own_options(name: str, chosen: Mapping[str, Any]) -> list[Any]:
     return own
 
 
-def _kind(name: str) -> Any:
-    return "data", _annotated(Literal[tuple(DATASETS)], tyro.conf.arg(help="Its kind.")), name
+def _kind(name: str, text: str = "Its kind.") -> Any:
+    return "data", _annotated(Literal[tuple(DATASETS)], tyro.conf.arg(help=text)), name
 
 
 def _run_in(arguments: list[str]) -> Path | None:

@@ -45,8 +45,9 @@ commands:
 class AddOptions:
     """Which pictures, and for how long."""
 
-    part: Literal["gallery", "query", "train"] = "gallery"
-    """Which pictures of the data set."""
+    part: Literal["all", "gallery", "query", "train"] | None = None
+    """Which pictures of the data set; if not given all of one's own (`folder`, `manifest`), and the
+    gallery of others."""
     keep: str | None = None
     """How long until they expire, e.g. 30d or 12h; for good if not given."""
 
@@ -179,9 +180,13 @@ def _add(command: Any) -> None:
     options: AddOptions = command.AddOptions
     expires = None if options.keep is None else time.time() + age_of(options.keep)
     split = load_split(command.Data, Console(stderr=True))
-    samples = getattr(split, options.part)
+    part = options.part or ("all" if command.Data.data in ("folder", "manifest") else "gallery")
+    parts = ("train", "query", "gallery") if part == "all" else (part,)
+    # A picture may be both query and gallery; a frame may hold several people.
+    kept = {(one.name, one.box or ()): one for each in parts for one in getattr(split, each)}
+    samples = [kept[key] for key in sorted(kept)]
     if not samples:
-        raise InputError(f"{split.root} has no {options.part} pictures")
+        raise InputError(f"{split.root} has no {part} pictures")
     if command.Data.data in _DISTRACTORS:
         # Id 0 stands for many people there, none of whom is known.
         samples = [
