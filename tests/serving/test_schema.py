@@ -14,7 +14,8 @@ def test_a_thousand_made_up_requests(tmp_path):
         schema = schemathesis.openapi.from_url(f"{url}/v1/openapi.json")
         sent, statuses = send_all(schemathesis, schema, url)
         assert worker.poll() is None
-    assert sent >= REQUESTS // 2
+    print(f"{sent} requests, answers {sorted(statuses)}")
+    assert sent >= REQUESTS
     assert {200, 422} <= statuses
 
 
@@ -23,7 +24,8 @@ def send_all(schemathesis, schema, url):
     from hypothesis import strategies as st
 
     operations = [found.ok() for found in schema.get_all_operations()]
-    each = -(-REQUESTS // (2 * len(operations)))
+    # Some operations take nothing, and have few requests; the others make up for them.
+    each = 2 * REQUESTS // (2 * len(operations))
     sent, statuses = 0, set()
     for operation in operations:
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
