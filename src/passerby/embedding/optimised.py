@@ -91,12 +91,9 @@ class FoldedConvolution(nn.Module):
         super().__init__()
         self.relu = relu
         self.dtype = dtype
+        onednn: Any = torch.backends.mkldnn
         # oneDNN's primitives want the padding in numbers.
-        self.fused = (
-            fused
-            and torch.backends.mkldnn.is_available()
-            and not isinstance(convolution.padding, str)
-        )
+        self.fused = fused and onednn.is_available() and not isinstance(convolution.padding, str)
         self.stride, self.dilation = convolution.stride, convolution.dilation
         self.padding: Any = convolution.padding
         self.groups = convolution.groups
