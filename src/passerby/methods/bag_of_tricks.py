@@ -17,22 +17,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
 from passerby.data.samplers import IdentityBalanced
-from passerby.data.transforms import resize
 from passerby.losses.center import CenterLoss
 from passerby.losses.gather import gathered
 from passerby.losses.identity import label_smoothed_cross_entropy
 from passerby.losses.triplet import batch_hard_triplet
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
+from passerby.methods.inputs import whole_picture
 from passerby.methods.layers import bnneck, identity_classifier
 from passerby.methods.resnet import ResNet
 from passerby.methods.schedules import constant, step_decay, warm_up
 from passerby.methods.weights import initialise_trunk
-from passerby.types import Augmentation, Batch, InputSpec, Picture
+from passerby.types import Augmentation, Batch
 
 
 @dataclass(frozen=True)
@@ -195,10 +193,7 @@ class BagOfTricksTurn(Turn):
 
 
 def _inputs(recipe: Recipe) -> Inputs:
-    def make(picture: Picture) -> dict[str, NDArray[np.uint8]]:
-        return {"image": resize(picture, recipe.height, recipe.width).image}
-
-    return Inputs({"image": InputSpec(recipe.height, recipe.width, erase=True)}, make)
+    return whole_picture(recipe.height, recipe.width, erase=True)
 
 
 def _network(recipe: Recipe) -> BagOfTricks:

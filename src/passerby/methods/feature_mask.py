@@ -22,22 +22,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
 from passerby.data.samplers import Shuffled
-from passerby.data.transforms import resize
 from passerby.losses.identity import label_smoothed_cross_entropy
 from passerby.losses.precision import at_least_float32, without_autocast
 from passerby.losses.rank import rank_loss
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
+from passerby.methods.inputs import whole_picture
 from passerby.methods.resnet import ResNet
 from passerby.methods.schedules import step_decay
 from passerby.methods.weights import initialise_trunk
-from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture
+from passerby.types import Augmentation, Batch, InputError
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
 
@@ -400,10 +398,7 @@ def _sgd(
 
 
 def _inputs(recipe: Recipe) -> Inputs:
-    def make(picture: Picture) -> dict[str, NDArray[np.uint8]]:
-        return {"image": resize(picture, recipe.height, recipe.width).image}
-
-    return Inputs({"image": InputSpec(recipe.height, recipe.width)}, make)
+    return whole_picture(recipe.height, recipe.width)
 
 
 def _network(recipe: Recipe) -> FeatureMaskNetwork:

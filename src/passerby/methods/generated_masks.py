@@ -25,23 +25,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from passerby.data.samplers import IdentityBalanced
-from passerby.data.transforms import resize
 from passerby.losses.gather import gathered
 from passerby.losses.mask import mask_contiguity, mask_identity, mask_sparsity
 from passerby.losses.precision import at_least_float32, without_autocast
 from passerby.losses.triplet import batch_hard_triplet
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
+from passerby.methods.inputs import whole_picture
 from passerby.methods.resnet import ResNet
 from passerby.methods.schedules import step_decay
 from passerby.methods.weights import initialise_trunk
-from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture
+from passerby.types import Augmentation, Batch, InputError
 
 
 def hidden_pixels(masks: Tensor, share: float = 0.3) -> Tensor:
@@ -386,10 +384,7 @@ def _adam(network: nn.Module, rate: float, stage: StageRecipe) -> ScheduledOptim
 
 
 def _inputs(recipe: Recipe) -> Inputs:
-    def make(picture: Picture) -> dict[str, NDArray[np.uint8]]:
-        return {"image": resize(picture, recipe.height, recipe.width).image}
-
-    return Inputs({"image": InputSpec(recipe.height, recipe.width)}, make)
+    return whole_picture(recipe.height, recipe.width)
 
 
 def _network(recipe: Recipe) -> FeatureExtractor:
