@@ -24,7 +24,7 @@ FINGERPRINT = b"passerby.fingerprint"
 """Key in the metadata: the model's, with the source of its cues."""
 
 METRIC = b"passerby.metric"
-"""Likewise: `euclidean` or `cosine`."""
+"""Likewise: `euclidean`, `squared_euclidean` or `cosine`."""
 
 PRECISION = b"passerby.precision"
 """Likewise: what the network computed in."""
@@ -118,6 +118,24 @@ def read_tally(file: Path) -> Tally:
     return Tally(**json.loads(_metadata(file)[TALLY]))
 
 
+def open_parquet(file: Path) -> Any:
+    """A `pyarrow.parquet.ParquetFile`; its rows are not read yet.
+
+    Raises:
+        InputError: no readable Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    if not file.is_file():
+        raise InputError(f"{file}: no such file")
+    try:
+        return pa.parquet.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        line = str(error).splitlines()[0]
+        raise InputError(f"{file}: is no readable Parquet file: {line}") from None
+
+
 def read_embeddings(folder: str | Path) -> tuple[list[dict[str, Any]], NDArray[np.float32]]:
     """All rows of a folder of shards in order, as dicts without the embedding; and (N, D).
 
@@ -147,15 +165,8 @@ def _known(number: int) -> int | None:
 
 
 def _metadata(file: Path) -> dict[bytes, bytes]:
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    try:
-        found = pa.parquet.read_schema(file).metadata or {}
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            f"{file}: is no readable Parquet file: {str(error).splitlines()[0]}"
-        ) from None
+    with open_parquet(file) as opened:
+        found = opened.schema_arrow.metadata or {}
     if TALLY not in found:
         raise InputError(f"{file}: is no shard of embeddings that passerby wrote")
     return dict(found)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from passerby.embedding.shards import FINGERPRINT, METRIC, open_parquet
 from passerby.files import atomic, write_text
 from passerby.gallery.entries import DETAILS, NEVER, NO_TIME, UNKNOWN, checksums, embeddings_of
 from passerby.gallery.settings import GallerySettings, Space
@@ -18,12 +19,6 @@ from passerby.types import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-FINGERPRINT = b"passerby.fingerprint"
-"""Key in a Parquet file's metadata: the model's fingerprint."""
-
-METRIC = b"passerby.metric"
-"""Likewise: `euclidean`, `squared_euclidean` or `cosine`."""
 
 FILE_ROWS = 100_000
 """Rows of one exported file."""
@@ -97,7 +92,8 @@ def space_of_file(file: Path) -> Space | None:
     Raises:
         InputError: no readable Parquet file.
     """
-    metadata = _opened(file).schema_arrow.metadata or {}
+    with open_parquet(file) as opened:
+        metadata = opened.schema_arrow.metadata or {}
     if FINGERPRINT not in metadata:
         return None
     metric = metadata.get(METRIC, b"euclidean").decode()
@@ -114,7 +110,7 @@ def read_batches(file: Path, rows: int = 2**14) -> Iterator[pa.Table]:
     """
     import pyarrow as pa
 
-    opened = _opened(file)
+    opened = open_parquet(file)
     names = opened.schema_arrow.names
     for name in ("embedding", "file_name"):
         if name not in names:
@@ -211,16 +207,3 @@ def _without_nulls(rows: pa.Table, file: Path) -> pa.Table:
             place, column = rows.column_names.index(name), rows.column(name)
             rows = rows.set_column(place, name, pc.fill_null(column, absent))
     return rows
-
-
-def _opened(file: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    if not file.is_file():
-        raise InputError(f"{file}: no such file")
-    try:
-        return pa.parquet.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        line = str(error).splitlines()[0]
-        raise InputError(f"{file}: is no readable Parquet file: {line}") from None
