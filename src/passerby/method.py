@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,14 @@ class Inputs:
     """A picture (of any size) to one uint8 array (H, W, C) or (H, W) for each input."""
     cues: frozenset[str] = frozenset()
     """Which of `mask`, `joints` the function looks at; others are not loaded."""
+    unusable: Callable[[Picture], Collection[str]] | None = None
+    """Which of a picture's cues the function can do nothing with, so that it does without them;
+    None: it uses every cue that there is."""
+
+    def without(self, picture: Picture) -> list[str]:
+        """Cues that `make` looks at and has to do without: not there, or of no use; sorted."""
+        unusable = () if self.unusable is None else self.unusable(picture)
+        return sorted(c for c in self.cues if getattr(picture, c) is None or c in unusable)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,23 @@ def test_given_then_computed_then_fallback(model):
     )
 
 
+def test_a_cue_that_the_method_cannot_use_is_a_fallback():
+    """Here a method that has no use for masks of one pixel."""
+
+    def unusable(picture):
+        return ["mask"] if picture.mask is not None and (picture.mask > 0).sum() == 1 else []
+
+    inputs = Inputs(SPECS, seen, frozenset({"mask", "joints"}), unusable)
+    method = dataclasses.replace(METHOD, inputs=lambda recipe: inputs)
+    model = Embedder(method, Recipe.small(), Flat())
+    full = np.full((4, 6), 255, np.uint8)
+    found = model.embed_with_cues([blank()] * 3, masks=[one_pixel(), full, None])
+    assert found.cues == {
+        "mask": ("fallback", "given", "fallback"),
+        "joints": ("fallback", "fallback", "fallback"),
+    }
+
+
 def test_embed_gives_the_same_array(model):
     given = {"masks": [one_pixel()], "joints": [joints()]}
     found = model.embed([blank()], **given)

@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import passerby
 from passerby.cues.parts import REGION_NAMES, regions_by_formula
+from passerby.data.loader import Loader, training_data
 from passerby.data.transforms import flip
 from passerby.experiment import train
 from passerby.methods import METHODS
@@ -27,7 +29,7 @@ from passerby.methods.attention_driven import (
     regions_of,
 )
 from passerby.training.settings import Settings
-from passerby.types import Batch, InputError, Picture
+from passerby.types import Augmentation, Batch, InputError, Picture
 
 QUIET = Console(quiet=True)
 TINY = {
@@ -588,6 +590,51 @@ def test_pictures_with_and_without_joints(run):
     wrong[0, 0] = np.inf
     with pytest.raises(InputError, match="joints are finite"):
         model.embed([image], joints=[wrong])
+
+
+class Poses:
+    """Joints by picture name; the others are not known."""
+
+    fingerprint = "poses"
+
+    def __init__(self, joints):
+        self.known = joints
+
+    def mask(self, sample):
+        return None
+
+    def joints(self, sample):
+        return self.known.get(sample.name)
+
+
+def test_joints_that_give_no_body_count_as_a_fallback(market, run):
+    """They are cut into strips, as pictures without joints are: each place that counts says so."""
+    tumbled, faint, gap = standing(), standing(), standing()
+    tumbled[:, 1] = 95 - tumbled[:, 1]
+    faint[:, 2] = 0.05
+    gap[:5] = 0
+    image = np.random.default_rng(0).integers(0, 256, (96, 48, 3), dtype=np.uint8)
+    model = passerby.Embedder.load(run)
+    given = [standing(), gap, tumbled, faint, None]
+    found = model.embed_with_cues([image] * 5, joints=given)
+    assert found.cues == {"joints": ("given", "given", "fallback", "fallback", "fallback")}
+    strips = model.embed([image])[0]
+    np.testing.assert_allclose(found.embeddings[2:], [strips] * 3, atol=1e-5)
+    assert np.abs(found.embeddings[:2] - strips).max(axis=1).min() > 1e-3
+
+    def seen(joints):
+        return np.float32(joints) * [0.5, 0.5, 1]  # the data set's pictures are half as large
+
+    split = passerby.load("market1501", market)
+    names = [sample.name for sample in split.train]
+    poses = Poses({names[0]: seen(standing()), names[1]: seen(tumbled), names[2]: seen(faint)})
+    missing = Counter()
+    model.embed_samples(split.train, cues=poses, missing=missing)
+    assert missing == {"joints": len(names) - 1}
+    loader = Loader(training_data(split.train, model.inputs, poses), Augmentation(flip=0.5))
+    list(loader.epoch([np.arange(3)], 0))
+    assert loader.missing == {"joints": 2}
+    assert METHOD.inputs(tiny(confidence=0.01)).without(Picture(image, None, faint)) == []
 
 
 def test_pretraining_gives_starting_weights(market, tmp_path):

@@ -73,9 +73,9 @@ class Batches(Dataset[Made | InputError]):
         missing: Counter[str] = Counter()
         for position, index in enumerate(step.indices, step.position):
             picture = self._picture(int(index))
-            missing.update(c for c in self.data.inputs.cues if getattr(picture, c) is None)
             rng = keyed(self.data.seed, step.epoch, position, int(index))
             try:
+                missing.update(self.data.inputs.without(picture))
                 if self.augmentation is not None:
                     picture = augment(picture, self.augmentation, rng)
                 made.append(_checked(self.data.inputs.make(picture), specs))

@@ -25,7 +25,7 @@ from passerby.embedding.onnx_network import OnnxNetwork, OnnxRecipe, read_conten
 from passerby.embedding.optimised import Optimised, Precision, chosen_precision
 from passerby.embedding.preprocessing import Preprocessing
 from passerby.extract import device_of, embed_batches, embed_pictures, embed_samples
-from passerby.method import Descriptor, Method
+from passerby.method import Descriptor, Inputs, Method
 from passerby.methods import METHODS, find_method
 from passerby.recipes import from_plain, override, to_plain
 from passerby.types import CueSource, InputError, Picture, Progress, Sample
@@ -314,7 +314,8 @@ class Embedder:
         """As `embed`, with the origin of each picture's mask and joints.
 
         A cue is what is given; where nothing is given, what `cues` computes; else the method does
-        without. A mask without a person and joints of which none is found count as nothing.
+        without. A mask without a person and joints of which none is found count as nothing, and so
+        do those that the method cannot use (`passerby.method.Inputs.unusable`).
         """
         if isinstance(pictures, (str, Path, Image.Image)) or len(pictures) == 0:
             raise InputError(f"embed takes a list of pictures, at least one; given {pictures!r}")
@@ -329,7 +330,7 @@ class Embedder:
             "joints": none if joints is None else joints,
         }
         origins: dict[str, list[CueOrigin]] = {cue: [] for cue in sorted(self.inputs.cues)}
-        known = _known(pictures, given, cues, origins, batch_size)
+        known = _known(pictures, given, cues, self.inputs, origins, batch_size)
         embeddings = embed_pictures(self._computes, self.inputs, known, batch_size=batch_size)
         handed = "given" if masks is not None or joints is not None else ""
         sources = [source for source in (handed, cues.fingerprint if cues else "") if source]
@@ -410,6 +411,7 @@ def _known(
     pictures: Sequence[AnyPicture],
     given: Mapping[str, Sequence[NDArray[Any] | None]],
     source: ComputedCues | None,
+    inputs: Inputs,
     origins: Mapping[str, list[CueOrigin]],
     batch_size: int,
 ) -> Iterator[Picture]:
@@ -423,9 +425,9 @@ def _known(
             name = str(one) if isinstance(one, (str, Path)) else f"picture {start + place}"
             mask, joints = (found[c][place][0] if c in found else None for c in ("mask", "joints"))
             picture = with_cues(name, image, mask, joints)
+            without = inputs.without(picture)
             for cue, seen in origins.items():
-                nothing = getattr(picture, cue) is None
-                seen.append("fallback" if nothing else found[cue][place][1])
+                seen.append("fallback" if cue in without else found[cue][place][1])
             yield picture
 
 

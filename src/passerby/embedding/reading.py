@@ -89,7 +89,6 @@ def _read(
         mask = cues.mask(sample) if cues is not None and "mask" in wanted else None
         joints = cues.joints(sample) if cues is not None and "joints" in wanted else None
         picture = with_cues(sample.name, image, mask, joints)
-        missing = tuple(cue for cue in sorted(inputs.cues) if getattr(picture, cue) is None)
-        return Read(inputs.make(picture), missing=missing)
+        return Read(inputs.make(picture), missing=tuple(inputs.without(picture)))
     except InputError as error:
         return Read(None, error=str(error))

@@ -667,8 +667,13 @@ def _inputs(recipe: Recipe) -> Inputs:
         name: InputSpec(*size, mean=recipe.mean, std=scale)
         for name, size in zip(REGION_NAMES, sizes, strict=True)
     }
-    looks_at_joints = recipe.regions == "joints" and not recipe.pretrain
-    return Inputs(specs, make, frozenset({"joints"}) if looks_at_joints else frozenset())
+    if recipe.pretrain or recipe.regions == "strips":
+        return Inputs(specs, make)
+
+    def unusable(picture: Picture) -> list[str]:
+        return ["joints"] if regions_of(picture, recipe).source == "strips" else []
+
+    return Inputs(specs, make, frozenset({"joints"}), unusable)
 
 
 def _network(recipe: Recipe) -> AttentionDrivenNetwork:
