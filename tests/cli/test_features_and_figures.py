@@ -75,3 +75,26 @@ def test_masks_as_a_picture(finished, market, tmp_path, capsys):
     fails(capsys, ["figures", "msaks"], "masks")
     assert run(["figures", "--help"]) == 0
     assert "masks" in capsys.readouterr().out
+
+
+def test_masks_in_numbers(finished, market, tmp_path, capsys):
+    target = tmp_path / "on_person.json"
+    command = ["figures", "on-person", str(finished), "--root", str(market), "--out", str(target)]
+    assert run(command) == 0
+    said = capsys.readouterr().out
+    assert "pictures: 8" in said
+    # The method hides nothing: there is no number to tell.
+    assert "hidden_on_person" not in said
+    assert json.loads(target.read_text())["hidden_on_person"] is None
+
+
+def test_a_figures_name_is_looked_at_first(finished, market, tmp_path, capsys):
+    for name in ("masks", "attention", "hidden", "lists", "grad-cam", "embeddings", "distances"):
+        figure = ["figures", name, str(finished), "--root", str(market)]
+        fails(capsys, [*figure, "--out", str(tmp_path / "a.pdf")], "drawn as .png or .svg", "a.pdf")
+
+
+def test_sweep_over_ranges_on_the_command_line(finished, tmp_path, capsys):
+    sweep = ["figures", "sweep", str(finished), "--over", "alpha", "--out", str(tmp_path / "a.png")]
+    fails(capsys, [*sweep, "--ranges", "0-1"], "LEAST:GREATEST", "'0-1'")
+    fails(capsys, [*sweep, "--ranges", "0:1"], "at least two values")

@@ -9,7 +9,7 @@ from passerby.figures.curves import draw_result_curves
 from passerby.figures.distance_histogram import draw_distances, pair_distances
 from passerby.figures.embedding_plane import draw_plane, plane_of, principal_plane
 from passerby.figures.ranked_lists import Side, draw_lists_of_two
-from passerby.figures.result_files import grouped, read_many
+from passerby.figures.result_files import grouped, mean_of_modes, read_many
 from passerby.figures.runs import draw_box_plots, draw_sweep
 from passerby.types import InputError, Sample, Split
 
@@ -108,6 +108,58 @@ def test_a_sweep_goes_through_the_means(tmp_path, monkeypatch):
         draw_sweep(read_many([tmp_path]), "threshold", "a.png")
     with pytest.raises(InputError, match="at least two values"):
         draw_sweep(read_many([tmp_path / "3-0"]), "parts", "a.png")
+
+
+def test_a_sweep_over_ranges_of_a_setting(tmp_path, monkeypatch):
+    import passerby.figures.runs as module
+
+    for threshold in (1.0, 0.0, 0.5, 0.3, 0.8):
+        write_result(tmp_path, f"{threshold}", 0.1 + threshold / 2, threshold=threshold)
+    kept = drawn_axes(monkeypatch, module)
+    results, ranges = read_many([tmp_path]), [(0.8, 1), (0, 0.3), (0.4, 0.7)]
+    draw_sweep(results, "threshold", "a.png", ranges=ranges)
+    (line,) = kept[0].axes[0].lines
+    assert list(line.get_xdata()) == ["0 - 0.3", "0.4 - 0.7", "0.8 - 1"]
+    np.testing.assert_allclose(line.get_ydata(), [17.5, 35, 55])
+    with pytest.raises(InputError, match=r"threshold 0\.5 lies in 0 of the ranges"):
+        draw_sweep(results, "threshold", "a.png", ranges=ranges[:2])
+    for name, tap in (("x", "pool1"), ("y", "res2")):
+        write_result(tmp_path / "taps", name, 0.5, tap=tap)
+    with pytest.raises(InputError, match="only numbers lie in ranges: tap is pool1, res2"):
+        draw_sweep(read_many([tmp_path / "taps"]), "tap", "a.png", ranges=ranges)
+
+
+def test_names_on_an_axis_keep_their_order(tmp_path, monkeypatch):
+    import passerby.figures.runs as module
+
+    for place, (tap, on) in enumerate((("pool1", True), ("res2", False), ("res3", True),
+                                       ("pool1", False))):  # fmt: skip
+        write_result(tmp_path, f"{place}", 0.5 + place / 10, tap=tap, on=on)
+    kept = drawn_axes(monkeypatch, module)
+    draw_sweep(read_many([tmp_path]), "tap", "a.png")
+    labels = [text.get_text() for text in kept[0].axes[0].get_xticklabels()]
+    assert labels == ["pool1", "res2", "res3"]
+
+
+def test_the_mean_of_a_runs_query_modes(tmp_path):
+    rates = {"a": (0.5, 0.6, 0.7, 0.8), "b": (0.1, 0.2, 0.3, 0.8)}
+    files = []
+    for run, found in rates.items():
+        kinds = product((None, {"k1": 20}), ("single-query", "multi-query"))
+        for (again, protocol), rate in zip(kinds, found, strict=True):
+            file = write_result(tmp_path / run, f"{rate}", rate, threshold=0.1)
+            contents = {**json.loads(file.read_text()), "protocol": protocol, "reranking": again}
+            files.append(tmp_path / run / f"{rate}.json")
+            files[-1].write_text(json.dumps(contents))
+    first, second = mean_of_modes(read_many(files))
+    assert first.scores["rank_1"] == pytest.approx(0.65)
+    assert second.scores["mean_ap_step"] == pytest.approx(0.35 / 2)
+    assert len(grouped([first, second])) == 1
+    with pytest.raises(InputError, match="the same modes of every run, each once: .* has 3, .* 4"):
+        mean_of_modes(read_many(files[:-1]))
+    write_result(tmp_path, "other", 0.5, threshold=0.2).rename(tmp_path / "a" / "0.5.json")
+    with pytest.raises(InputError, match="differ in more than the query mode"):
+        mean_of_modes(read_many(files))
 
 
 def test_curves_are_means_over_seeds(tmp_path, monkeypatch):

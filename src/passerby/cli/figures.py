@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from rich.console import Console
 from passerby.cli.dataset import load_run_split
 from passerby.cli.figure_options import (
     AttentionOptions,
+    ChosenOptions,
     HiddenOptions,
     MaskOptions,
     OnPersonOptions,
@@ -20,17 +22,17 @@ from passerby.cli.figures_of_results import box_plots, curves, sweep
 from passerby.cli.figures_of_runs import distances, embeddings, grad_cam, lists, report
 from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
-from passerby.cues.source import find_cues
 from passerby.embedding.embedder import Embedder
 from passerby.figures.attention import draw_attention
 from passerby.figures.drawing_part import drawing_part
-from passerby.figures.hidden import draw_hidden, hidden_of
+from passerby.figures.hidden import draw_hidden, hidden_of, masks_and_hidden
 from passerby.figures.masks import draw_masks, masks_of
 from passerby.figures.on_person import on_person
+from passerby.figures.saving import check_target
 from passerby.files import write_text
 from passerby.methods import import_method
 from passerby.recipes import to_plain
-from passerby.types import CueSource, InputError, Sample
+from passerby.types import CueSource, InputError, Sample, Split
 
 USAGE = """usage: passerby figures FIGURE ...
 
@@ -40,6 +42,8 @@ figures:
 {figures}
 
 `passerby figures FIGURE --help` explains every option."""
+HEAT = "from its least value (dark) to its greatest (bright), which stand below"
+"""What a figure says of its colours."""
 
 
 def run(arguments: list[str]) -> None:
@@ -57,28 +61,36 @@ def masks(arguments: list[str]) -> None:
     """Draws masks."""
     command = parse(MaskOptions, arguments, "masks")
     options: MaskOptions = command.figure
-    model, chosen, cues, title = _chosen(command)
-    source = drawing_part(model, options.run, "mask")
-    found = masks_of(model, chosen, cues=cues, source=source)
-    draw_masks(chosen, found, options.out, title=title, reverse=options.reverse)
+    check_target(options.out, "masks")
+    chosen = _chosen(options, command.data)
+    source = drawing_part(chosen.model, options.run, "mask")
+    found = masks_of(chosen.model, chosen.samples, cues=chosen.cues, source=source)
+    shown = "its mask and 1 - mask" if options.reverse else "its mask"
+    title = f"{chosen.title}: picture, {shown}; {HEAT}"
+    draw_masks(chosen.samples, found, options.out, title=title, reverse=options.reverse)
     print(f"written: {options.out}")
 
 
 def attention(arguments: list[str]) -> None:
     """Draws attention maps."""
     command = parse(AttentionOptions, arguments, "attention")
-    model, chosen, cues, title = _chosen(command)
-    draw_attention(model, chosen, command.figure.out, cues=cues, title=title)
-    print(f"written: {command.figure.out}")
+    options: AttentionOptions = command.figure
+    check_target(options.out, "attention maps")
+    chosen = _chosen(options, command.data)
+    title = f"{chosen.title}: what the network sees, its attention maps; {HEAT}"
+    draw_attention(chosen.model, chosen.samples, options.out, cues=chosen.cues, title=title)
+    print(f"written: {options.out}")
 
 
 def hidden(arguments: list[str]) -> None:
     """Draws hidden pictures."""
     command = parse(HiddenOptions, arguments, "hidden")
     options: HiddenOptions = command.figure
-    model, chosen, cues, title = _chosen(command)
-    found = hidden_of(model, options.run, chosen, cues=cues)
-    draw_hidden(chosen, *found, options.out, title=title)
+    check_target(options.out, "hidden pictures")
+    chosen = _chosen(options, command.data)
+    found = hidden_of(chosen.model, options.run, chosen.samples, cues=chosen.cues)
+    title = f"{chosen.title}: picture, its mask (0 white, 1 black), what training hides (black)"
+    draw_hidden(chosen.samples, *found, options.out, title=title)
     print(f"written: {options.out}")
 
 
@@ -86,30 +98,37 @@ def on_person_command(arguments: list[str]) -> None:
     """Measures masks beside the true masks of the people."""
     command = parse(OnPersonOptions, arguments, "on-person")
     options: OnPersonOptions = command.figure
-    model, chosen, cues, _ = _chosen(command)
-    source = drawing_part(model, options.run, "mask")
-    found, hidden = masks_of(model, chosen, cues=cues, source=source), None
-    if callable(getattr(source, "hidden_pixels", None)):
-        _, hidden = hidden_of(model, options.run, chosen, cues=cues)
-    split = load_run_split(command.data, options.run, Console(stderr=True))
-    true = cues_of(split)
+    chosen = _chosen(options, command.data)
+    true = cues_of(chosen.split)
     if true is None:
-        raise InputError(f"{split.root}: holds no true person masks (a folder masks/)")
-    result = to_plain(on_person(chosen, found, true, hidden))
+        raise InputError(f"{chosen.split.root}: holds no true person masks (a folder masks/)")
+    found = masks_and_hidden(chosen.model, options.run, chosen.samples, cues=chosen.cues)
+    result = to_plain(on_person(chosen.samples, found[0], true, found[1]))
     target = options.out or options.run / "on_person.json"
-    told = {"run": str(options.run), "data": split.name, "part": options.part, **result}
+    told = {"run": str(options.run), "data": chosen.split.name, "part": options.part, **result}
     write_text(target, json.dumps(told, indent=2) + "\n")
     for name, value in result.items():
-        print(f"{name}: {value if not isinstance(value, float) else round(value, 4)}")
+        # A method that hides nothing has no share of it.
+        if value is not None:
+            print(f"{name}: {round(value, 4) if isinstance(value, float) else value}")
     print(f"written: {target}")
 
 
-def _chosen(command: Any) -> tuple[Embedder, list[Sample], CueSource | None, str]:
-    """The run's model, the pictures to draw with their cues, and the figure's title."""
-    options: MaskOptions | AttentionOptions | HiddenOptions | OnPersonOptions = command.figure
+@dataclass(frozen=True)
+class _Chosen:
+    """A run's model, and the pictures that a figure is of."""
+
+    model: Embedder
+    split: Split
+    samples: list[Sample]
+    cues: CueSource | None
+    title: str
+
+
+def _chosen(options: ChosenOptions, data: Any) -> _Chosen:
     method = import_method(options.method) if options.method else None
     model = Embedder.load(options.run, method=method, device=options.device)
-    split = load_run_split(command.data, options.run, Console(stderr=True))
+    split = load_run_split(data, options.run, Console(stderr=True))
     samples = getattr(split, options.part)
     count = len(samples) if options.count is None else options.count
     if count < 1 or not samples:
@@ -119,9 +138,10 @@ def _chosen(command: Any) -> tuple[Embedder, list[Sample], CueSource | None, str
         )
     order = np.random.Generator(np.random.PCG64(options.seed)).permutation(len(samples))
     chosen = [samples[index] for index in sorted(order[:count])]
-    cues = find_cues(split.root) if model.inputs.cues else None
-    title = f"{model.method.name}: {len(chosen)} of {len(samples)} {options.part} pictures"
-    return model, chosen, cues, title
+    cues = cues_of(split) if model.inputs.cues else None
+    run = f"{model.method.name} ({options.run.resolve().name})"
+    title = f"{run}, {len(chosen)} of {len(samples)} {options.part} pictures"
+    return _Chosen(model, split, chosen, cues, title)
 
 
 FIGURES: dict[str, tuple[Callable[[list[str]], None], str]] = {

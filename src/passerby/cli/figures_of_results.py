@@ -9,8 +9,9 @@ import tyro
 
 from passerby.cli.options import parse_options
 from passerby.figures.curves import draw_result_curves
-from passerby.figures.result_files import grouped, read_many
+from passerby.figures.result_files import grouped, mean_of_modes, read_many
 from passerby.figures.runs import draw_box_plots, draw_sweep
+from passerby.types import InputError
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class SweepOptions:
     stages.1.learning_rate."""
     out: Path
     """The .png or .svg to write."""
+    ranges: tuple[str, ...] = ()
+    """Means over ranges of the setting instead, each LEAST:GREATEST: 0:0.3 0.4:0.7 0.8:1."""
+    mean_of_modes: tyro.conf.FlagCreatePairsOff[bool] = False
+    """The mean over each run's result files that are given, of several query modes."""
     scores: tuple[str, ...] = ("rank_1", "mean_ap_step")
     """A panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid, mean_inp."""
 
@@ -61,8 +66,19 @@ def sweep(arguments: list[str]) -> None:
     """Draws a sweep."""
     options: SweepOptions = parse_options(SweepOptions, arguments, "passerby figures sweep")
     results = read_many(options.results)
-    draw_sweep(results, options.over, options.out, scores=options.scores)
+    if options.mean_of_modes:
+        results = mean_of_modes(results)
+    ranges = [_range(text) for text in options.ranges]
+    draw_sweep(results, options.over, options.out, scores=options.scores, ranges=ranges)
     print(f"written: {options.out}")
+
+
+def _range(text: str) -> tuple[float, float]:
+    least, _, most = text.partition(":")
+    try:
+        return float(least), float(most)
+    except ValueError as error:
+        raise InputError(f"a range is LEAST:GREATEST, e.g. 0.4:0.7: given {text!r}") from error
 
 
 def curves(arguments: list[str]) -> None:

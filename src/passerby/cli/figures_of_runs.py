@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -15,6 +14,7 @@ from passerby.cli.figure_options import (
     GradCamOptions,
     ListOptions,
     ReportOptions,
+    RunOptions,
 )
 from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
@@ -124,7 +124,7 @@ def report(arguments: list[str]) -> None:
     print(f"written: {target}")
 
 
-def _model(options: Any, run: Path) -> Embedder:
+def _model(options: RunOptions, run: Path) -> Embedder:
     method = import_method(options.method) if options.method else None
     return Embedder.load(run, method=method, device=options.device)
 

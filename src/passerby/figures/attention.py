@@ -15,13 +15,19 @@ from passerby.cues.parts import REGION_NAMES
 from passerby.data.training_data import load_picture
 from passerby.embedding.embedder import Embedder
 from passerby.extract import embed_samples
-from passerby.figures.masks import font, grid, under_heat
+from passerby.figures.lettering import INK, PALE, font, shortened
+from passerby.figures.masks import grid, range_of, under_heat
 from passerby.figures.saving import check_target, save_image
 from passerby.types import CueSource, InputError, Sample
 
 HEIGHT, WIDTH = 160, 80
 """Of the whole body, and of its four parts one below the other, in pixels."""
-_LINE, _PALE, _SMOOTH = 16, (110, 110, 110), Image.Resampling.LANCZOS
+MAPS = {
+    "attention_driven": ("block 2", "block 3", "block 4"),
+    "msreid": ("layer1", "layer2", "layer3", "layer4"),
+}
+"""By method: what its maps lie behind, for the line above them."""
+_LINE, _SMOOTH = 16, Image.Resampling.LANCZOS
 
 
 class _MapsAlone(nn.Module):
@@ -104,7 +110,8 @@ def attention_cells(
         rows = [Image.fromarray(made["whole" if "whole" in made else "image"])]
         if len(of_sample) == 2:
             rows.append(_stacked([made[name] for name in REGION_NAMES[1:]]))
-        cells.append(_cell([row.resize((WIDTH, HEIGHT), _SMOOTH) for row in rows], of_sample))
+        shown = [row.resize((WIDTH, HEIGHT), _SMOOTH) for row in rows]
+        cells.append(_cell(shown, of_sample, MAPS.get(model.method.name, ())))
     return cells
 
 
@@ -116,15 +123,23 @@ def _stacked(parts: Sequence[NDArray[np.uint8]]) -> Image.Image:
     return stacked
 
 
-def _cell(rows: Sequence[Image.Image], maps: NDArray[np.floating]) -> Image.Image:
-    size = ((1 + maps.shape[1]) * WIDTH, len(rows) * (HEIGHT + _LINE))
+def _cell(
+    rows: Sequence[Image.Image], maps: NDArray[np.floating], names: Sequence[str]
+) -> Image.Image:
+    size = ((1 + maps.shape[1]) * WIDTH, _LINE + len(rows) * (HEIGHT + _LINE))
     cell = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(cell)
+
+    def say(text: str, column: int, top: int, ink: tuple[int, int, int]) -> None:
+        middle = (column * WIDTH + WIDTH // 2, top)
+        draw.text(middle, shortened(text, WIDTH), ink, font(), anchor="ma")
+
+    for column in range(1, maps.shape[1] + 1):
+        say(names[column - 1] if column <= len(names) else f"map {column}", column, 0, INK)
     for row, (picture, of_row) in enumerate(zip(rows, maps, strict=True)):
-        top = row * (HEIGHT + _LINE)
+        top = _LINE + row * (HEIGHT + _LINE)
         cell.paste(picture, (0, top))
         for column, values in enumerate(of_row, 1):
             cell.paste(under_heat(picture, values), (column * WIDTH, top))
-            text = f"{values.min():.2f} - {values.max():.2f}"
-            middle = (column * WIDTH + WIDTH // 2, top + HEIGHT + 1)
-            ImageDraw.Draw(cell).text(middle, text, _PALE, font(), anchor="ma")
+            say(range_of([values]), column, top + HEIGHT + 1, PALE)
     return cell

@@ -18,6 +18,7 @@ from passerby.figures.drawing_part import drawing_part
 from passerby.figures.masks import (
     beside,
     grid,
+    masks_of,
     range_of,
     shown_size,
     whole_picture,
@@ -65,6 +66,33 @@ def hidden_of(
     source = drawing_part(model, run, "hidden_pixels")
     found = embed_samples(_Both(source).eval(), model.inputs, samples, cues=cues)
     return found[:, 0], found[:, 1] > 0.5
+
+
+def masks_and_hidden(
+    model: Embedder,
+    run: str | Path,
+    samples: Sequence[Sample],
+    *,
+    cues: CueSource | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+    """The masks of a run's network or criterion, and what it hides for them if it hides anything.
+
+    Args:
+        model: `Embedder.load(run)`, of a method whose network or criterion has `mask(**inputs)`.
+        run: the run's folder.
+        samples: N pictures.
+        cues: masks and joints, if the method looks at any.
+
+    Returns:
+        (N, h, w) masks; and (N, H, W) whether a pixel is hidden, or None.
+
+    Raises:
+        InputError: the method has no mask, or as `hidden_of`.
+    """
+    source = drawing_part(model, run, "mask")
+    if callable(getattr(source, "hidden_pixels", None)):
+        return hidden_of(model, run, samples, cues=cues)
+    return masks_of(model, samples, cues=cues, source=source), None
 
 
 def draw_hidden(

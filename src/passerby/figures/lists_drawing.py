@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from passerby.data.images import read_image
+from passerby.figures.lettering import INK, PALE, font, shortened, wrapped
 from passerby.types import Sample, Split
 
 HEIGHT = 160
 """Of every picture, in pixels."""
 _FRAME, _GAP, _MARGIN, _QUERY_GAP, _LINE, _LEAST_WIDTH = 4, 8, 16, 20, 15, 64
 _RIGHT, _WRONG, _QUERY = (0, 150, 80), (214, 39, 40), (70, 70, 70)
-_INK, _PALE = (30, 30, 30), (110, 110, 110)
 
 
 @dataclass(frozen=True)
@@ -64,21 +64,21 @@ def lists_figure(
     pitch = rows[0][0].height + _GAP
     heading = _MARGIN + (_LINE if names else 0)
     top, width = heading + _LINE + 4, lefts[-1] + cell + _MARGIN
-    caption = _wrapped(caption, width - 2 * _MARGIN)
+    caption = wrapped(caption, width - 2 * _MARGIN)
     bottom = top + len(rows) * pitch
     height = bottom + (caption.count("\n") + 1) * _LINE + _MARGIN
     canvas = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(canvas)
     for name, left, length in zip(names, firsts, longest, strict=False):
         room = length * (cell + _GAP) - _GAP
-        draw.text((left, _MARGIN), _shortened(name, room), _INK, _font())
+        draw.text((left, _MARGIN), shortened(name, room), INK, font())
     for left, label in zip(lefts, labels, strict=True):
-        draw.text((left + cell // 2, heading), label, _INK, _font(), anchor="ma")
+        draw.text((left + cell // 2, heading), label, INK, font(), anchor="ma")
     for index, (row, cells) in enumerate(zip(lists, rows, strict=True)):
         for left, drawn_cell in zip(_places(row, longest, lefts), cells, strict=True):
             canvas.paste(drawn_cell, (left, top + index * pitch))
     for i, line in enumerate(caption.split("\n")):
-        draw.text((_MARGIN, bottom + i * _LINE), line, _PALE, _font())
+        draw.text((_MARGIN, bottom + i * _LINE), line, PALE, font())
     return canvas
 
 
@@ -131,30 +131,7 @@ def _cell(
     cell.paste(framed, (left - _FRAME, 0))
     cell.paste(picture, (left, _FRAME))
     draw = ImageDraw.Draw(cell)
-    for i, (text, ink) in enumerate(((first, _INK), (second, _PALE))):
+    for i, (text, ink) in enumerate(((first, INK), (second, PALE))):
         place = (width // 2, framed.height + 2 + i * _LINE)
-        draw.text(place, _shortened(text, width), ink, _font(), anchor="ma")
+        draw.text(place, shortened(text, width), ink, font(), anchor="ma")
     return cell
-
-
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=12)
-
-
-def _shortened(text: str, width: int) -> str:
-    if _font().getlength(text) <= width:
-        return text
-    while text and _font().getlength(text + "...") > width:
-        text = text[:-1]
-    return text + "..."
-
-
-def _wrapped(text: str, width: int) -> str:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if _font().getlength(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return "\n".join(lines)

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from passerby.data.images import read_image
 from passerby.embedding.embedder import Embedder
 from passerby.extract import embed_samples
+from passerby.figures.lettering import INK, PALE, font, wrapped
 from passerby.figures.saving import check_target, save_image
 from passerby.types import CueSource, InputError, Sample
 
@@ -21,8 +22,7 @@ HEIGHT = 160
 """Of every picture, in pixels."""
 COLOURS = ((0, 0, 4), (87, 16, 110), (188, 55, 84), (249, 142, 9), (252, 255, 164))
 """From the mask's least value to its greatest, evenly spaced: dark violet to pale yellow."""
-_GAP, _MARGIN, _LINE = 10, 16, 16
-_INK, _PALE = (30, 30, 30), (110, 110, 110)
+_GAP, _MARGIN, _LINE, _LEAST_WIDTH = 10, 16, 16, 320
 
 
 class _MaskAlone(nn.Module):
@@ -160,8 +160,13 @@ def beside(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def range_of(masks: Sequence[NDArray[np.floating]]) -> str:
-    """Least and greatest value of each mask."""
-    return " | ".join(f"{mask.min():.2f} - {mask.max():.2f}" for mask in masks)
+    """Least and greatest value of each mask, in as many digits as tell them apart (4 at most)."""
+    return " | ".join(_range(float(mask.min()), float(mask.max())) for mask in masks)
+
+
+def _range(least: float, greatest: float) -> str:
+    said = [(f"{least:.{digits}f}", f"{greatest:.{digits}f}") for digits in (2, 3, 4)]
+    return " - ".join(next((ends for ends in said if ends[0] != ends[1]), said[0]))
 
 
 def with_text(strip: Image.Image, text: str) -> Image.Image:
@@ -169,7 +174,7 @@ def with_text(strip: Image.Image, text: str) -> Image.Image:
     cell = Image.new("RGB", (strip.width, strip.height + _LINE + 2), "white")
     cell.paste(strip, (0, 0))
     middle = (cell.width // 2, strip.height + 2)
-    ImageDraw.Draw(cell).text(middle, text, _PALE, font(), anchor="ma")
+    ImageDraw.Draw(cell).text(middle, text, PALE, font(), anchor="ma")
     return cell
 
 
@@ -178,16 +183,15 @@ def grid(cells: list[Image.Image], title: str, columns: int) -> Image.Image:
     columns = min(columns, len(cells))
     wide, tall = max(cell.width for cell in cells) + _GAP, cells[0].height + _GAP
     rows = -(-len(cells) // columns)
-    least = round(font().getlength(title)) + 2 * _MARGIN
-    width = max(2 * _MARGIN + columns * wide - _GAP, least)
-    canvas = Image.new("RGB", (width, 2 * _MARGIN + _LINE + rows * tall), "white")
-    ImageDraw.Draw(canvas).text((_MARGIN, _MARGIN), title, _INK, font())
+    longest = max(map(font().getlength, title.split()), default=0)
+    width = max(columns * wide - _GAP, _LEAST_WIDTH, round(longest))
+    title = wrapped(title, width)
+    top = _MARGIN + (title.count("\n") + 1) * _LINE + 4
+    canvas = Image.new("RGB", (width + 2 * _MARGIN, top + rows * tall + _MARGIN - _GAP), "white")
+    for index, line in enumerate(title.split("\n")):
+        place = (_MARGIN, _MARGIN + index * _LINE)
+        ImageDraw.Draw(canvas).text(place, line, INK, font())
     for index, cell in enumerate(cells):
         row, column = divmod(index, columns)
-        canvas.paste(cell, (_MARGIN + column * wide, _MARGIN + _LINE + 4 + row * tall))
+        canvas.paste(cell, (_MARGIN + column * wide, top + row * tall))
     return canvas
-
-
-def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Of all that a figure says."""
-    return ImageFont.load_default(size=12)

@@ -16,12 +16,11 @@ from rich.console import Console
 from passerby.embedding.embedder import Embedder
 from passerby.figures.attention import attention_cells
 from passerby.figures.distance_histogram import pair_distances
-from passerby.figures.drawing_part import drawing_part
 from passerby.figures.embedding_plane import plane_of
 from passerby.figures.grad_cam_drawing import identity_strips, pair_strips
-from passerby.figures.hidden import hidden_of, hidden_strip
+from passerby.figures.hidden import hidden_strip, masks_and_hidden
 from passerby.figures.lists_drawing import RankedList, about_found, camera_name, scaled_picture
-from passerby.figures.masks import heat_strip, masks_of, range_of, whole_picture
+from passerby.figures.masks import heat_strip, range_of, whole_picture
 from passerby.figures.page_charts import Axis, Line, bar_chart, line_chart, point_chart
 from passerby.figures.page_style import filter_style
 from passerby.figures.ranked_lists import LEGEND, ranked_lists
@@ -228,10 +227,8 @@ def _roc(split: Split, embeddings: tuple[NDArray[Any], NDArray[Any]], metric: st
 
 
 def _masks(model: Embedder, run: Path, samples: Sequence[Sample], cues: CueSource | None) -> str:
-    source = drawing_part(model, run, "mask")
-    masks = masks_of(model, samples, cues=cues, source=source)
-    if callable(getattr(source, "hidden_pixels", None)):
-        masks, hidden = hidden_of(model, run, samples, cues=cues)
+    masks, hidden = masks_and_hidden(model, run, samples, cues=cues)
+    if hidden is not None:
         strips = [
             (hidden_strip(*given), f"{range_of([given[1]])}, {given[2].mean():.0%} hidden")
             for given in zip(samples, masks, hidden, strict=True)

@@ -15,6 +15,7 @@ EVALUATION = (
     "metric", "feature",
 )  # fmt: skip
 """Of a result file: what decides on the numbers beside the run itself."""
+_MODE = ("protocol", "settings", "reranking")
 _FIRST, _LAST = ("method", "stage"), ("metric", "feature")
 
 SCORES = {
@@ -90,6 +91,50 @@ def grouped(results: Sequence[Result], leave_out: Sequence[str] = ()) -> dict[st
         twin = "" if label not in labelled else f" [{len(labelled) + 1}]"
         labelled[label + twin] = group
     return labelled
+
+
+def mean_of_modes(results: Sequence[Result]) -> list[Result]:
+    """One result for each run's folder: the mean over its evaluations (MPM-LTL, Figure 7).
+
+    Evaluations of a run differ in protocol and re-ranking alone: single-query and multi-query,
+    each as it is and re-ranked. CMC and verification have no mean here.
+
+    Args:
+        results: as many evaluations of each run, of the same kinds.
+
+    Raises:
+        InputError: runs that were evaluated otherwise than the first, or evaluations of one run
+            that differ in more.
+    """
+    runs: dict[Path, list[Result]] = {}
+    for result in results:
+        runs.setdefault(result.file.parent, []).append(result)
+    kinds = {
+        place: sorted(str({key: one.settings[key] for key in _MODE}) for one in group)
+        for place, group in runs.items()
+    }
+    first = next(iter(kinds), None)
+    merged = []
+    for place, group in runs.items():
+        if kinds[place] != kinds[first] or len(set(kinds[place])) < len(group):
+            raise InputError(
+                f"a mean over query modes needs the same modes of every run, each once: {place} "
+                f"has {len(group)}, {first} {len(runs[first])}"
+            )
+        if len(_parted(group, [name for name in group[0].settings if name not in _MODE])) > 1:
+            raise InputError(f"{place}: its results differ in more than the query mode")
+        names = [name for name in SCORES if all(name in one.scores for one in group)]
+        scores = {name: sum(one.scores[name] for one in group) / len(group) for name in names}
+        protocols = ", ".join(dict.fromkeys(_mode(one) for one in group))
+        settings = {**group[0].settings, **dict.fromkeys(_MODE)}
+        settings["protocol"] = f"mean of {protocols}"
+        merged.append(Result(place, scores, (), (), settings))
+    return merged
+
+
+def _mode(result: Result) -> str:
+    again = " re-ranked" if result.settings["reranking"] else ""
+    return f"{result.settings['protocol']}{again}"
 
 
 def _parted(results: Sequence[Result], names: Sequence[str]) -> list[list[Result]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -64,20 +64,23 @@ def draw_sweep(
     target: str | Path,
     *,
     scores: Sequence[str] = ("rank_1", "mean_ap_step"),
+    ranges: Sequence[tuple[float, float]] = (),
 ) -> None:
     """Draws scores over one setting of the recipe, a line for each kind of run otherwise.
 
     The line goes through the means over the seeds; the band reaches from the least to the best.
+    With `ranges` the points of a line are means over the values in each range (MPM-LTL, Figure 8).
 
     Args:
         results: of runs that differ in the setting.
         over: dotted name of a field of the recipe, e.g. `threshold`, `parts`, `intra_weight`.
         target: the .png or .svg, written atomically.
         scores: names in `SCORES`, a panel each.
+        ranges: least and greatest value of each, both included; none: each value is a point.
 
     Raises:
-        InputError: no results, a recipe without the field, fewer than two values of it, or as
-            `draw_box_plots`.
+        InputError: no results, a recipe without the field, fewer than two values of it, values
+            that are no numbers or lie in no range, or as `draw_box_plots`.
     """
     check_target(target, "sweeps")
     check_scores(scores)
@@ -85,35 +88,61 @@ def draw_sweep(
     for result in results:
         if name not in result.settings:
             raise InputError(f"{result.file}: its recipe has no field {over!r}")
-    values = list(dict.fromkeys(result.settings[name] for result in results))
-    if len(values) < 2:
-        raise InputError(f"a sweep over {over} needs at least two values of it: given {values}")
-    figure, panels = new_figure(len(scores))
+    places = _places([result.settings[name] for result in results], over, ranges)
+    order: list[float | str] = list(dict.fromkeys(places.values()))
+    figure, panels = new_figure(len(scores), height=4.5)
     # A feature's description may say the swept value again.
     lines = grouped(results, leave_out=(name, "feature"))
     for axes, score in zip(panels, scores, strict=True):
+        if any(isinstance(place, str) for place in order):
+            # Names stand in this order, also where the first line lacks one.
+            axes.xaxis.update_units(order)
         for label, group in lines.items():
-            _line(axes, group, name, score, label)
+            found: dict[float | str, list[float]] = {place: [] for place in order}
+            for result in group:
+                found[places[str(result.settings[name])]].append(100 * _score(result, score))
+            _line(axes, {place: given for place, given in found.items() if given}, label)
         axes.set_xlabel(over.replace("_", " "))
         axes.set_ylabel(f"{SCORES[score]} (%)")
-        if len(lines) > 1:
-            axes.legend()
+        if len(lines) > 1 and axes is panels[0]:
+            axes.legend(fontsize="small")
     figure.suptitle(_where(results))
     save_figure(figure, target)
 
 
-def _line(axes: Axes, group: Sequence[Result], name: str, score: str, label: str) -> None:
-    found: dict[object, list[float]] = {}
-    for result in group:
-        found.setdefault(result.settings[name], []).append(100 * _score(result, score))
-    numbers = all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in found
-    )
-    known = sorted(found, key=float) if numbers else list(found)  # type: ignore[arg-type]
-    places = [float(value) if numbers else str(value) for value in known]  # type: ignore[arg-type]
-    drawn = axes.plot(places, [np.mean(found[value]) for value in known], marker="o", label=label)
-    if any(len(seeds) > 1 for seeds in found.values()):
-        least, most = ([end(found[value]) for value in known] for end in (min, max))
+def _places(
+    values: Sequence[object], over: str, ranges: Sequence[tuple[float, float]]
+) -> dict[str, float | str]:
+    """Where each value stands on the axis, by its text; in the order of the places."""
+    known: dict[str, object] = {str(value): value for value in values}
+    if len(known) < 2:
+        raise InputError(f"a sweep over {over} needs at least two values of it: given {[*known]}")
+    numbers = {
+        text: float(value)
+        for text, value in known.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    if len(numbers) < len(known):
+        if ranges:
+            raise InputError(f"only numbers lie in ranges: {over} is {', '.join(known)}")
+        return {text: text for text in known}
+    found: dict[str, float | str] = {}
+    for text, number in sorted(numbers.items(), key=lambda item: item[1]):
+        if not ranges:
+            found[text] = number
+            continue
+        inside = [f"{least:g} - {most:g}" for least, most in ranges if least <= number <= most]
+        if len(inside) != 1:
+            raise InputError(f"{over} {text} lies in {len(inside)} of the ranges: it must in one")
+        found[text] = inside[0]
+    return found
+
+
+def _line(axes: Axes, found: Mapping[float | str, Sequence[float]], label: str) -> None:
+    places = list(found)
+    drawn = axes.plot(places, [np.mean(found[one]) for one in places], marker="o", label=label)
+    if any(len(values) > 1 for values in found.values()):
+        least, most = ([end(found[one]) for one in places] for end in (min, max))
         axes.fill_between(places, least, most, color=drawn[0].get_color(), alpha=0.2)
 
 
