@@ -65,6 +65,10 @@ def test_all_methods_in_one_table(market, tmp_path, capsys, monkeypatch):
         (["reproduce", "msreid", "--root", "x", "--runs", "0"], "runs must be 1 or more"),
         (["reproduce", "msreid", "--root", "x", "--change", "epochs"], "takes NAME=VALUE"),
         (["reproduce", "msreid", "--root", "x", "--change", "pcb:epochs=1"], "takes NAME=VALUE"),
+        (
+            ["reproduce", "msreid", "--root", "x", "--change", "msreid/BLM:epochs=1"],
+            "no table here has that configuration; there are bag_of_tricks/whole, msreid/A, ",
+        ),
     ],
 )
 def test_what_is_refused(arguments, words, capsys):

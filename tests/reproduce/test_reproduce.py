@@ -314,3 +314,12 @@ def test_what_the_table_says_is_not_changed(task):
     other = replace(task, changes={"": {"stages.1.rate": 0.1}})
     with pytest.raises(InputError, match="slow is what the table says of stages.1.rate"):
         wanted(other, SLOW, 0)
+
+
+def test_the_narrower_change_goes_before(task):
+    epochs = "stages.0.epochs"
+    scopes = {"": {"batch": 6, epochs: 7}, "toy": {epochs: 8}, "toy/slow": {"batch": 2}}
+    asked = replace(task, changes=scopes)
+    slow, whole = (wanted(asked, training, 0).recipe for training in (SLOW, WHOLE))
+    assert (slow.batch, slow.stages[0].epochs) == (2, 8)
+    assert (whole.batch, whole.stages[0].epochs) == (6, 8)

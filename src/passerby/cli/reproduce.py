@@ -55,8 +55,8 @@ class Options:
     preset: Literal["paper", "small"] = "paper"
     """The papers' recipes, or small ones for a CPU."""
     change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """NAME=VALUE or METHOD:NAME=VALUE: a field of the recipes that is another, e.g. epochs=60; may
-    be given again."""
+    """NAME=VALUE, METHOD:NAME=VALUE or METHOD/CONFIGURATION:NAME=VALUE: a field of the recipes that
+    is another, e.g. epochs=60; may be given again. The plan names the configurations."""
     out: Path | None = None
     """Folder for runs and tables; reproduced/METHOD-DATA-PRESET if not given."""
     found: tuple[Path, ...] = ()
@@ -76,8 +76,8 @@ def run(arguments: list[str]) -> None:
     name, *rest = arguments
     command = parse(name, rest)
     options: Options = command.run
-    tables_of(name, command.data.data, options.table)
     part, changes = parse_part(options.part), parse_changes(options.change)
+    check_configurations(changes, tables_of(name, command.data.data, options.table))
     if options.runs < 1:
         raise InputError(f"runs must be 1 or more; given {options.runs}")
     console = Console(stderr=True)
@@ -129,7 +129,7 @@ def methods_of(tables: Sequence[Table]) -> dict[str, Method]:
 
 
 def parse_changes(given: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-    """`[METHOD:]NAME=VALUE`, values as YAML has them, by method ("": every one) and name.
+    """`[METHOD[/CONFIGURATION]:]NAME=VALUE` by scope ("": every method) and name; values are YAML.
 
     Raises:
         InputError: one has no `=`, names no method of ours, or its value cannot be read.
@@ -137,17 +137,34 @@ def parse_changes(given: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
     changes: dict[str, dict[str, Any]] = {}
     for change in given:
         name, sign, value = change.partition("=")
-        method, _, field = name.rpartition(":")
-        if not sign or not field or method not in ("", *METHODS):
+        scope, _, field = name.rpartition(":")
+        if not sign or not field or scope.partition("/")[0] not in ("", *METHODS):
             raise InputError(
-                f"--change takes NAME=VALUE or METHOD:NAME=VALUE with METHOD one of "
-                f"{', '.join(METHODS)}; given {change!r}"
+                f"--change takes NAME=VALUE, METHOD:NAME=VALUE or METHOD/CONFIGURATION:NAME=VALUE "
+                f"with METHOD one of {', '.join(METHODS)}; given {change!r}"
             )
         try:
-            changes.setdefault(method, {})[field] = yaml.safe_load(value)
+            changes.setdefault(scope, {})[field] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise InputError(f"--change {change}: its value cannot be read") from error
     return changes
+
+
+def check_configurations(changes: Mapping[str, Any], tables: Sequence[Table]) -> None:
+    """Refuses changes of configurations that no table has.
+
+    Raises:
+        InputError: it names the configurations that there are.
+    """
+    runs = [line.training for table in tables for line in table.lines]
+    runs += [run.start for run in runs if run.start is not None]
+    known = {f"{run.method}/{run.name}" for run in runs}
+    unknown = sorted(scope for scope in changes if "/" in scope and scope not in known)
+    if unknown:
+        raise InputError(
+            f"--change {unknown[0]}: no table here has that configuration; "
+            f"there are {', '.join(sorted(known))}"
+        )
 
 
 def write(table: Table, library: Library, out: Path) -> list[Path]:

@@ -165,8 +165,8 @@ def _score(found: Found, metric: str, average_precision: str) -> float:
 def _preset(library: Library) -> str:
     task = library.task
     changes = [
-        f"{method + ': ' if method else ''}{name} = {value}"
-        for method, changed in task.changes.items()
+        f"{scope + ': ' if scope else ''}{name} = {value}"
+        for scope, changed in task.changes.items()
         for name, value in changed.items()
     ]
     return ", ".join([f"{task.preset} recipes", *changes])

@@ -29,7 +29,8 @@ class Task:
     preset: Preset = "paper"
     """Which recipes are taken."""
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Further changes to the recipes, by method and dotted name; under "" for every method."""
+    """Further changes to the recipes by dotted name, of every method under "", of one under its
+    name, of one configuration under METHOD/CONFIGURATION; the narrower goes before."""
     settings: Settings = Settings()
     """Seed of the first run, workers, precision and the like."""
     runs: int = 1
@@ -90,7 +91,8 @@ def wanted(task: Task, training: Training, seed: int) -> Wanted:
         InputError: the table and the user change the same field, or as `make_recipe`.
     """
     method = task.methods[training.method]
-    more = {**task.changes.get("", {}), **task.changes.get(training.method, {})}
+    scopes = ("", training.method, f"{training.method}/{training.name}")
+    more = {k: v for scope in scopes for k, v in task.changes.get(scope, {}).items()}
     both = sorted(set(more) & set(training.changes))
     if both:
         raise InputError(f"{training.name} is what the table says of {', '.join(both)}: no change")
