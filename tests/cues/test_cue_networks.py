@@ -8,7 +8,6 @@ from PIL import Image
 from passerby.cues.networks import ComputedCues, extended
 from passerby.cues.openpose import THIN_MOBILENET, OpenPose, PoseSettings, highest_points
 from passerby.cues.package_index import check_hash
-from passerby.cues.region_networks import MaskRCNN, RegionSettings
 from passerby.cues.segmenter import OnnxSegmenter, SegmenterSettings
 from passerby.data.check import cache_folder
 from passerby.data.images import read_image
@@ -164,20 +163,6 @@ def test_networks_that_are_none(tmp_path):
         PoseSettings(scales=())
     with pytest.raises(InputError, match="none given"):
         ComputedCues()
-
-
-def test_without_torchvision_one_clear_line(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "torchvision.models", None)
-    with pytest.raises(InputError, match="need a torchvision that fits torch .*cannot be imported"):
-        MaskRCNN("none")
-
-
-def test_mask_r_cnn_with_random_weights():
-    pytest.importorskip("torchvision", exc_type=Exception)
-    network = MaskRCNN("none", RegionSettings(score=0.0))
-    picture = np.random.default_rng(0).integers(0, 256, (64, 32, 3), np.uint8)
-    mask = network.masks([picture])[0]
-    assert mask is None or mask.shape == (64, 32)
 
 
 def test_real_joints_against_the_given_ones():
