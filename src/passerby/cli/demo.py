@@ -163,7 +163,7 @@ def serve_people(model: Embedder, split: Split, options: Options, say: Console) 
     from passerby.cli.serve import ServeOptions, serve_gallery
 
     place = options.out / "people.gallery"
-    say.print(f"5. Filling a gallery with the test people: {place}")
+    say.print(f"6. Filling a gallery with the test people: {place}")
     fill_gallery(model, split, place)
     say.print(f"   pictures to search by: {options.out / 'people' / 'query'}")
     served = ServeOptions(pictures=split.root, port=options.port, open=True, quiet=True)

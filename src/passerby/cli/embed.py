@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 
 from passerby.cli.options import parse_options
-from passerby.cues.source import FileCues, find_cues
+from passerby.cues.source import FileCues, find_named_cues
 from passerby.embedding.embedder import Embedder
 from passerby.embedding.optimised import Precision
 from passerby.embedding.places import Listed, list_places
@@ -50,6 +50,9 @@ class Options:
     """Pictures whose variance of the Laplacian is below are left out, counted; e.g. 30."""
     cues: Path | None = None
     """Folder with masks/ or joints, for methods that look at them; if not given the place's."""
+    cues_from: str | None = None
+    """What made these files, where they do not say it: the same name each time. Without it their
+    content names them, and files that are added later make them another source."""
     shard_size: int = 4096
     """Pictures of a file, about."""
     batch_size: int = 64
@@ -117,11 +120,13 @@ def cues_of(options: Options, model: Embedder, listed: Listed) -> FileCues | Non
     """
     if not model.inputs.cues:
         return None
-    if options.cues is None:
-        return None if listed.root is None else find_cues(listed.root)
-    found = find_cues(options.cues)
-    if found is None:
-        raise InputError(f"{options.cues}: has neither masks nor joints")
+    place = options.cues or listed.root
+    if place is None:
+        return None
+    found = find_named_cues(place, model.inputs.cues, options.cues_from or "")
+    if found is None and options.cues is not None:
+        wanted = " or ".join(sorted(model.inputs.cues))
+        raise InputError(f"{options.cues}: holds no {wanted}, which this model looks at")
     return found
 
 

@@ -14,6 +14,13 @@ import tyro
 from rich.console import Console
 
 from passerby.cli.dataset import data_options, flat, load_split, value_of
+from passerby.cli.gallery_cues import (
+    FileOptions,
+    NetworkOptions,
+    embed_queries,
+    with_files,
+    with_networks,
+)
 from passerby.cli.gallery_options import (
     FilterOptions,
     ModelOptions,
@@ -25,7 +32,7 @@ from passerby.cli.gallery_options import (
     seconds_of,
 )
 from passerby.cli.gallery_output import answer_table, answers_json, statistics_table
-from passerby.cues.source import find_cues
+from passerby.cli.options import parse_options
 from passerby.gallery.answers import Reranking
 from passerby.gallery.pictures import add_samples, re_embed
 from passerby.gallery.settings import Space
@@ -160,12 +167,8 @@ def run(arguments: list[str]) -> None:
         fields = [(kind.__name__, flat(kind)) for kind in (Place, *kinds)]
         if name in _WITH_DATA:
             fields.append(("Data", flat(data_options(value_of(rest, "--data", "market1501")))))
-        command: Any = tyro.cli(
-            dataclasses.make_dataclass("Gallery", fields, frozen=True),
-            args=rest,
-            prog=f"passerby gallery {name}",
-            description=text,
-        )
+        kind = dataclasses.make_dataclass("Gallery", fields, frozen=True)
+        command: Any = parse_options(kind, rest, f"passerby gallery {name}", description=text)
         does(command)
         return
     width = max(map(len, COMMANDS))
@@ -176,7 +179,7 @@ def run(arguments: list[str]) -> None:
 
 
 def _add(command: Any) -> None:
-    model = load_model(command.ModelOptions)
+    model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     options: AddOptions = command.AddOptions
     expires = None if options.keep is None else time.time() + age_of(options.keep)
     split = load_split(command.Data, Console(stderr=True))
@@ -192,9 +195,9 @@ def _add(command: Any) -> None:
         samples = [
             dataclasses.replace(sample, person_id=sample.person_id or -1) for sample in samples
         ]
-    cues = find_cues(split.root) if model.inputs.cues else None
+    model = with_files(model, command.FileOptions, split.root)
     with open_gallery(command.Place, model) as gallery:
-        found = add_samples(gallery, model, samples, cues=cues, expires=expires)
+        found = add_samples(gallery, model, samples, expires=expires)
     print(f"added: {found.added:,}   there already: {found.known:,}")
 
 
@@ -202,11 +205,12 @@ def _search(command: Any) -> None:
     options: SearchOptions = command.SearchOptions
     if not options.pictures:
         raise InputError("search needs a picture of somebody")
-    model = load_model(command.ModelOptions)
-    camera = options.query_camera
+    model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
+    model = with_files(model, command.FileOptions)
+    camera, folder = options.query_camera, command.FileOptions.cues
     with open_gallery(command.Place, model) as gallery:
         answers = gallery.search(
-            model.embed(list(options.pictures)),
+            embed_queries(model, options.pictures, folder, Console(stderr=True)),
             options.k,
             filter_of(command.FilterOptions),
             threshold=options.threshold,
@@ -303,11 +307,11 @@ def _check(command: Any) -> None:
 
 def _re_embed(command: Any) -> None:
     options: ReEmbedOptions = command.ReEmbedOptions
-    model = load_model(command.ModelOptions)
-    cues = find_cues(options.root) if model.inputs.cues else None
+    model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
+    model = with_files(model, command.FileOptions, options.root)
     target = dataclasses.replace(command.Place, gallery=options.target, audit=None)
     with open_gallery(command.Place) as old, open_gallery(target, model) as new:
-        found = re_embed(old, new, model, options.root, cues=cues)
+        found = re_embed(old, new, model, options.root)
     print(f"embedded: {found.added:,}   there already: {found.known:,}   now calibrate it")
 
 
@@ -320,9 +324,11 @@ def _log(command: Any) -> None:
                 print(json.dumps(line))
 
 
+_MODEL = (ModelOptions, FileOptions, NetworkOptions)
+
 COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
-    "add": ((AddOptions, ModelOptions), _add, "embed pictures of a data set and add them"),
-    "search": ((SearchOptions, FilterOptions, ModelOptions), _search, "find people by pictures"),
+    "add": ((AddOptions, *_MODEL), _add, "embed pictures of a data set and add them"),
+    "search": ((SearchOptions, FilterOptions, *_MODEL), _search, "find people by pictures"),
     "remove": ((FilterOptions,), _remove, "remove entries, out of the files too"),
     "expire": ((ExpireOptions,), _expire, "remove what has expired or is too old"),
     "calibrate": ((CalibrateOptions,), _calibrate, "set the threshold for a rate of false matches"),
@@ -333,7 +339,7 @@ COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
     "import": ((ImportOptions,), _import, "add entries from Parquet files"),
     "backup": ((FolderOption,), _backup, "write everything to a folder, with checksums"),
     "restore": ((FolderOption,), _restore, "add what a backup holds"),
-    "re-embed": ((ReEmbedOptions, ModelOptions), _re_embed, "make a gallery of another model"),
+    "re-embed": ((ReEmbedOptions, *_MODEL), _re_embed, "make a gallery of another model"),
     "statistics": ((), _statistics, "count what is there"),
     "check": ((), _check, "read everything and compare checksums"),
     "log": ((LogOptions,), _log, "print the audit log"),

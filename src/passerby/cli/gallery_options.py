@@ -38,7 +38,7 @@ class ModelOptions:
     """The model that makes embeddings."""
 
     model: Path
-    """The run's folder."""
+    """A run's folder, another with a model's two files, or an ONNX file."""
     method: str | None = None
     """path/to/file.py:METHOD, for a run of a method of one's own."""
     device: str = "cpu"

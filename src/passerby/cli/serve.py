@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from passerby.cli.dataset import flat
+from passerby.cli.gallery_cues import NetworkOptions, with_networks
 from passerby.cli.gallery_options import ModelOptions, Place, load_model
 from passerby.cli.options import parse_options
 from passerby.gallery.gallery import Gallery
@@ -102,12 +103,15 @@ def run(arguments: list[str]) -> None:
     if arguments and arguments[0] == "token":
         _token(arguments[1:])
         return
-    fields = [(kind.__name__, flat(kind)) for kind in (Place, ModelOptions, ServeOptions)]
+    fields = [
+        (kind.__name__, flat(kind)) for kind in (Place, ModelOptions, NetworkOptions, ServeOptions)
+    ]
     command: Any = parse_options(
         dataclasses.make_dataclass("Serve", fields, frozen=True), arguments, "passerby serve",
         description="Search a gallery over HTTP and on a web page.",
     )  # fmt: skip
-    serve_gallery(command.Place, load_model(command.ModelOptions), command.ServeOptions, _say)
+    model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
+    serve_gallery(command.Place, model, command.ServeOptions, _say)
 
 
 def serve_gallery(

@@ -63,3 +63,12 @@ def check_masks(folder: Path) -> None:
         raise InputError(f"{index}: is no index of masks") from None
     if finished is not True:
         raise InputError(f"{folder}: is not finished: run `passerby cues masks` again")
+
+
+def masks_source(folder: Path) -> str | None:
+    """What made a folder of masks; None: it does not say."""
+    try:
+        found = json.loads((folder / MASK_INDEX).read_text(encoding="utf-8"))["source"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) and found else None

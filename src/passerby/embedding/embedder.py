@@ -52,6 +52,9 @@ class Embedder:
     left_over: tuple[str, ...] = ()
     """Names of a foreign checkpoint's tensors that only training needs."""
 
+    cues: CueSource | None = None
+    """Where masks and joints come from in calls that name no source; see `with_cues`."""
+
     def __init__(
         self,
         method: Method,
@@ -224,6 +227,16 @@ class Embedder:
         made._computes = Optimised(self.network, dtype)
         return made
 
+    def with_cues(self, cues: CueSource | None) -> Embedder:
+        """The same model with a source of masks and joints, for methods that look at them.
+
+        `embed_samples` asks it; `embed` does where it computes cues, for pictures without a name
+        have none in files. A gallery that was filled by one source refuses another.
+        """
+        made = copy.copy(self)
+        made.cues = cues
+        return made
+
     @property
     def precision(self) -> str:
         """What it computes in: `float32`, `bfloat16`, or `onnx` where a file says."""
@@ -289,7 +302,8 @@ class Embedder:
             pictures: N paths, PIL pictures, or uint8 arrays (H, W, 3) in RGB.
             masks: N masks (H, W), 255 = person, or None; only for methods that look at them.
             joints: N times (18, 3) joints in pixels of the picture, or None; likewise.
-            cues: computes the masks and joints that the method looks at and that are not given.
+            cues: computes the masks and joints that the method looks at and that are not given;
+                None: as `with_cues` said.
             batch_size: pictures at a time.
 
         Returns:
@@ -324,6 +338,8 @@ class Embedder:
                 raise InputError(
                     f"{name} must be as many as the pictures; {len(cue)} for {len(pictures)}"
                 )
+        if cues is None and isinstance(self.cues, ComputedCues):
+            cues = self.cues
         none = [None] * len(pictures)
         given = {
             "mask": none if masks is None else masks,
@@ -367,7 +383,7 @@ class Embedder:
             self._computes,
             self.inputs,
             samples,
-            cues=cues,
+            cues=self.cues if cues is None else cues,
             batch_size=batch_size,
             workers=workers,
             progress=progress,

@@ -22,7 +22,14 @@ from passerby.gallery.entries import DETAILS, UNKNOWN, Entry, embeddings_of, to_
 from passerby.gallery.filters import Filter
 from passerby.gallery.new_rows import NewEntries, check_embeddings, rows_of
 from passerby.gallery.queries import Fetch, query_filters, threshold_of
-from passerby.gallery.settings import Calibration, GallerySettings, Model, Space, space_of
+from passerby.gallery.settings import (
+    Calibration,
+    GallerySettings,
+    Model,
+    Space,
+    another_space,
+    space_of,
+)  # fmt: skip
 from passerby.gallery.snapshot import Snapshot
 from passerby.gallery.statistics import Statistics, measure
 from passerby.gallery.store import Store
@@ -98,7 +105,8 @@ class Gallery:
             place: a folder (LanceDB); `http://host:port` or `http://host:port/name` (Milvus), or a
                 file `*.db` (Milvus Lite).
             model: the embedder whose embeddings are added and searched with, or a `Space`; needed
-                to make a gallery, and refused where the gallery is another model's.
+                to make a gallery, and refused where the gallery is another model's, or was filled
+                with masks or joints of another source than the embedder's (`with_cues`).
             resident: keep the embeddings in memory, for fast searches (folders only).
             token: `user:password` or API key of a Milvus server.
             audit: the audit log's file; None: `audit.jsonl` in the folder, none for Milvus.
@@ -518,14 +526,14 @@ class Gallery:
             raise InputError(f"{where}: there is no gallery; the first addition makes it")
         settings = GallerySettings.read(plain, where)
         if self._given is not None and self._given != settings.space:
-            raise InputError(_another_model(where, settings.space, self._given))
+            raise InputError(another_space(where, settings.space, self._given))
         return settings
 
     def _check_fingerprint(self, space: Space | None, what: str) -> None:
         plain = self._store.settings()
         own = self._given if plain is None else self._checked_settings().space
         if own is not None and space is not None and own != space:
-            raise InputError(_another_model(what, space, own))
+            raise InputError(another_space(what, space, own))
 
     def _settings_for(
         self, embeddings: NDArray[Any], space: Space | None = None
@@ -551,14 +559,6 @@ class Gallery:
         if self._snapshot is None:
             self._snapshot = Snapshot(self._store, self.settings.width)
         return self._snapshot.nearest
-
-
-def _another_model(where: str, theirs: Space, ours: Space) -> str:
-    return (
-        f"{where}: holds embeddings of the model {theirs.fingerprint} ({theirs.metric}), which "
-        f"cannot be compared with those of {ours.fingerprint} ({ours.metric}): "
-        "use that model, or `passerby gallery re-embed`"
-    )
 
 
 def _refuse_everything(where: Filter, what: str) -> None:

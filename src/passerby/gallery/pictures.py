@@ -14,15 +14,13 @@ from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Added, Gallery
 from passerby.gallery.new_rows import NewEntries
 from passerby.gallery.settings import Model
-from passerby.types import CueSource, InputError, Progress, Sample
+from passerby.types import InputError, Progress, Sample
 
 
 class SampleEmbedder(Model, Protocol):
     """A model that is at hand; a `passerby.Embedder` is one."""
 
-    def embed_samples(
-        self, samples: Sequence[Sample], *, cues: CueSource | None = None
-    ) -> NDArray[np.float32]:
+    def embed_samples(self, samples: Sequence[Sample]) -> NDArray[np.float32]:
         """(N, D) embeddings of N pictures."""
 
 
@@ -31,7 +29,6 @@ def add_samples(
     model: SampleEmbedder,
     samples: Sequence[Sample],
     *,
-    cues: CueSource | None = None,
     expires: float | None = None,
     at_once: int = 512,
     progress: Progress | None = None,
@@ -40,9 +37,8 @@ def add_samples(
 
     Args:
         gallery: opened for this model.
-        model: makes the embeddings.
+        model: makes the embeddings; its masks and joints come from where `with_cues` says.
         samples: the pictures.
-        cues: where masks and joints come from, if the model wants any.
         expires: when the entries are to be removed, seconds since 1970 in UTC; None: never.
         at_once: pictures that are embedded and then stored together.
         progress: told how many pictures are done.
@@ -56,7 +52,7 @@ def add_samples(
         there = _known(gallery, batch)
         new = [sample for sample in batch if key_of(sample) not in there]
         if new:
-            embeddings = model.embed_samples(new, cues=cues)
+            embeddings = model.embed_samples(new)
             added += gallery.add(embeddings, NewEntries.of_samples(new, expires)).added
         known = start + len(batch) - added
         if progress is not None:
@@ -70,7 +66,6 @@ def re_embed(
     model: SampleEmbedder,
     root: Path,
     *,
-    cues: CueSource | None = None,
     at_once: int = 512,
     progress: Progress | None = None,
 ) -> Added:
@@ -84,7 +79,6 @@ def re_embed(
         target: new, or of this model.
         model: makes the new embeddings.
         root: the folder that the entries' file names start from.
-        cues: where masks and joints come from, if the model wants any.
         at_once: pictures that are embedded and then stored together.
         progress: told how many pictures are done.
 
@@ -101,7 +95,7 @@ def re_embed(
     added = known = 0
     for batch in _batches(entries, at_once):
         samples = [_sample(entry, root) for entry in batch]
-        found = target.add(model.embed_samples(samples, cues=cues), _same(batch))
+        found = target.add(model.embed_samples(samples), _same(batch))
         added, known = added + found.added, known + found.known
         if progress is not None:
             progress(added + known, len(entries))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from passerby.ranking.features import check_metric
-from passerby.types import InputError
+from passerby.types import CueSource, InputError
 
 FORMAT = 1
 """Version of a gallery's columns and settings; a greater one is refused."""
@@ -33,6 +33,17 @@ class Model(Protocol):
         """How embeddings are compared."""
 
 
+@runtime_checkable
+class CueModel(Model, Protocol):
+    """A model of a method that may look at masks or joints."""
+
+    cues: CueSource | None
+    """Where they come from."""
+
+    def fingerprint_with(self, source: str) -> str:
+        """Of embeddings made with this source of cues; the model's where it looks at none."""
+
+
 @dataclass(frozen=True)
 class Space:
     """A model that is not at hand, only its embeddings: their fingerprint and metric."""
@@ -41,6 +52,10 @@ class Space:
     """Any text without blanks, at most 128 letters, that names the model and its preprocessing."""
     metric: str = "euclidean"
     """`euclidean`, `squared_euclidean` or `cosine`."""
+    model: str = field(default="", compare=False)
+    """Fingerprint of the model alone, where it looks at masks or joints."""
+    cues: str = field(default="", compare=False)
+    """Then: the fingerprint of their source; empty: none."""
 
     def __post_init__(self) -> None:
         check_metric(self.metric)
@@ -52,10 +67,39 @@ class Space:
 
 
 def space_of(model: Model | Space) -> Space:
-    """Fingerprint and metric of a model."""
+    """Fingerprint and metric of a model's embeddings; the source of its cues is part of the first.
+
+    Two sources make two spaces: a model whose masks are another's gives other embeddings.
+    """
     if isinstance(model, Space):
         return model
-    return Space(model.fingerprint, model.descriptor.metric)
+    own, metric = model.fingerprint, model.descriptor.metric
+    if isinstance(model, CueModel):
+        source = "" if model.cues is None else model.cues.fingerprint
+        made = model.fingerprint_with(source)
+        if made != own:
+            return Space(made, metric, own, source)
+    return Space(own, metric)
+
+
+def another_space(where: str, theirs: Space, ours: Space) -> str:
+    """Why embeddings of one cannot be compared with those of another, in one line."""
+    if theirs.model and theirs.model == ours.model:
+        kinds = [
+            f"masks or joints by {s.cues}" if s.cues else "no masks or joints"
+            for s in (theirs, ours)
+        ]
+        return (
+            f"{where}: holds embeddings that this model made with {kinds[0]}, which cannot be "
+            f"compared with those that it makes with {kinds[1]}: name the same source of masks "
+            "and joints, or `passerby gallery re-embed`"
+        )
+    return (
+        f"{where}: holds embeddings of the model {theirs.fingerprint} ({theirs.metric}), which "
+        f"cannot be compared with those of {ours.fingerprint} ({ours.metric}): "
+        "use that model, or `passerby gallery re-embed`"
+        + ("; the source of masks and joints is part of it" if ours.model or theirs.model else "")
+    )
 
 
 @dataclass(frozen=True)

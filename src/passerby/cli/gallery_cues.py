@@ -1,0 +1,127 @@
+"""Masks and joints of a gallery's pictures and of queries, for models that look at them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from rich.console import Console
+
+from passerby.cli.cues import JointOptions, MaskOptions, joint_network, mask_network
+from passerby.cues.networks import ComputedCues
+from passerby.cues.source import FileCues, find_named_cues
+from passerby.types import InputError, Sample
+
+if TYPE_CHECKING:
+    from passerby.embedding.embedder import Embedder
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Networks that compute the cues of pictures, with the settings of `passerby cues`."""
+
+    masks_by: str | None = None
+    """Computes masks, for models that look at them: mask-rcnn, or a segmentation network
+    FILE.onnx; as `passerby cues masks` does unless told otherwise."""
+    joints_by: str | None = None
+    """Likewise joints: openpose, keypoint-rcnn, or an OpenPose-type network's file."""
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """Files with the cues of pictures."""
+
+    cues: Path | None = None
+    """Folder with masks/ or joints, for models that look at them."""
+    cues_from: str | None = None
+    """What made these files, where they do not say it: the same name each time. Without it their
+    content names them, and files that are added later make them another source."""
+    no_cues: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Do without, as a server must that computes none."""
+
+
+def with_networks(model: Embedder, options: NetworkOptions) -> Embedder:
+    """The model with cues by the networks that the options name.
+
+    Raises:
+        InputError: a network that cannot be made.
+    """
+    masks = joints = None
+    if options.masks_by is not None and "mask" in model.inputs.cues:
+        own = options.masks_by == "mask-rcnn"
+        masks = mask_network(
+            MaskOptions(source="mask-rcnn") if own else MaskOptions(model=options.masks_by)
+        )
+    if options.joints_by is not None and "joints" in model.inputs.cues:
+        if options.joints_by == "keypoint-rcnn":
+            joints = joint_network(JointOptions(source="keypoint-rcnn"))
+        else:
+            file = None if options.joints_by == "openpose" else options.joints_by
+            joints = joint_network(JointOptions(model=file))
+    return model if masks is None and joints is None else model.with_cues(
+        ComputedCues(masks, joints)
+    )  # fmt: skip
+
+
+def with_files(model: Embedder, options: FileOptions, root: Path | None = None) -> Embedder:
+    """The model with cues from the files that the options name; else those beside the pictures.
+
+    Args:
+        model: one that computes cues, or looks at none, stays as it is.
+        options: from the command line.
+        root: the pictures' folder; None: not known.
+
+    Raises:
+        InputError: --cues names a folder without any; two sources.
+    """
+    if options.no_cues and (options.cues is not None or model.cues is not None):
+        raise InputError("--no-cues goes with no source of masks and joints")
+    if options.cues is not None and model.cues is not None:
+        raise InputError("masks and joints come from files (--cues) or from networks, not both")
+    place = options.cues or root
+    if not model.inputs.cues or model.cues is not None or options.no_cues or place is None:
+        return model
+    found = find_named_cues(place, model.inputs.cues, options.cues_from or "")
+    if found is None and options.cues is not None:
+        wanted = " or ".join(sorted(model.inputs.cues))
+        raise InputError(f"{place}: holds no {wanted}, which this model looks at")
+    return model.with_cues(found)
+
+
+def embed_queries(
+    model: Embedder, pictures: Sequence[Path], folder: Path | None, console: Console
+) -> NDArray[np.float32]:
+    """(N, D) embeddings of pictures, with their cues; says what some of them lack.
+
+    Args:
+        model: with its source of cues.
+        pictures: N files.
+        folder: the root of files with cues: pictures in it have theirs there by name.
+        console: where to say it.
+
+    Raises:
+        InputError: an unreadable picture; one outside the folder, which has no cues of it.
+    """
+    if not isinstance(model.cues, FileCues) or folder is None:
+        return model.embed(list(pictures))
+    missing: Counter[str] = Counter()
+    samples = [Sample(file, _name(file, folder), -1, -1) for file in pictures]
+    found = model.embed_samples(samples, missing=missing)
+    for cue, count in sorted(missing.items()):
+        console.print(f"note: without {cue}: {count} of {len(pictures)}", highlight=False)
+    return found
+
+
+def _name(file: Path, folder: Path) -> str:
+    try:
+        return file.resolve().relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        raise InputError(
+            f"{file}: lies outside {folder}, so that no masks or joints of it are there"
+        ) from None
