@@ -5,7 +5,7 @@ from PIL import Image
 
 import passerby
 from passerby.embedding.embedder import Embedder
-from passerby.figures.masks import COLOURS, HEIGHT, draw_masks, heat_map, masks_of
+from passerby.figures.masks import COLOURS, HEIGHT, draw_masks, heat_map, masks_of, range_of
 from passerby.methods import bag_of_tricks, feature_mask, msreid
 from passerby.types import InputError
 
@@ -124,3 +124,20 @@ def test_without_the_mask_branch_there_is_none_to_draw(samples):
     model = Embedder(msreid.METHOD, recipe, msreid.METHOD.network(recipe))
     with pytest.raises(InputError, match="without a mask"):
         masks_of(model, samples)
+
+
+def test_values_are_said_so_that_they_differ():
+    ranges = [np.array([0.1, 0.9]), np.array([0.686, 0.688]), np.array([0.5, 0.5])]
+    assert range_of(ranges) == "0.10 - 0.90 | 0.686 - 0.688 | 0.500 - 0.500"
+
+
+def test_a_long_title_takes_several_lines(samples, tmp_path):
+    masks = np.ones((3, 4, 2))
+    for name, title in (("short", "a few words"), ("long", "a few words " * 20)):
+        draw_masks(samples, masks, tmp_path / f"{name}.png", title=title, columns=3)
+    short, long = (Image.open(tmp_path / f"{name}.png") for name in ("short", "long"))
+    assert short.width == long.width
+    more = long.height - short.height
+    assert more >= 32
+    below = np.asarray(long)[36 + more :]
+    np.testing.assert_array_equal(below, np.asarray(short)[36:])

@@ -183,3 +183,21 @@ def test_an_unreadable_metrics_file(finished, tmp_path):
     with pytest.raises(InputError, match="not a file of metrics"):
         read_metrics(tmp_path / "metrics.csv")
     assert read_metrics(tmp_path / "none.csv") == {}
+
+
+def marks(svg, anchor):
+    """Numbers at an axis."""
+    return [float(m) for m in re.findall(rf'text-anchor="{anchor}">(-?[\d.e-]+)</text>', svg)]
+
+
+def test_marks_of_an_axis():
+    epochs = Axis("epoch", whole=True)
+    svg = line_chart([Line("", [1, 2, 3], [0, 0, 0])], epochs, Axis("y"), "d")
+    assert marks(svg, "middle") == [1, 2, 3]
+    # What never was below 0 has no axis below 0.
+    assert min(marks(svg, "end")) == 0
+    svg = line_chart([Line("", range(1, 51), [0.5] * 50)], Axis("k", whole=True), Axis("y"), "d")
+    assert marks(svg, "middle") == [10, 20, 30, 40, 50]
+    assert marks(svg, "end") == [0, 0.2, 0.4, 0.6, 0.8, 1]
+    svg = line_chart([Line("", [0, 1], [-2, -2])], Axis("x"), Axis("y"), "d")
+    assert marks(svg, "end") == [-4, -3, -2, -1, 0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from passerby.data.training_data import load_picture
 from passerby.embedding.embedder import Embedder
 from passerby.extract import embed_samples
 from passerby.figures.lettering import INK, PALE, font, shortened
-from passerby.figures.masks import grid, range_of, under_heat
+from passerby.figures.masks import beside, grid, range_of, under_heat
 from passerby.figures.saving import check_target, save_image
 from passerby.types import CueSource, InputError, Sample
 
@@ -102,17 +102,37 @@ def draw_attention(
 def attention_cells(
     model: Embedder, samples: Sequence[Sample], cues: CueSource | None
 ) -> list[Image.Image]:
-    """Each picture with its maps; arguments and errors as `attention_of`."""
+    """Each picture with its maps, named and with their values; else as `attention_of`."""
+    names = map_names(model)
+    return [_cell(*found, names) for found in _rows(model, samples, cues)]
+
+
+def attention_strips(
+    model: Embedder, samples: Sequence[Sample], cues: CueSource | None
+) -> list[tuple[Image.Image, str]]:
+    """The same without letters, and the least and greatest values in words."""
+    return [
+        (_strip(rows, maps, 0), "; ".join(range_of(list(of_row)) for of_row in maps))
+        for rows, maps in _rows(model, samples, cues)
+    ]
+
+
+def map_names(model: Embedder) -> tuple[str, ...]:
+    """What the maps lie behind; numbers for methods that are not in `MAPS`."""
+    return MAPS.get(model.method.name, tuple(f"map {number}" for number in range(1, 10)))
+
+
+def _rows(
+    model: Embedder, samples: Sequence[Sample], cues: CueSource | None
+) -> Iterator[tuple[list[Image.Image], NDArray[np.float32]]]:
+    """What the network sees of each picture, a row for each row of maps; and the maps."""
     maps = attention_of(model, samples, cues=cues)
-    cells = []
     for sample, of_sample in zip(samples, maps, strict=True):
         made = model.inputs.make(load_picture(sample, model.inputs.cues, cues))
         rows = [Image.fromarray(made["whole" if "whole" in made else "image"])]
         if len(of_sample) == 2:
             rows.append(_stacked([made[name] for name in REGION_NAMES[1:]]))
-        shown = [row.resize((WIDTH, HEIGHT), _SMOOTH) for row in rows]
-        cells.append(_cell(shown, of_sample, MAPS.get(model.method.name, ())))
-    return cells
+        yield [row.resize((WIDTH, HEIGHT), _SMOOTH) for row in rows], of_sample
 
 
 def _stacked(parts: Sequence[NDArray[np.uint8]]) -> Image.Image:
@@ -123,23 +143,31 @@ def _stacked(parts: Sequence[NDArray[np.uint8]]) -> Image.Image:
     return stacked
 
 
+def _strip(rows: Sequence[Image.Image], maps: NDArray[np.floating], space: int) -> Image.Image:
+    """Pictures at left, each row of maps beside; with white space above and below each row."""
+    size = ((1 + maps.shape[1]) * WIDTH, space + len(rows) * (HEIGHT + space))
+    strip = Image.new("RGB", size, "white")
+    for row, (picture, of_row) in enumerate(zip(rows, maps, strict=True)):
+        shown = [picture, *(under_heat(picture, values) for values in of_row)]
+        strip.paste(beside(shown), (0, space + row * (HEIGHT + space)))
+    return strip
+
+
 def _cell(
     rows: Sequence[Image.Image], maps: NDArray[np.floating], names: Sequence[str]
 ) -> Image.Image:
-    size = ((1 + maps.shape[1]) * WIDTH, _LINE + len(rows) * (HEIGHT + _LINE))
-    cell = Image.new("RGB", size, "white")
+    cell = _strip(rows, maps, _LINE)
     draw = ImageDraw.Draw(cell)
 
     def say(text: str, column: int, top: int, ink: tuple[int, int, int]) -> None:
         middle = (column * WIDTH + WIDTH // 2, top)
         draw.text(middle, shortened(text, WIDTH), ink, font(), anchor="ma")
 
-    for column in range(1, maps.shape[1] + 1):
-        say(names[column - 1] if column <= len(names) else f"map {column}", column, 0, INK)
-    for row, (picture, of_row) in enumerate(zip(rows, maps, strict=True)):
-        top = _LINE + row * (HEIGHT + _LINE)
-        cell.paste(picture, (0, top))
+    for column, name in enumerate(names[: maps.shape[1]], 1):
+        say(name, column, 0, INK)
+    for row, of_row in enumerate(maps, 1):
+        if len(rows) == 2:
+            say(("whole body", "four parts")[row - 1], 0, row * (HEIGHT + _LINE) + 1, PALE)
         for column, values in enumerate(of_row, 1):
-            cell.paste(under_heat(picture, values), (column * WIDTH, top))
-            say(range_of([values]), column, top + HEIGHT + 1, PALE)
+            say(range_of([values]), column, row * (HEIGHT + _LINE) + 1, PALE)
     return cell

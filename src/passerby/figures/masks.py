@@ -160,13 +160,13 @@ def beside(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def range_of(masks: Sequence[NDArray[np.floating]]) -> str:
-    """Least and greatest value of each mask, in as many digits as tell them apart (4 at most)."""
+    """Least and greatest value of each mask, with a third digit where two do not tell."""
     return " | ".join(_range(float(mask.min()), float(mask.max())) for mask in masks)
 
 
 def _range(least: float, greatest: float) -> str:
-    said = [(f"{least:.{digits}f}", f"{greatest:.{digits}f}") for digits in (2, 3, 4)]
-    return " - ".join(next((ends for ends in said if ends[0] != ends[1]), said[0]))
+    said = [(f"{least:.{digits}f}", f"{greatest:.{digits}f}") for digits in (2, 3)]
+    return " - ".join(next((ends for ends in said if ends[0] != ends[1]), said[1]))
 
 
 def with_text(strip: Image.Image, text: str) -> Image.Image:

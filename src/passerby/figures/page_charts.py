@@ -35,6 +35,8 @@ class Axis:
     """The other end."""
     log: bool = False
     """Logarithmic."""
+    whole: bool = False
+    """Marked at whole numbers alone."""
 
 
 def line_chart(lines: Sequence[Line], x: Axis, y: Axis, describe: str) -> str:
@@ -121,6 +123,7 @@ class _Scale:
     start: float
     end: float
     log: bool
+    whole: bool
 
     @classmethod
     def of(cls, axis: Axis, values: Sequence[float], start: float, end: float) -> _Scale:
@@ -128,8 +131,8 @@ class _Scale:
         least = axis.least if axis.least is not None else min(kept, default=1)
         most = axis.most if axis.most is not None else max(kept, default=1)
         if most <= least:
-            least, most = (least / 2, least * 2) if axis.log else (least - 0.5, least + 0.5)
-        return cls(least, most, start, end, axis.log)
+            least, most = _around(least, axis.log)
+        return cls(least, most, start, end, axis.log, axis.whole)
 
     def at(self, value: float) -> float:
         if self.log:
@@ -143,11 +146,18 @@ class _Scale:
             powers = range(floor(log10(self.least)), floor(log10(self.most)) + 1)
             found = [10.0**power for power in powers if 10.0**power >= self.least * 0.999]
             return found or [self.least, self.most]
-        rough = (self.most - self.least) / 4
+        rough = max((self.most - self.least) / 6, float(self.whole))
         size = 10.0 ** floor(log10(rough))
-        step = next(size * k for k in (1, 2, 2.5, 5, 10) if size * k >= rough * 0.999)
-        first = -floor(-self.least / step - 1e-9)
+        step = next(size * k for k in (1, 2, 5, 10) if size * k >= rough * 0.999)
+        first = -floor(1e-9 - self.least / step)
         return [k * step for k in range(first, floor(self.most / step + 1e-9) + 1)]
+
+
+def _around(value: float, log: bool) -> tuple[float, float]:
+    """Ends of an axis for one value alone; what is not negative has an axis from 0."""
+    if log:
+        return value / 2, value * 2
+    return (0, 2 * value or 1) if value >= 0 else (2 * value, 0)
 
 
 def _figure(

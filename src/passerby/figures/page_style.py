@@ -51,7 +51,8 @@ dl.numbers dd { margin: 0; font-size: 1.35rem; font-weight: 600; }
 .legend i { display: inline-block; width: .8em; height: .8em; border-radius: 2px;
   margin-right: .35em; background: currentColor; }
 .strips { display: flex; flex-wrap: wrap; gap: .8rem; }
-.strips figure { margin: 0; }
+.strips figure { margin: 0; max-width: 100%; }
+.strips figcaption { width: 0; min-width: 100%; }
 .strips img { display: block; max-width: 100%; height: auto; border-radius: 4px; }
 .choices { display: flex; flex-wrap: wrap; gap: .3rem; margin: .6rem 0; }
 .lists > input { position: absolute; opacity: 0; }
@@ -72,6 +73,7 @@ dl.numbers dd { margin: 0; font-size: 1.35rem; font-weight: 600; }
 details { margin: .6rem 0; } summary { cursor: pointer; }
 pre { overflow-x: auto; background: var(--card); padding: .8rem; border-radius: .5rem;
   font-size: .8rem; }
+pre.command { white-space: pre-wrap; overflow-wrap: anywhere; }
 footer { padding: 2rem 1rem 3rem; }
 @media print { nav, .choices { display: none; } .list, .chart { break-inside: avoid; } }
 """

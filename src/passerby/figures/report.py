@@ -14,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from passerby.embedding.embedder import Embedder
-from passerby.figures.attention import attention_cells
+from passerby.figures.attention import HEIGHT, WIDTH, attention_strips, map_names
 from passerby.figures.distance_histogram import pair_distances
 from passerby.figures.embedding_plane import plane_of
 from passerby.figures.grad_cam_drawing import identity_strips, pair_strips
@@ -32,6 +32,8 @@ from passerby.types import CueSource, InputError, Sample, Split
 
 FILTERS = {"all": "all", "failures": "first one wrong", "worst": "lowest AP", "random": "at random"}
 """Kinds of ranked lists, and what their buttons say."""
+HEAT = "From the least value (dark) to the greatest (bright), which stand below."
+"""What the page says of colours over pictures."""
 
 
 def write_report(
@@ -240,12 +242,16 @@ def _masks(model: Embedder, run: Path, samples: Sequence[Sample], cues: CueSourc
         shown = [mask, 1 - mask] if both else [mask]
         strips.append((heat_strip(whole_picture(sample), shown), range_of(shown)))
     reverse = " and under its reverse" if both else ""
-    return _strips(strips, f"Each picture under its mask{reverse}; least and greatest value below.")
+    return _strips(strips, f"Each picture under its mask{reverse}. {HEAT}")
 
 
 def _attention(model: Embedder, samples: Sequence[Sample], cues: CueSource | None) -> str:
-    cells = attention_cells(model, samples, cues)
-    return _strips([(cell, "") for cell in cells], "Each picture under its attention maps.")
+    strips = attention_strips(model, samples, cues)
+    parts = ""
+    if any(strip.height > HEIGHT for strip, _ in strips):
+        parts = " Above: the whole body; below: its four parts."
+    names = ", ".join(map_names(model)[: strips[0][0].width // WIDTH - 1])
+    return _strips(strips, f"What the network sees, its attention maps ({names}).{parts} {HEAT}")
 
 
 def _grad_cam(

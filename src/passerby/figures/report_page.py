@@ -187,7 +187,8 @@ def _scores(results: Mapping[str, Mapping[str, Any]]) -> list[Section]:
         if result.get("cmc")
     ]
     describe = "Share of queries with their person among the first k"
-    chart = line_chart(lines, Axis("rank k", 1), Axis(f"{describe} (%)", 0, 100), describe)
+    axes = Axis("rank k", 1, whole=True), Axis(f"{describe} (%)", 0, 100)
+    chart = line_chart(lines, *axes, describe)
     whose = escape(next(iter(results)))
     html = (
         f'<dl class="numbers">{cards}</dl><p class="pale">Per cent; {whose}.'
@@ -246,7 +247,7 @@ def _training(metrics: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) 
             log = rate and 0 < min(line.y) < max(line.y)
             describe = f"{title} over the epochs of {stage}: {line.y[0]:.4g} to {line.y[-1]:.4g}"
             y = Axis(f"{title}: {line.y[-1]:.4g} at the end", log=log)
-            charts.append(line_chart([line], Axis("epoch"), y, describe))
+            charts.append(line_chart([line], Axis("epoch", whole=True), y, describe))
         parts.append(f'<h3>Stage {escape(stage)}</h3><div class="charts">{"".join(charts)}</div>')
     return [Section("training", "Training", "\n".join(parts))] if parts else []
 
@@ -263,7 +264,8 @@ def _speed(
                          f"{max(values):.0f}"))  # fmt: skip
     if not rows:
         return []
-    where = f"{config.get('device', '?')}, {config.get('threads', '?')} threads"
+    threads = config.get("threads", "?")
+    where = f"{config.get('device', '?')}, {threads} thread{'s' * (threads != 1)}"
     header = ("stage", "epochs", "pictures a second", "slowest epoch", "fastest epoch")
     html = f'{table(header, rows)}<p class="pale">Training on {escape(where)}.</p>'
     return [Section("speed", "Speed", html)]
@@ -285,7 +287,7 @@ def _settings(config: Mapping[str, Any]) -> Section:
     html = (
         table(("recipe", ""), recipe, "words")
         + table(("version", ""), versions, "words")
-        + (f"<h3>Command</h3><pre>{escape(command)}</pre>" if command else "")
+        + (f'<h3>Command</h3><pre class="command">{escape(command)}</pre>' if command else "")
         + f"<details><summary>The whole configuration</summary><pre>{escape(whole)}</pre></details>"
     )
     return Section("settings", "Settings", html)
