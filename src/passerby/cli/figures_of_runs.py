@@ -43,7 +43,7 @@ def lists(arguments: list[str]) -> None:
     if options.beside is None:
         draw_ranked_lists(
             split, first.query, first.gallery, options.out, metric=first.metric,
-            rows=options.rows, top=top, choice=options.choice, seed=options.seed,
+            name=first.name, rows=options.rows, top=top, choice=options.choice, seed=options.seed,
         )  # fmt: skip
     else:
         second = _side(_model(options, options.beside), options.beside, split)
@@ -78,7 +78,8 @@ def grad_cam(arguments: list[str]) -> None:
         pairs = [(row.query, row.found[0]) for row in found if row.found]
         strips, what = pair_strips(model, pairs, cues=cues, layer=options.layer)
     cells = [with_text(*strip) for strip in strips]
-    save_image(grid(cells, f"{model.method.name}, {what}", 4), options.out)
+    title = f"{_name(model, options.run)}, {what}; bright: the places that raise it"
+    save_image(grid(cells, title, 4), options.out)
     print(f"written: {options.out}")
 
 
@@ -91,7 +92,8 @@ def embeddings(arguments: list[str]) -> None:
     side = _side(_model(options, options.run), options.run, split)
     plane = plane_of(split, side.query, side.gallery, metric=side.metric, people=options.people,
                      seed=options.seed)  # fmt: skip
-    draw_plane(plane, options.out)
+    people = len(set(plane.people.tolist()))
+    draw_plane(plane, options.out, title=f"{side.name}: {people} people, a colour each")
     print(f"written: {options.out}")
 
 
@@ -136,8 +138,11 @@ def _side(model: Embedder, run: Path, split: Split) -> Side:
     for name, samples in (("query", split.query), ("gallery", split.gallery)):
         with counting(f"embedding {name}", _console()) as progress:
             found[name] = model.embed_samples(samples, cues=cues, progress=progress)
-    label = f"{model.method.name} ({run.resolve().name})"
-    return Side(label, found["query"], found["gallery"], model.descriptor.metric)
+    return Side(_name(model, run), found["query"], found["gallery"], model.descriptor.metric)
+
+
+def _name(model: Embedder, run: Path) -> str:
+    return f"{model.method.name} ({run.resolve().name})"
 
 
 def _cues(model: Embedder, split: Split) -> CueSource | None:

@@ -42,7 +42,7 @@ def lists_figure(
         lists: for each query at least one, all of the same query; all queries have as many.
         split: gives the names of persons and cameras.
         caption: below.
-        names: above the lists, one for each; none where there is but one.
+        names: above the lists, one for each of a query's; or none.
     """
     pictures = [
         [scaled_picture(row[0].query), *(scaled_picture(s) for one in row for s in one.found)]

@@ -45,6 +45,7 @@ def draw_ranked_lists(
     target: str | Path,
     *,
     metric: str,
+    name: str = "",
     rows: int = 8,
     top: int = 10,
     choice: str = "random",
@@ -61,6 +62,7 @@ def draw_ranked_lists(
         gallery_embeddings: (G, D), in the order of `split.gallery`.
         target: the .png or .svg, written atomically.
         metric: `euclidean`, `squared_euclidean` or `cosine`.
+        name: stands above the lists, e.g. what they were found by.
         rows: queries, fewer where the split has fewer with a match.
         top: gallery pictures of each, fewer where the gallery is smaller.
         choice: one of `CHOICES`.
@@ -81,11 +83,12 @@ def draw_ranked_lists(
         choice=choice,
         seed=seed,
     )
+    names = (name,) if name else ()
     caption = (
         f"{_which(split, len(lists), matched, choice, seed)}; nearest first by "
         f"{metric.replace('_', ' ')} distance (the number under a picture). {LEGEND}"
     )
-    save_image(lists_figure([[row] for row in lists], split, caption), target)
+    save_image(lists_figure([[row] for row in lists], split, caption, names), target)
 
 
 def draw_lists_of_two(

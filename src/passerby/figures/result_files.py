@@ -191,12 +191,12 @@ def _label(result: Result, name: str) -> str:
     short = name.removeprefix("recipe.").replace("_", " ")
     if name not in result.settings:
         return ""
+    if name == "reranking":
+        return "re-ranked" if value else "not re-ranked"
     if value is None or value is False:
         return f"no {short}"
     if value is True:
         return short
-    if name == "reranking":
-        return "re-ranked"
     if name in EVALUATION or name in _FIRST:
         return str(value)
     if isinstance(value, str) and "/" in value:
