@@ -74,6 +74,26 @@ def test_a_first_look(data, tmp_path, capsys):
     assert not (data / "masks").exists()
 
 
+@pytest.mark.parametrize("kind", ["masks", "joints"])
+def test_a_first_look_beside_the_data_is_not_trained_on(data, tmp_path, capsys, kind):
+    sheet = tmp_path / "sheet.png"
+    assert cues(kind, data, "--limit", 7, "--sheet", sheet, "--sheet-pictures", 3) == 0
+    assert "again without --limit" in capsys.readouterr().out
+    assert sheet.is_file()
+    if kind == "masks":
+        with pytest.raises(InputError, match="is not finished"):
+            find_cues(data)
+    else:
+        assert find_cues(data) is None
+    assert cues(kind, data) == 0
+    said = capsys.readouterr().out
+    assert "80 pictures, 73 of them computed now" in said
+    assert "--limit" not in said
+    whole = find_cues(data).fingerprint
+    assert cues(kind, data, "--limit", 7) == 0  # what is whole stays whole
+    assert find_cues(data).fingerprint == whole
+
+
 @pytest.mark.parametrize(
     ("kind", "more", "words"),
     [

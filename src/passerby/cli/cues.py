@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 
 from passerby.cli.dataset import data_options, flat, load_split, value_of
-from passerby.cues.extraction import CueCounts, compute_joints, compute_masks
+from passerby.cues.extraction import UNFINISHED, CueCounts, compute_joints, compute_masks
 from passerby.cues.networks import JointNetwork, MaskNetwork
 from passerby.cues.openpose import OpenPose, PoseSettings
 from passerby.cues.region_networks import KeypointRCNN, MaskRCNN, RegionSettings
@@ -44,7 +44,9 @@ class Common:
     batch_size: int = 16
     """Pictures at a time."""
     limit: int | None = None
-    """Only so many pictures, spread evenly over the data set: for a first look."""
+    """Only so many pictures, spread evenly over the data set: for a first look. Beside the data
+    the result then counts as unfinished, so that training does not take it; a run without it goes
+    on from there."""
     sheet: Path | None = None
     """A .png to draw: pictures with their cues, to look at."""
     sheet_pictures: int = 24
@@ -90,14 +92,17 @@ def masks(arguments: list[str]) -> None:
     command, console = parse(MaskOptions, arguments, "masks"), Console(stderr=True)
     options: MaskOptions = command.cues
     split = load_split(command.data, console)
-    samples = pictures_of(split, options.limit)
+    everything = pictures_of(split)
+    samples = _spread(everything, options.limit)
     out = options.out or split.root / "masks"
+    whole = options.out is not None or len(samples) == len(everything)
     network = mask_network(options)
     with counting("computing masks", console) as progress:
         counts = compute_masks(
-            samples, network, out, batch_size=options.batch_size, progress=progress
+            samples, network, out, batch_size=options.batch_size, whole=whole, progress=progress
         )
-    finish(counts, out, samples, options, FileCues(masks=out))
+    cues = FileCues(masks=out, unfinished=True)
+    finish(counts, out, samples, options, cues, whole)
 
 
 def joints(arguments: list[str]) -> None:
@@ -105,8 +110,10 @@ def joints(arguments: list[str]) -> None:
     command, console = parse(JointOptions, arguments, "joints"), Console(stderr=True)
     options: JointOptions = command.cues
     split = load_split(command.data, console)
-    samples = pictures_of(split, options.limit)
+    everything = pictures_of(split)
+    samples = _spread(everything, options.limit)
     out = options.out or split.root / "joints.parquet"
+    whole = options.out is not None or len(samples) == len(everything)
     others = [name for name in JOINT_FILES if (split.root / name).exists() and name != out.name]
     if others and out.parent == split.root:
         raise InputError(
@@ -115,9 +122,11 @@ def joints(arguments: list[str]) -> None:
     network = joint_network(options)
     with counting("computing joints", console) as progress:
         counts = compute_joints(
-            samples, network, out, batch_size=options.batch_size, progress=progress
+            samples, network, out, batch_size=options.batch_size, whole=whole, progress=progress
         )
-    finish(counts, out, samples, options, FileCues(joints=out))
+    unfinished = out.with_name(out.name + UNFINISHED)
+    out = unfinished if unfinished.exists() else out
+    finish(counts, out, samples, options, FileCues(joints=out), whole)
 
 
 CUES: dict[str, Callable[[list[str]], None]] = {"masks": masks, "joints": joints}
@@ -160,19 +169,20 @@ def joint_network(options: JointOptions) -> JointNetwork:
     return OpenPose(options.model, options.pose)
 
 
-def pictures_of(split: Split, limit: int | None) -> list[Sample]:
-    """All pictures of a data set once, by name; or some of them, spread evenly.
-
-    Raises:
-        InputError: the limit is below 1.
-    """
+def pictures_of(split: Split) -> list[Sample]:
+    """All pictures of a data set once, by name."""
     parts = (split.train, split.query, split.gallery, split.multi_query)
     found = {sample.name: sample for part in parts for sample in part}
-    return _spread([found[name] for name in sorted(found)], limit)
+    return [found[name] for name in sorted(found)]
 
 
 def finish(
-    counts: CueCounts, out: Path, samples: list[Sample], options: Common, cues: FileCues
+    counts: CueCounts,
+    out: Path,
+    samples: list[Sample],
+    options: Common,
+    cues: FileCues,
+    whole: bool,
 ) -> None:
     """Draws the sheet, and says what was done."""
     if options.sheet is not None:
@@ -187,6 +197,8 @@ def finish(
         f"nobody found in {nobody}{some if nobody else ''}"
     )
     print(f"written: {out}")
+    if not whole:
+        print("only a part of the data set: run it again without --limit before training")
 
 
 def _spread(samples: list[Sample], count: int | None) -> list[Sample]:

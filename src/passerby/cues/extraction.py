@@ -48,6 +48,7 @@ def compute_masks(
     folder: str | Path,
     *,
     batch_size: int = 16,
+    whole: bool = True,
     progress: Progress | None = None,
 ) -> CueCounts:
     """Writes `folder/<same folder>/<same stem>.png` for each picture with a person.
@@ -57,6 +58,8 @@ def compute_masks(
         network: finds the persons.
         folder: masks that this network wrote there earlier are kept.
         batch_size: pictures at a time.
+        whole: the samples are all that the masks are for; off: the folder stays unfinished, and
+            training does not take it (`passerby.cues.masks.check_masks`).
         progress: told how many pictures are done, and how many there are.
 
     Raises:
@@ -71,8 +74,9 @@ def compute_masks(
         other = stems.setdefault(mask_file(folder, sample), name)
         if other != name:
             raise InputError(f"{other} and {name} would have the same mask file: rename one")
-    people = _read_index(folder, network.fingerprint)
+    people, was_finished = _read_index(folder, network.fingerprint)
     todo = [sample for name, sample in wanted.items() if name not in people]
+    done = whole or (was_finished and not todo)
     saved = time.monotonic()
 
     def save(finished: bool) -> None:
@@ -87,7 +91,7 @@ def compute_masks(
         write_text(folder / MASK_INDEX, json.dumps(index, indent=0) + "\n")
 
     # From the start: masks that no index accounts for would stop the next run.
-    save(finished=not todo)
+    save(finished=done and not todo)
     try:
         for batch in _batches(todo, batch_size):
             masks = network.masks([read_image(sample.file) for sample in batch])
@@ -103,7 +107,7 @@ def compute_masks(
         with suppress(OSError):
             save(finished=False)
         raise
-    save(finished=True)
+    save(finished=done)
     return CueCounts(len(wanted), len(todo), tuple(n for n in wanted if not people[n]))
 
 
@@ -113,6 +117,7 @@ def compute_joints(
     file: str | Path,
     *,
     batch_size: int = 16,
+    whole: bool = True,
     progress: Progress | None = None,
 ) -> CueCounts:
     """Writes a Parquet file of joints, one row for each picture.
@@ -123,6 +128,8 @@ def compute_joints(
         file: `.parquet`; rows that this network wrote there earlier are kept. While the work lasts
             it is called `file.unfinished`.
         batch_size: pictures at a time.
+        whole: the samples are all that the joints are for; off: what is new stays in
+            `file.unfinished`.
         progress: told how many pictures are done, and how many there are.
 
     Raises:
@@ -154,8 +161,11 @@ def compute_joints(
         with suppress(OSError):
             write_joints(unfinished, joints, network.fingerprint)
         raise
-    write_joints(file, joints, network.fingerprint)
-    unfinished.unlink(missing_ok=True)
+    if whole:
+        write_joints(file, joints, network.fingerprint)
+        unfinished.unlink(missing_ok=True)
+    elif todo:
+        write_joints(unfinished, joints, network.fingerprint)
     without = tuple(name for name in wanted if not joints[name][:, 2].any())
     return CueCounts(len(wanted), len(todo), without)
 
@@ -208,22 +218,23 @@ def _files(samples: Sequence[Sample]) -> dict[str, Sample]:
     return {sample.name: sample for sample in sorted(samples, key=lambda one: one.name)}
 
 
-def _read_index(folder: Path, source: str) -> dict[str, bool]:
+def _read_index(folder: Path, source: str) -> tuple[dict[str, bool], bool]:
+    """Who was found in which picture, and whether that is all."""
     file = folder / MASK_INDEX
     if not file.is_file():
         if next(folder.rglob("*.png"), None) is not None:
             raise InputError(
                 f"{folder}: holds masks that no {MASK_INDEX} accounts for: choose another folder"
             )
-        return {}
+        return {}, False
     try:
         index = json.loads(file.read_text(encoding="utf-8"))
         people = {str(name): bool(person) for name, person in index["person"].items()}
-        earlier = str(index["source"])
+        earlier, finished = str(index["source"]), index.get("finished") is True
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{file}: is no index of masks: choose another folder") from None
     _same_source(folder, earlier, source)
-    return people
+    return people, finished
 
 
 def _same_source(place: Path, earlier: str | None, source: str) -> None:

@@ -30,6 +30,7 @@ class FileCues:
         made_by: what made the files, e.g. a network's name and version; see `fingerprint`.
         known_as: the fingerprint that they have instead, e.g. that of the networks that computed
             them, so that they count as computed.
+        unfinished: a folder of masks that `passerby cues` has not finished will do.
 
     Raises:
         InputError: the folder does not exist or is not finished, or the file cannot be used.
@@ -41,12 +42,14 @@ class FileCues:
         joints: str | Path | None = None,
         made_by: str = "",
         known_as: str = "",
+        *,
+        unfinished: bool = False,
     ) -> None:
         self.masks = None if masks is None else Path(masks)
         self.joints_file = None if joints is None else Path(joints)
         self.made_by = made_by
         self.known_as = known_as
-        if self.masks is not None:
+        if self.masks is not None and not unfinished:
             check_masks(self.masks)
         self._joints = {} if self.joints_file is None else read_joints(self.joints_file)
 
