@@ -1,6 +1,8 @@
-"""Small made-up data sets that several tests use."""
+"""What several tests use: small made-up data sets, and a browser."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +47,23 @@ def write_market(root: Path, *, train=6, test=4, cameras=2, pictures=4, seed=0) 
 def market(tmp_path_factory):
     """6 training and 4 test people, 2 cameras, 4 pictures each of 48 x 24."""
     return write_market(tmp_path_factory.mktemp("market"))
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+# A module's own: while playwright runs, no other event loop can in this thread.
+@pytest.fixture(scope="module")
+def browser():
+    """The system's Chromium, headless."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    given = os.environ.get("PASSERBY_TEST_CHROMIUM")
+    program = given or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"no Chromium on this machine: looked for {', '.join(BROWSERS)}")
+    # Chromium's sandbox refuses to run as root.
+    options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=program, args=options, timeout=120_000)
+        yield opened
+        opened.close()

@@ -1,8 +1,5 @@
 """The report in a real browser: the system's Chromium, headless."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,22 +13,6 @@ from passerby.methods import find_method
 from passerby.recipes import override
 
 pytestmark = pytest.mark.slow
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    given = os.environ.get("PASSERBY_TEST_CHROMIUM")
-    program = given or next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip(f"no Chromium on this machine: looked for {', '.join(NAMES)}")
-    # Chromium's sandbox refuses to run as root.
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=program, args=options, timeout=120_000)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

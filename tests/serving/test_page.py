@@ -1,8 +1,5 @@
 """The page in a real browser, Chromium, over a server in a process of its own."""
 
-import os
-import shutil
-
 import pytest
 from running import running
 from served import drawn
@@ -10,24 +7,6 @@ from served import drawn
 from passerby.serving.tokens import TokenFile
 
 pytestmark = pytest.mark.slow
-
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    given = os.environ.get("PASSERBY_TEST_CHROMIUM")
-    program = given or next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip(f"no Chromium on this machine: looked for {', '.join(NAMES)}")
-    # Chromium's sandbox refuses to run as root.
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with playwright.sync_playwright() as found:
-        made = found.chromium.launch(executable_path=program, args=options, timeout=120_000)
-        yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")
