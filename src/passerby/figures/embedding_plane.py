@@ -109,11 +109,11 @@ def draw_plane(plane: Plane, target: str | Path, *, title: str = "") -> None:
     check_target(target, "embeddings")
     figure, (axes,) = new_figure(height=5)
     people, cameras = np.unique(plane.people), np.unique(plane.cameras)
-    colours = matplotlib.colormaps["tab20"]
+    colours = matplotlib.colormaps["tab10" if len(people) <= 10 else "tab20"]
     for order, person in enumerate(people):
         for place, camera in enumerate(cameras):
             here = (plane.people == person) & (plane.cameras == camera)
-            form, colour = MARKS[place % len(MARKS)], colours(order % 20)
+            form, colour = MARKS[place % len(MARKS)], colours(order % colours.N)
             axes.plot(*plane.points[here].T, form, color=colour, markersize=5, alpha=0.8)
     for place, camera in enumerate(cameras):
         axes.plot([], [], MARKS[place % len(MARKS)], color="grey", label=f"camera {camera}")
