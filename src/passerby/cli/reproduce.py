@@ -77,7 +77,8 @@ def run(arguments: list[str]) -> None:
     command = parse(name, rest)
     options: Options = command.run
     part, changes = parse_part(options.part), parse_changes(options.change)
-    check_configurations(changes, tables_of(name, command.data.data, options.table))
+    tables_of(name, command.data.data, options.table)
+    check_configurations(changes, tables_of(name, command.data.data, None))
     if options.runs < 1:
         raise InputError(f"runs must be 1 or more; given {options.runs}")
     console = Console(stderr=True)
