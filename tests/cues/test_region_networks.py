@@ -6,6 +6,7 @@ torchvision's own networks, where it imports.
 
 import sys
 from types import ModuleType, SimpleNamespace
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -170,6 +171,20 @@ def test_bad_weights_and_settings_are_one_line(stand_in, tmp_path):
         RegionSettings(pad=2)
     with pytest.raises(InputError, match="one to five sides"):
         RegionSettings(anchors=())
+
+
+def test_weights_that_cannot_be_fetched_and_devices_that_are_not_there(stand_in, monkeypatch):
+    with pytest.raises(InputError, match="cannot compute on device 'meta:x'"):
+        MaskRCNN("none", RegionSettings(device="meta:x"))
+
+    def unreachable(weights, weights_backbone):
+        raise URLError("no route\nto host")
+
+    detection = sys.modules["torchvision.models.detection"]
+    monkeypatch.setattr(detection, "maskrcnn_resnet50_fpn", unreachable)
+    with pytest.raises(InputError, match="could not fetch the weights .*give a file") as error:
+        MaskRCNN("coco")
+    assert "\n" not in str(error.value)
 
 
 def test_without_torchvision_one_clear_line(monkeypatch):

@@ -82,7 +82,7 @@ class _RegionNetwork:
         self, weights: str | Path = "coco", settings: RegionSettings | None = None
     ) -> None:
         self.settings = settings or RegionSettings()
-        self._network = _built(self.kind, weights, self.settings).to(self.settings.device).eval()
+        self._network = _placed(_built(self.kind, weights, self.settings), self.settings.device)
         digest = hashlib.sha256()
         for name, tensor in self._network.state_dict().items():
             digest.update(name.encode() + tensor.cpu().numpy().tobytes())
@@ -124,7 +124,8 @@ class MaskRCNN(_RegionNetwork):
         settings: padding, anchors, scores.
 
     Raises:
-        InputError: torchvision cannot be imported, or the weights do not fit.
+        InputError: torchvision cannot be imported, the weights cannot be fetched or do not fit, or
+            there is no such device.
     """
 
     kind = "maskrcnn_resnet50_fpn"
@@ -186,7 +187,15 @@ def _built(kind: str, weights: str | Path, settings: RegionSettings) -> Any:
             f"{torch.__version__}; it cannot be imported: {type(error).__name__}: {reason}"
         ) from None
     given = "DEFAULT" if str(weights) == "coco" else None
-    network: Any = getattr(detection, kind)(weights=given, weights_backbone=None)
+    try:
+        network: Any = getattr(detection, kind)(weights=given, weights_backbone=None)
+    except (OSError, RuntimeError) as error:
+        # No network, an interrupted download (its hash is wrong), no place to keep it.
+        reason = " ".join(str(error).split())[:150]
+        raise InputError(
+            f"torchvision could not fetch the weights of {kind} ({reason}): give a file of them "
+            "with --model"
+        ) from None
     if str(weights) not in ("coco", "none"):
         _load(network, Path(weights))
     # After loading: the names of the weights change, and the head of the proposals fits as it is
@@ -199,6 +208,14 @@ def _built(kind: str, weights: str | Path, settings: RegionSettings) -> Any:
     )
     network.rpn = _FinestMaps(network.rpn, maps)
     return network
+
+
+def _placed(network: Any, device: str) -> Any:
+    try:
+        return network.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"cannot compute on device {device!r}: {reason}") from None
 
 
 def _load(network: nn.Module, file: Path) -> None:
