@@ -3,6 +3,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import defaultdict
 from dataclasses import replace
 
@@ -189,3 +190,27 @@ def test_two_processes_at_once_write_one_set(tmp_path):
     names = {path.name for path in root.iterdir()}
     assert "synthetic.json" in names
     assert "synthetic.unfinished" not in names
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_termination_ends_all_processes_in_one_line(tmp_path):
+    root = tmp_path / "set"
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "passerby", "synth", str(root), "--workers", "3"], stderr=said
+        )
+        try:
+            for _ in range(1200):
+                if any((root / "bounding_box_train").glob("*.jpg")) or process.poll() is not None:
+                    break
+                time.sleep(0.05)
+            process.terminate()
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
+    # Processes that outlived it would complain a little later.
+    time.sleep(1)
+    lines = (tmp_path / "said").read_text().splitlines()
+    assert lines[-1] == "passerby: interrupted"
+    assert not [line for line in lines if "Traceback" in line or "Error" in line]
+    assert (root / "synthetic.unfinished").exists()

@@ -8,7 +8,9 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -85,6 +87,7 @@ def _start(world: World) -> None:
 def _start_process(world: World) -> None:
     # Ctrl-C is the parent's to handle; it ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _start(world)
 
 
@@ -114,8 +117,28 @@ def _results(world: World, tasks: list[tuple[str, list[Entry]]],
         return
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
-    with context.Pool(min(workers, len(tasks)), _start_process, (world,)) as pool:
+    with (
+        _termination_as_interrupt(),
+        context.Pool(min(workers, len(tasks)), _start_process, (world,)) as pool,
+    ):
         yield from pool.imap(_write_chunk, tasks)
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """While processes draw, SIGTERM is a Ctrl-C: they end with this one instead of failing later.
+
+    Left alone where somebody else handles it, or this is not the main thread.
+    """
+    own = threading.current_thread() is threading.main_thread()
+    if not own or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def write_synthetic(root: str | Path, recipe: SyntheticRecipe | None = None, *,
