@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.figures.curves import draw_cmc, draw_roc
+from passerby.figures.curves import draw_cmc, draw_roc, low_end
 from passerby.ranking.verification import verify_distances
 from passerby.types import InputError
 
@@ -49,3 +49,15 @@ def test_roc_of_a_good_and_of_a_bad_distance(tmp_path):
     assert lowest_blue(tmp_path / "bad.png") > 400
     with pytest.raises(InputError, match="at least one curve"):
         draw_roc({}, tmp_path / "none.png")
+
+
+def test_the_axis_starts_below_every_curve():
+    assert [low_end(least) for least in (0, 0.1, 0.5, 0.6, 0.61, 0.93, 1.0)] == [
+        0,
+        0,
+        0,
+        50,
+        60,
+        90,
+        90,
+    ]

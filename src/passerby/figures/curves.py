@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.figures.result_files import Result
+from passerby.figures.result_files import Result, where
 from passerby.figures.saving import new_figure, save_figure
 from passerby.ranking.verification import Verification
 from passerby.types import InputError
@@ -81,6 +82,7 @@ def draw_result_curves(results: Mapping[str, Sequence[Result]], target: str | Pa
         rates = [rate for rate, _ in group[0].points if all(rate in dict(r.points) for r in group)]
         found = _mean([[1 - dict(r.points)[rate] for rate in rates] for r in group])
         panels[1].plot(100 * np.array(rates), 100 * found, marker="o", label=name)
+    figure.suptitle(where([result for group in results.values() for result in group]))
     if verified:
         _label_roc(panels[1])
         panels[1].legend(loc="lower right")
@@ -102,9 +104,19 @@ def _cmc(axes: Axes, curves: Mapping[str, NDArray[np.float64]]) -> None:
         axes.plot(ranks, 100 * np.asarray(curve), marker=mark, label=label)
     axes.set_xlabel("rank k")
     axes.set_ylabel("queries with their person among the first k (%)")
-    axes.set_ylim(0, 101)
+    low = low_end(min(float(np.min(curve)) for curve in curves.values()))
+    axes.set_ylim(low, 100 + (100 - low) / 100)
     axes.set_xlim(left=0.5)
     axes.legend(loc="lower right")
+
+
+def low_end(least: float) -> int:
+    """Where an axis of CMC curves starts, per cent: 0, or where they are all high, the ten below.
+
+    Args:
+        least: of the curves, 0-1.
+    """
+    return 10 * (ceil(10 * least) - 1) if least > 0.5 else 0
 
 
 def _roc(axes: Axes, curves: Mapping[str, Verification]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from passerby.evaluation.results import FORMAT, NOT_ENOUGH, read_results
+from passerby.figures.curves import low_end
 from passerby.figures.page_charts import Axis, Line, line_chart
 from passerby.figures.page_style import STYLE
 from passerby.files import write_text
@@ -187,7 +188,8 @@ def _scores(results: Mapping[str, Mapping[str, Any]]) -> list[Section]:
         if result.get("cmc")
     ]
     describe = "Share of queries with their person among the first k"
-    axes = Axis("rank k", 1, whole=True), Axis(f"{describe} (%)", 0, 100)
+    low = low_end(min((min(line.y) / 100 for line in lines), default=0))
+    axes = Axis("rank k", 1, whole=True), Axis(f"{describe} (%)", low, 100)
     chart = line_chart(lines, *axes, describe)
     whose = escape(next(iter(results)))
     html = (

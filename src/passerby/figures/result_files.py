@@ -145,6 +145,16 @@ def _parted(results: Sequence[Result], names: Sequence[str]) -> list[list[Result
     return list(groups.values())
 
 
+def where(results: Sequence[Result]) -> str:
+    """Data set and protocol of results, a figure's title."""
+    told = {
+        " ".join(filter(None, (str(r.settings[k] or "") for k in ("data", "folder", "variant"))))
+        + f", {r.settings['protocol']}"
+        for r in results
+    }
+    return "; ".join(sorted(told))
+
+
 def check_scores(names: Sequence[str]) -> None:
     """Says which scores there are.
 

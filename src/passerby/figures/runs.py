@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from passerby.figures.result_files import SCORES, Result, check_scores, grouped
+from passerby.figures.result_files import SCORES, Result, check_scores, grouped, where
 from passerby.figures.saving import check_target, new_figure, save_figure
 from passerby.types import InputError
 
@@ -54,7 +54,7 @@ def draw_box_plots(
         ]
         axes.set_yticks(places, labels if first else [""] * len(labels))
         axes.set_xlabel(f"{SCORES[score]} (%)")
-    figure.suptitle(_where(results))
+    figure.suptitle(where(results))
     save_figure(figure, target)
 
 
@@ -106,7 +106,7 @@ def draw_sweep(
         axes.set_ylabel(f"{SCORES[score]} (%)")
         if len(lines) > 1 and axes is panels[0]:
             axes.legend(fontsize="small")
-    figure.suptitle(_where(results))
+    figure.suptitle(where(results))
     save_figure(figure, target)
 
 
@@ -150,12 +150,3 @@ def _score(result: Result, name: str) -> float:
     if name not in result.scores:
         raise InputError(f"{result.file}: holds no {name}")
     return result.scores[name]
-
-
-def _where(results: Sequence[Result]) -> str:
-    told = {
-        " ".join(filter(None, (str(r.settings[k] or "") for k in ("data", "folder", "variant"))))
-        + f", {r.settings['protocol']}"
-        for r in results
-    }
-    return "; ".join(sorted(told))
