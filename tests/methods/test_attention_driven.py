@@ -542,6 +542,23 @@ def test_the_papers_learning_rates(changes, epochs, at):
     assert found == pytest.approx([1, 1, 0.1, 0.1, 0.01])
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"beta": -0.1}, "beta and intra_weight are at least 0; given -0.1"),
+        ({"intra_weight": math.nan}, "beta and intra_weight are at least 0; .* nan"),
+        ({"confidence": 5.0}, "confidence and mean are from 0 to 1, .* given 5.0"),
+        ({"mean": (124.0, 116.0, 104.0)}, "confidence and mean are from 0 to 1"),
+        ({"dropout": 1.0}, "dropout is from 0 on and below 1; .* 1.0"),
+        ({"part_height": 0}, "at least 1; given .64, 32, 0, 32."),
+        ({"attention_middle": (4, 0, 4)}, "at least 1; given .*4, 0, 4"),
+    ],
+)
+def test_numbers_that_cannot_be_are_one_line(changes, words):
+    with pytest.raises(InputError, match=words):
+        tiny(**changes)
+
+
 def test_odd_channels_are_refused():
     with pytest.raises(InputError, match="channels must be even and at least 2; given 5"):
         AttentionDrivenNetwork(channels=5)

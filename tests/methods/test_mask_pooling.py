@@ -660,6 +660,13 @@ def test_switches_that_contradict_each_other():
     with pytest.raises(InputError, match="anchors is a share above 0"):
         Recipe(anchors=0.0)
     with pytest.raises(InputError, match="threshold is a share from 0 to 1; given 1.5"):
-        METHOD.network(small(threshold=1.5))
+        small(threshold=1.5)
+    with pytest.raises(InputError, match="threshold is a share from 0 to 1; given -1"):
+        MaskedTrunk("thin18", "pooled", -1)
+    for changes in ({"candidates": 0}, {"kept": 0}, {"margin": -0.1}, {"margin": math.nan}):
+        with pytest.raises(InputError, match="candidates and kept are at least 1, the margin"):
+            small(**changes)
+    with pytest.raises(InputError, match="height, width and part_width are at least 1; given 32"):
+        small(part_width=0)
     assert isinstance(METHOD.criterion(small(), METHOD.network(small()), 3), Criterion)
     assert METHODS["mask_pooling"] is METHOD

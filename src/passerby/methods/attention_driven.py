@@ -587,6 +587,24 @@ class Recipe:
     flip: float = 0.0
     """Probability of a left-right flip (not stated: none)."""
 
+    def __post_init__(self) -> None:
+        if not (self.beta >= 0 and self.intra_weight >= 0):
+            raise InputError(
+                f"beta and intra_weight are at least 0; given {self.beta}, {self.intra_weight}"
+            )
+        shares = (self.confidence, *self.mean)
+        if not (min(shares) >= 0 and max(shares) <= 1 and 0 <= self.dropout < 1):
+            raise InputError(
+                "confidence and mean are from 0 to 1, dropout is from 0 on and below 1; given "
+                f"{self.confidence}, {self.mean}, {self.dropout}"
+            )
+        sizes = (self.height, self.width, self.part_height, self.part_width)
+        widths = (self.global_features, self.part_features, *self.attention_middle)
+        if min(*sizes, *widths) < 1:
+            raise InputError(
+                f"heights, widths and numbers of features are at least 1; given {sizes}, {widths}"
+            )
+
     @classmethod
     def for_data(cls, name: str) -> Recipe:
         """The best lambda and beta of Tables 10 and 11 for the paper's data sets."""

@@ -439,6 +439,16 @@ class Recipe:
         if min(self.batch, self.triplets) < 1:
             given = f"{self.batch}, {self.triplets}"
             raise InputError(f"batch and triplets are at least 1; given {given}")
+        if min(self.candidates, self.kept) < 1 or not self.margin >= 0:
+            given = f"{self.candidates}, {self.kept}, {self.margin}"
+            raise InputError(
+                f"candidates and kept are at least 1, the margin is at least 0; given {given}"
+            )
+        if not 0 <= self.threshold <= 1:
+            raise InputError(f"threshold is a share from 0 to 1; given {self.threshold}")
+        if min(self.height, self.width, self.part_width) < 1:
+            given = f"{self.height}, {self.width}, {self.part_width}"
+            raise InputError(f"height, width and part_width are at least 1; given {given}")
 
     @classmethod
     def for_data(cls, name: str) -> Recipe:
