@@ -129,6 +129,11 @@ def test_wrong_folders(tmp_path, names, words):
         load_folder(tmp_path)
 
 
+def test_another_data_sets_layout_says_its_name(market):
+    with pytest.raises(InputError, match=r"bounding_box_train, .* --data market1501"):
+        load_folder(market)
+
+
 def test_missing_folder(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such folder"):
         load_folder(tmp_path / "nowhere")

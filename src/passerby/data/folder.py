@@ -16,6 +16,10 @@ from passerby.data.market1501 import parse_name
 from passerby.types import JUNK_ID, InputError, Sample, Split
 
 
+MARKET_PARTS = ("bounding_box_train", "bounding_box_test")
+"""Folders that tell Market-1501's layout."""
+
+
 class _Found(NamedTuple):
     file: Path
     person: str
@@ -39,13 +43,20 @@ def load_folder(root: str | Path, test_share: float = 0.5) -> Split:
         test_share: share of the people to search for, 0 ... 1; only without part folders.
 
     Raises:
-        InputError: a folder is missing or empty, or a name does not tell person and camera.
+        InputError: a folder is missing or empty, a name does not tell person and camera, or the
+            folders are Market-1501's.
     """
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
     if not 0 <= test_share <= 1:
         raise InputError(f"test_share lies in 0 ... 1, got {test_share}")
+    layout = [name for name in MARKET_PARTS if (root / name).is_dir()]
+    if layout:
+        raise InputError(
+            f"{root}: has a folder {layout[0]}, which is Market-1501's layout: it is read by "
+            "--data market1501 (or dukemtmc), not by --data folder"
+        )
     parts = _given_parts(root) or _dealt_parts(root, test_share)
     everything = [found for part in ("train", "query", "gallery") for found in parts[part]]
     people, person_names = numbered(found.person for found in everything)
