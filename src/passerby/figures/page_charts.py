@@ -167,7 +167,7 @@ def _figure(
     for tick in across.ticks():
         place = across.at(tick)
         parts.append(f'<path class="grid" d="M{place:.1f},{_TOP}V{HEIGHT - _BOTTOM}"/>')
-        parts.append(f'<text x="{place:.1f}" y="{HEIGHT - _BOTTOM + 13}" '
+        parts.append(f'<text x="{place:.1f}" y="{HEIGHT - _BOTTOM + 15}" '
                      f'text-anchor="middle">{tick:.4g}</text>')  # fmt: skip
     for tick in up.ticks():
         place = up.at(tick)
