@@ -15,7 +15,6 @@ from passerby.data.labels import numbered
 from passerby.data.market1501 import parse_name
 from passerby.types import JUNK_ID, InputError, Sample, Split
 
-
 MARKET_PARTS = ("bounding_box_train", "bounding_box_test")
 """Folders that tell Market-1501's layout."""
 
