@@ -166,7 +166,7 @@ def test_networks_that_are_none(tmp_path):
 
 
 def test_real_joints_against_the_given_ones():
-    """20 pictures spread over the set; the given joints come from the same network."""
+    """Four pictures spread over the set; the given joints come from the same network."""
     pytest.importorskip("cv2")
     model = cache_folder() / "models" / THIN_MOBILENET.package / "graph_opt.pb"
     if not REAL.is_dir() or not model.is_file():
