@@ -1,5 +1,6 @@
 """Embeddings that were removed are in no file; what was acknowledged stays, whatever happens."""
 
+import errno
 import os
 import random
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from engines import MadeUp, make
 from worker import embedding
 
+from passerby.gallery import lance_store
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.lance_store import LanceStore
@@ -112,7 +115,7 @@ def test_damaged_files_are_named(thousand, tmp_path):
     whole = file.read_bytes()
     place = whole.index(made_up.embeddings[500].tobytes())
     file.write_bytes(whole[: place + 2] + bytes([whole[place + 2] ^ 64]) + whole[place + 3 :])
-    with pytest.raises(InputError, match="1 of 1000 embeddings are damaged") as told:
+    with pytest.raises(InputError, match="1 of 1000 entries are damaged") as told:
         gallery.check()
     assert repr(made_up.keys[500]) in str(told.value)
     file.write_bytes(whole[: len(whole) // 2])
@@ -218,3 +221,74 @@ with FolderLocks(Path(sys.argv[1])).shared():
     print("held", flush=True)
     time.sleep(600)
 """
+
+
+def test_damage_anywhere_is_one_line_or_none(thousand, tmp_path):
+    """Every file of a gallery, a byte of it changed or its end cut off."""
+    gallery, made_up = thousand
+    gallery.remove(Filter(keys=[made_up.keys[5]]))
+    rng = random.Random(0)
+    files = [file for file in sorted((tmp_path / "gallery").rglob("*")) if file.is_file()]
+    refused = []
+    for file in files * 6:
+        whole = file.read_bytes()
+        place = rng.randrange(len(whole)) if whole else 0
+        end = rng.choice([b"", bytes([rng.randrange(256)]) + whole[place + 1 :]])
+        file.write_bytes(whole[:place] + end)
+        try:
+            found = Gallery.open(tmp_path / "gallery")
+            assert found.check() == 999
+            found.search(made_up.embeddings[:1], 3)
+        except InputError as error:
+            refused.append(str(error))
+        file.write_bytes(whole)
+    assert len(refused) >= len(files)
+    assert not any("\n" in line for line in refused)
+    assert gallery.check() == 999
+
+
+def test_a_panic_of_the_engine_is_one_line(thousand, tmp_path):
+    """Rust's panics are no `Exception` in Python."""
+    file = min((tmp_path / "gallery").rglob("*.manifest"))  # the last version has the first name
+    content = bytearray(file.read_bytes())
+    content[3] = 8  # how long what follows is
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="files are damaged or gone"):
+        thousand[0].check()
+
+
+def test_removal_with_little_room_goes_a_few_files_at_a_time(tmp_path, monkeypatch):
+    gallery = make("folder", tmp_path)
+    rows = np.random.default_rng(3).standard_normal((4000, 12)).astype("f4")
+    for start in range(0, 4000, 400):
+        keys = [str(row) for row in range(start, start + 400)]
+        gallery.add(rows[start : start + 400], NewEntries(keys=keys))
+    commits = []
+    real = LanceStore._check_written
+    monkeypatch.setattr(lance_store.shutil, "disk_usage", lambda place: SimpleNamespace(free=0))
+    monkeypatch.setattr(
+        LanceStore, "_check_written", lambda *given: (commits.append(1), real(*given))
+    )
+    assert gallery.remove(Filter(keys=["5", "3000"])) == 2
+    assert len(commits) > 1
+    assert [holding(tmp_path, rows[row]) for row in (5, 3000)] == [[], []]
+    assert gallery.check() == 3998
+    np.testing.assert_array_equal(gallery.embeddings(["4", "3999"]), rows[[4, 3999]])
+
+
+def test_a_full_disk_keeps_nobody_from_searching(thousand, tmp_path, monkeypatch):
+    gallery, made_up = thousand
+
+    def full(store):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LanceStore, "_clean", full)
+        with pytest.raises(OSError, match="found no more, but its embeddings are still in files"):
+            gallery.remove(Filter(keys=[made_up.keys[500]]))
+        with pytest.warns(UserWarning, match="make room and open the gallery again"):
+            again = make("folder", tmp_path)
+        assert made_up.keys[500] not in {entry.key for entry in again.entries()}
+        assert again.statistics().engine["removal_pending"]
+    assert not make("folder", tmp_path).statistics().engine["removal_pending"]
+    assert holding(tmp_path, made_up.embeddings[500]) == []

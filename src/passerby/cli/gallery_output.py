@@ -31,7 +31,8 @@ def answer_table(name: str, answer: Answer) -> Table:
     if not answer.hits:
         nearest = "no entry" if answer.nearest is None else f"nearest at {answer.nearest:.4g}"
         return Table("no match: " + nearest, title=title)
-    table = Table("", "distance", "person", "camera", "time (UTC)", "entry", title=title)
+    table = Table("", "distance", "person", "camera", "time (UTC)", title=title)
+    table.add_column("entry", overflow="fold")  # whole: it is what other commands take
     for rank, hit in enumerate(answer.hits, 1):
         entry = hit.entry
         table.add_row(

@@ -23,9 +23,12 @@ def plain_errors(damage: str) -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, KeyboardInterrupt, GeneratorExit):
+    except InputError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        # A panic of Rust code is no `Exception`; damaged files cause some.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         if isinstance(error, OSError) and error.errno is not None:
             raise
         text = " ".join(str(error).split())

@@ -397,16 +397,18 @@ class Gallery:
     def check(self) -> int:
         """Reads every entry and compares its embedding with its checksum; returns how many.
 
+        Of the other columns it sees that each entry has them.
+
         Raises:
             InputError: a damaged entry or file.
         """
         rows, damaged = 0, []
-        for batch in self._rows(Filter(), ("key", "checksum", "embedding")):
+        for batch in self._rows(Filter(), (*DETAILS, "embedding")):
             rows += batch.num_rows
             damaged += damaged_keys(batch)
         if damaged:
             raise InputError(
-                f"{len(damaged)} of {rows} embeddings are damaged, the first that of "
+                f"{len(damaged)} of {rows} entries are damaged, the first is "
                 f"{damaged[0]!r}: remove them and add them again, or restore a backup"
             )
         return rows

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -39,6 +40,7 @@ MOST_PARTS = 128
 """With more than so many files, additions end with joining them."""
 
 _BATCH = 2**14
+_FEWEST_ROWS = 2**10
 _SPARE = 2**24
 _PARTITION_ROWS = 2**12
 
@@ -70,7 +72,7 @@ class LanceStore:
         self.folder = folder
         self._locks = FolderLocks(folder)
         if (folder / PENDING).exists():
-            self._finish_removal()
+            self._finish_if_there_is_room()
 
     def settings(self) -> Settings | None:
         """See `Store`."""
@@ -164,8 +166,9 @@ class LanceStore:
                 return 0
             (self.folder / PENDING).touch()
             table.delete(where)
-            self._drop_index()  # it may hold copies of embeddings
-            self._clean()
+            with self._removal_without_room():
+                self._drop_index()  # it may hold copies of embeddings
+                self._clean()
             (self.folder / PENDING).unlink()
         return rows
 
@@ -274,11 +277,35 @@ class LanceStore:
             ) from error  # fmt: skip
 
     def _finish_removal(self) -> None:
-        with self._locks.alone(), self._plain_errors():
+        with self._locks.alone(), self._plain_errors(), self._removal_without_room():
             if (self.folder / PENDING).exists():
                 self._drop_index()
                 self._clean()
                 (self.folder / PENDING).unlink()
+
+    def _finish_if_there_is_room(self) -> None:
+        """A full disk must not keep anybody from searching."""
+        try:
+            self._finish_removal()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            warnings.warn(f"{error.filename}: {error.strerror}", stacklevel=4)
+
+    @contextlib.contextmanager
+    def _removal_without_room(self) -> Iterator[None]:
+        try:
+            with self._plain_errors():
+                yield
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise OSError(
+                errno.ENOSPC,
+                "the disk is full: what was removed is found no more, but its embeddings are still "
+                "in files; make room and open the gallery again",
+                str(self.folder),
+            ) from error
 
     def _drop_index(self) -> None:
         table = self._table()
@@ -286,18 +313,38 @@ class LanceStore:
             table.drop_index(each.name)
 
     def _clean(self) -> None:
+        from lance.optimize import Compaction
+
+        # What writers that died left may be what fills the disk.
+        self._forget_versions()
+        table = self.folder / f"{TABLE}.lance"
+        size = sum(file.stat().st_size for file in table.rglob("*") if file.is_file())
+        free = shutil.disk_usage(self.folder).free
+        rows = PART_ROWS
+        if free < size + _SPARE:
+            # New files stand beside the old ones until these are deleted: a few at a time, then.
+            each = size // max(1, int(self._dataset().count_rows()))
+            rows = min(PART_ROWS, max(_FEWEST_ROWS, free // 4 // max(1, each)))
         # LanceDB's own `optimize` leaves deleted rows in files that have few of them.
-        dataset = self._dataset()
-        before = int(dataset.version)
-        dataset.optimize.compact_files(
-            target_rows_per_fragment=PART_ROWS,
-            materialize_deletions=True,
-            materialize_deletions_threshold=0.0,
-        )
-        # Before the files that they were made of are deleted.
-        self._check_written(before)
+        options = {
+            "target_rows_per_fragment": rows,
+            "materialize_deletions": True,
+            "materialize_deletions_threshold": 0.0,
+        }
+        while tasks := Compaction.plan(self._dataset(), options).tasks:
+            dataset = self._dataset()
+            before = int(dataset.version)
+            some = tasks if rows == PART_ROWS else tasks[:1]
+            Compaction.commit(dataset, [task.execute(dataset) for task in some])
+            # Before the files that they were made of are deleted.
+            self._check_written(before)
+            self._forget_versions()
+            if rows == PART_ROWS:
+                break
+
+    def _forget_versions(self) -> None:
         # Unverified files are those of writers that died: nobody else is here now.
-        dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+        self._dataset().cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
 
     def _database(self) -> Any:
         import lancedb

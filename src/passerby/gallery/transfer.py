@@ -156,11 +156,14 @@ def read_backup(folder: Path) -> tuple[GallerySettings, list[Path], int]:
 
 
 def damaged_keys(batch: pa.RecordBatch) -> list[str]:
-    """Keys of rows whose embedding is not the one that was added."""
+    """Keys of rows whose embedding is not the one that was added, or that lack a column."""
+    lacking = np.zeros(batch.num_rows, bool)
+    for column in batch.columns:
+        lacking |= column.is_null().to_numpy(zero_copy_only=False)
     now = np.array(checksums(embeddings_of(batch)), np.int64)
-    bad = np.flatnonzero(now != batch.column("checksum").to_numpy())
+    kept = batch.column("checksum").fill_null(-1).to_numpy()
     keys = batch.column("key")
-    return [keys[int(row)].as_py() for row in bad]
+    return [str(keys[int(row)].as_py()) for row in np.flatnonzero(lacking | (now != kept))]
 
 
 def _digest(file: Path) -> str:
