@@ -277,13 +277,15 @@ def test_filled_table(task, finished, tmp_path):
     page = html(filled)
     assert page.count("<tr>") == 4
     assert "http" not in page
-    files = write_table(filled, tmp_path)
-    assert [file.suffix for file in files] == [".md", ".csv", ".html"]
+    files = write_table(filled, "toys", tmp_path)
+    assert [file.name for file in files] == [
+        f"toys-table-1-market1501{e}" for e in (".md", ".csv", ".html")
+    ]
 
 
 def test_missing_runs_are_said(task, tmp_path):
     filled = fill(TABLE, library_of(task, tmp_path))
-    assert "Runs still missing: slow: 0 of 2; whole: 0 of 2; after stage 1: 0 of 2." in markdown(
+    assert "Runs still missing: slow: 2 of 2; whole: 2 of 2; after stage 1: 2 of 2." in markdown(
         filled
     )
 

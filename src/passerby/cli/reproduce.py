@@ -106,7 +106,7 @@ def run(arguments: list[str]) -> None:
             raise Interrupted("interrupted: the same command goes on") from interrupted
         library.look()
     for table in tables:
-        for file in write(table, library, out):
+        for file in write(table, name, library, out):
             print(file)
 
 
@@ -168,18 +168,18 @@ def check_configurations(changes: Mapping[str, Any], tables: Sequence[Table]) ->
         )
 
 
-def write(table: Table, library: Library, out: Path) -> list[Path]:
+def write(table: Table, name: str, library: Library, out: Path) -> list[Path]:
     """Writes a table as Markdown, CSV and HTML; prints the Markdown."""
     filled = fill(table, library)
-    files = write_table(filled, out)
+    files = write_table(filled, name, out)
     if table.number != ACROSS:
         print(files[0].read_text(encoding="utf-8"))
         return files
     columns, rows, notes = across_rows(filled, library, device_of(library.task.settings))
-    name = f"All methods on {filled.data}"
-    text = markdown_of(name, columns, rows, notes)
+    title = f"All methods on {filled.data}"
+    text = markdown_of(title, columns, rows, notes)
     write_text(files[0], text)
     write_text(files[1], csv_of(columns, rows))
-    write_text(files[2], page(name, columns, rows, notes))
+    write_text(files[2], page(title, columns, rows, notes))
     print(text)
     return files

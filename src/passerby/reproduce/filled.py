@@ -175,7 +175,7 @@ def _preset(library: Library) -> str:
 def missing_lines(filled: FilledTable) -> Sequence[str]:
     """What lacks runs, line by line."""
     return [
-        f"{line.line.label}: {len(line.results)} of {filled.runs}"
+        f"{line.line.label}: {filled.runs - len(line.results)} of {filled.runs}"
         for line in filled.lines
         if len(line.results) < filled.runs
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from passerby.files import write_text
 from passerby.reproduce.filled import Cell, FilledTable, missing_lines
+from passerby.reproduce.published import PAPERS
 
 NAMES = {
     "rank_1": "rank-1", "rank_5": "rank-5", "rank_10": "rank-10", "rank_20": "rank-20",
@@ -26,16 +27,15 @@ th:first-child, td:first-child { text-align: left; }
 """
 
 
-def write_table(filled: FilledTable, folder: Path) -> list[Path]:
-    """Writes `table-NUMBER-DATA.md`, `.csv` and `.html`; returns their paths.
+def write_table(filled: FilledTable, name: str, folder: Path) -> list[Path]:
+    """Writes `NAME-table-NUMBER-DATA.md`, `.csv` and `.html`; returns their paths.
 
     Raises:
         OSError: from the operating system.
     """
-    number = filled.table.number
-    method = filled.table.lines[0].training.method if filled.table.paper else "methods"
-    stem = f"{method}-{number if not number.isdigit() else f'table-{number}'}"
-    stem += f"-{filled.data.partition(' ')[0]}"
+    number, data = filled.table.number, filled.data.partition(" ")[0]
+    parts = (name, f"table-{number}" if number.isdigit() else number, data)
+    stem = "-".join(dict.fromkeys(parts))
     texts = {".md": markdown(filled), ".csv": as_csv(filled), ".html": html(filled)}
     for ending, text in texts.items():
         write_text(folder / f"{stem}{ending}", text)
@@ -46,7 +46,8 @@ def title(filled: FilledTable) -> str:
     """What the table is."""
     number = filled.table.number
     name = f"Table {number}" if number.isdigit() else number.replace("-", " ").capitalize()
-    return f"{name}: {filled.table.title}"
+    paper = f"{filled.table.paper}, " if filled.table.paper in PAPERS else ""
+    return f"{paper}{name}: {filled.table.title}"
 
 
 def header(filled: FilledTable) -> list[str]:
