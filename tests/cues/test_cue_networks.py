@@ -154,6 +154,10 @@ def test_the_network_sees_bgr_of_0_to_255(blobs):
 
 def test_networks_that_are_none(tmp_path):
     pytest.importorskip("cv2")
+    grey = write_onnx(tmp_path / "grey.onnx", [1, 1, 64, 64], np.zeros((57, 1, 8, 8)), np.zeros(57))
+    with pytest.raises(InputError, match=r"grey\.onnx: ") as error:
+        OpenPose(grey).joints([np.zeros((64, 32, 3), np.uint8)])
+    assert "\n" not in str(error.value)
     (tmp_path / "broken.pb").write_bytes(b"no network")
     with pytest.raises(InputError, match=r"broken\.pb: OpenCV reads no network"):
         OpenPose(tmp_path / "broken.pb")

@@ -156,9 +156,18 @@ class OpenPose:
 
     def _forward(self, net: Any, shown: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, 18, h, w) of (N, H, W, 3)."""
+        import cv2
+
         blob = np.ascontiguousarray(shown.transpose(0, 3, 1, 2), np.float32)
-        net.setInput(blob)
-        out: NDArray[np.float32] = net.forward()
+        try:
+            net.setInput(blob)
+            out: NDArray[np.float32] = net.forward()
+        except cv2.error as error:
+            reason = " ".join(str(error).split())[:150]
+            raise InputError(
+                f"{self.file}: OpenCV cannot compute it for {' x '.join(map(str, blob.shape))} "
+                f"pictures, channels, height, width: {reason}"
+            ) from None
         wanted = (len(shown), shown.shape[1] // STRIDE, shown.shape[2] // STRIDE)
         if out.ndim != 4 or out.shape[1] <= JOINTS or (len(out), *out.shape[2:]) != wanted:
             raise InputError(
