@@ -154,9 +154,20 @@ def test_the_network_sees_bgr_of_0_to_255(blobs):
 
 def test_networks_that_are_none(tmp_path):
     pytest.importorskip("cv2")
-    grey = write_onnx(tmp_path / "grey.onnx", [1, 1, 64, 64], np.zeros((57, 1, 8, 8)), np.zeros(57))
-    with pytest.raises(InputError, match=r"grey\.onnx: ") as error:
-        OpenPose(grey).joints([np.zeros((64, 32, 3), np.uint8)])
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    shape = onnx.numpy_helper.from_array(np.int64([1, 57, 8, 8]), "s")
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["x", "s"], ["y"])],
+        "test",
+        [helper.make_tensor_value_info("x", kind, [1, 57, 8, 8])],
+        [helper.make_tensor_value_info("y", kind, [1, 57, 8, 8])],
+        [shape],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, tmp_path / "fixed.onnx")
+    with pytest.raises(InputError, match=r"fixed\.onnx: OpenCV cannot compute it for") as error:
+        OpenPose(tmp_path / "fixed.onnx").joints([np.zeros((64, 32, 3), np.uint8)])
     assert "\n" not in str(error.value)
     (tmp_path / "broken.pb").write_bytes(b"no network")
     with pytest.raises(InputError, match=r"broken\.pb: OpenCV reads no network"):
