@@ -64,6 +64,9 @@ def identity_strips(
         def score(start: int, stop: int) -> Score:
             own = labels[start:stop].to(_device(model))
             return identity_score(model.network, criterion, own, identities)
+
+        def said(value: float) -> str:
+            return f"score {value:.2f}"
     else:
         what = "similarity with the person's mean embedding"
         means = _means(model, split, people, cues)
@@ -72,6 +75,9 @@ def identity_strips(
             own = means[start:stop].to(_device(model))
             return mean_score(model.network, own, model.descriptor.metric)
 
+        def said(value: float) -> str:
+            return _said(value, model.descriptor.metric)
+
     strips, name = [], ""
     for start in range(0, len(samples), BATCH):
         chosen = samples[start : start + BATCH]
@@ -79,7 +85,7 @@ def identity_strips(
         maps, values, name = _explained(model, chosen, given, cues, layer)
         for sample, heat, value in zip(chosen, maps, values.tolist(), strict=True):
             strip = heat_strip(_seen(model, sample, cues), [heat])
-            strips.append((strip, f"score {value:.2f}"))
+            strips.append((strip, said(value)))
     return strips, f"Grad-CAM at {name}: {what}"
 
 
@@ -115,11 +121,15 @@ def pair_strips(
                 heat_strip(_seen(model, both[i], cues), [maps[i]])
                 for i in (index, index + len(chosen))
             ]
-            said = f"cosine {value:.3f}"
-            if metric != "cosine":
-                said = f"distance {max(-2 * value, 0) ** 0.5:.3f}"
-            strips.append((beside(two), said))
+            strips.append((beside(two), _said(value, metric)))
     return strips, f"Grad-CAM at {name}: similarity of the two pictures"
+
+
+def _said(similarity: float, metric: str) -> str:
+    """A similarity as what the gallery is ranked by; see `grad_cam.similarity`."""
+    if metric == "cosine":
+        return f"cosine {similarity:.3f}"
+    return f"distance {max(-2 * similarity, 0) ** 0.5:.3f}"
 
 
 def _labels(run: Path, split: Split, people: Sequence[int]) -> tuple[torch.Tensor, int]:

@@ -146,13 +146,13 @@ def _parted(results: Sequence[Result], names: Sequence[str]) -> list[list[Result
 
 
 def where(results: Sequence[Result]) -> str:
-    """Data set and protocol of results, a figure's title."""
-    told = {
-        " ".join(filter(None, (str(r.settings[k] or "") for k in ("data", "folder", "variant"))))
-        + f", {r.settings['protocol']}"
-        for r in results
-    }
-    return "; ".join(sorted(told))
+    """Data sets and protocols of results, a figure's title."""
+    told: dict[str, set[str]] = {}
+    for result in results:
+        names = (str(result.settings[key] or "") for key in ("data", "folder", "variant"))
+        place = " ".join(filter(None, names))
+        told.setdefault(place, set()).add(str(result.settings["protocol"]))
+    return "; ".join(f"{place}, {', '.join(sorted(told[place]))}" for place in sorted(told))
 
 
 def check_scores(names: Sequence[str]) -> None:

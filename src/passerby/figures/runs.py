@@ -69,7 +69,7 @@ def draw_sweep(
     """Draws scores over one setting of the recipe, a line for each kind of run otherwise.
 
     The line goes through the means over the seeds; the band reaches from the least to the best.
-    With `ranges` the points of a line are means over the values in each range (MPM-LTL, Figure 8).
+    With `ranges` a point is all runs whose value lies in it (MPM-LTL, Figure 8).
 
     Args:
         results: of runs that differ in the setting.
