@@ -5,7 +5,13 @@ from PIL import Image
 
 import passerby
 from passerby.embedding.embedder import Embedder
-from passerby.figures.attention import HEIGHT, WIDTH, attention_of, draw_attention
+from passerby.figures.attention import (
+    HEIGHT,
+    WIDTH,
+    _parts_under_heat,
+    attention_of,
+    draw_attention,
+)
 from passerby.methods import attention_driven, bag_of_tricks, msreid
 from passerby.types import InputError
 
@@ -60,6 +66,19 @@ def test_the_figure_shows_the_whole_body_and_the_parts(samples, tmp_path):
         for x in range(10, 30)
     ]
     assert min(differences) == 0
+
+
+def test_each_part_has_its_own_colours():
+    """A part that is weighted little shows where it looks, as one that is weighted much."""
+    slope = np.tile(np.linspace(0, 1, 6), (2, 1))
+    maps = np.concatenate([slope * 0.01 + level for level in (0.1, 0.3, 0.6, 0.9)])
+    grey = Image.new("RGB", (WIDTH, HEIGHT), (90, 90, 90))
+    pixels = np.asarray(_parts_under_heat(grey, maps))
+    quarter = HEIGHT // 4
+    for part in range(4):
+        own = pixels[part * quarter : (part + 1) * quarter]
+        np.testing.assert_array_equal(own, pixels[:quarter])
+        assert int(own[:, -1].sum()) > int(own[:, 0].sum())
 
 
 def test_what_cannot_be_drawn(samples, tmp_path):

@@ -23,7 +23,7 @@ from passerby.cli.figures_of_runs import distances, embeddings, grad_cam, lists,
 from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
 from passerby.embedding.embedder import Embedder
-from passerby.figures.attention import draw_attention
+from passerby.figures.attention import PARTS_ALONE, draw_attention
 from passerby.figures.drawing_part import drawing_part
 from passerby.figures.hidden import draw_hidden, hidden_of, masks_and_hidden
 from passerby.figures.masks import draw_masks, masks_of
@@ -78,6 +78,8 @@ def attention(arguments: list[str]) -> None:
     check_target(options.out, "attention maps")
     chosen = _chosen(options, command.data)
     title = f"{chosen.title}: what the network sees, its attention maps; {HEAT}"
+    if chosen.model.method.name == "attention_driven":
+        title += f"; {PARTS_ALONE}"
     draw_attention(chosen.model, chosen.samples, options.out, cues=chosen.cues, title=title)
     print(f"written: {options.out}")
 

@@ -76,7 +76,8 @@ def draw_attention(
 ) -> None:
     """Draws for each picture its maps; of attention_driven, the whole body's above the parts'.
 
-    Colours run from each map's least value to its greatest, which stand below.
+    Colours run from each map's least value to its greatest, which stand below; of the parts from
+    each part's own, and below stand those of all four.
 
     Args:
         model: as for `attention_of`.
@@ -117,6 +118,10 @@ def attention_strips(
     ]
 
 
+PARTS_ALONE = "of the four parts each by itself, below stand the values of all four"
+"""What a figure of attention_driven says of its colours besides."""
+
+
 def map_names(model: Embedder) -> tuple[str, ...]:
     """What the maps lie behind; numbers for methods that are not in `MAPS`."""
     return MAPS.get(model.method.name, tuple(f"map {number}" for number in range(1, 10)))
@@ -148,9 +153,25 @@ def _strip(rows: Sequence[Image.Image], maps: NDArray[np.floating], space: int) 
     size = ((1 + maps.shape[1]) * WIDTH, space + len(rows) * (HEIGHT + space))
     strip = Image.new("RGB", size, "white")
     for row, (picture, of_row) in enumerate(zip(rows, maps, strict=True)):
-        shown = [picture, *(under_heat(picture, values) for values in of_row)]
+        heat = under_heat if row == 0 else _parts_under_heat
+        shown = [picture, *(heat(picture, values) for values in of_row)]
         strip.paste(beside(shown), (0, space + row * (HEIGHT + space)))
     return strip
+
+
+def _parts_under_heat(picture: Image.Image, maps: NDArray[np.floating]) -> Image.Image:
+    """The four parts one below the other, the colours of each from its own least value on.
+
+    With colours over all four, how much a branch weights would hide where in its part it looks.
+    """
+    shown = Image.new("RGB", picture.size)
+    count = len(REGION_NAMES) - 1
+    tall = picture.height // count
+    for part, values in enumerate(np.split(maps, count)):
+        top = part * tall
+        below = under_heat(picture.crop((0, top, picture.width, top + tall)), values)
+        shown.paste(below, (0, top))
+    return shown
 
 
 def _cell(

@@ -14,7 +14,13 @@ from PIL import Image
 from rich.console import Console
 
 from passerby.embedding.embedder import Embedder
-from passerby.figures.attention import HEIGHT, WIDTH, attention_strips, map_names
+from passerby.figures.attention import (
+    HEIGHT,
+    PARTS_ALONE,
+    WIDTH,
+    attention_strips,
+    map_names,
+)
 from passerby.figures.distance_histogram import pair_distances
 from passerby.figures.embedding_plane import plane_of
 from passerby.figures.grad_cam_drawing import identity_strips, pair_strips
@@ -251,7 +257,9 @@ def _attention(model: Embedder, samples: Sequence[Sample], cues: CueSource | Non
     if any(strip.height > HEIGHT for strip, _ in strips):
         parts = " Above: the whole body; below: its four parts."
     names = ", ".join(map_names(model)[: strips[0][0].width // WIDTH - 1])
-    return _strips(strips, f"What the network sees, its attention maps ({names}).{parts} {HEAT}")
+    alone = f" {PARTS_ALONE.capitalize()}." if parts else ""
+    text = f"What the network sees, its attention maps ({names}).{parts} {HEAT}{alone}"
+    return _strips(strips, text)
 
 
 def _grad_cam(
