@@ -265,7 +265,7 @@ def test_filled_table(task, finished, tmp_path):
     assert cell.mean == pytest.approx(np.mean(firsts))
     assert cell.deviation == pytest.approx(np.std(firsts, ddof=1))
     text = markdown(filled)
-    assert f"| slow |  | {np.mean(firsts):.2f} ± {np.std(firsts, ddof=1):.2f} (best" in text
+    assert f"| slow | {np.mean(firsts):.2f} ± {np.std(firsts, ddof=1):.2f} (best" in text
     assert "AP by step" in text
     assert "the pooled map (euclidean)" in text
     assert "missing" not in text
@@ -275,7 +275,7 @@ def test_filled_table(task, finished, tmp_path):
     assert float(rows[0]["least"]) == pytest.approx(min(firsts), abs=1e-4)
     assert (rows[0]["runs"], rows[1]["average_precision"]) == ("2", "step")
     page = html(filled)
-    assert page.count("<tr>") == 4
+    assert page.count("<tr>") == 5
     assert "http" not in page
     files = write_table(filled, "toys", tmp_path)
     assert [file.name for file in files] == [

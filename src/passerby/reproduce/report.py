@@ -6,9 +6,11 @@ import csv
 import io
 from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 from pathlib import Path
 
 from passerby.files import write_text
+from passerby.methods import METHODS
 from passerby.reproduce.filled import Cell, FilledTable, missing_lines
 from passerby.reproduce.published import PAPERS
 
@@ -23,7 +25,9 @@ body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
 div { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; }
 th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #8886; }
-th:first-child, td:first-child { text-align: left; }
+tr:first-child th:first-child, td:first-child { text-align: left; }
+th[colspan] { text-align: center; }
+td { white-space: nowrap; font-variant-numeric: tabular-nums; }
 """
 
 
@@ -50,21 +54,17 @@ def title(filled: FilledTable) -> str:
     return f"{paper}{name}: {filled.table.title}"
 
 
-def header(filled: FilledTable) -> list[str]:
-    """The columns: for each metric the paper's, ours, and the difference."""
-    columns = [""]
-    for metric in filled.table.metrics:
-        columns += [f"{NAMES[metric]} paper", "ours", "difference"]
-    return [*columns, "runs"]
-
-
-def body(filled: FilledTable) -> list[list[str]]:
-    """The lines as text."""
-    rows = []
-    for line in filled.lines:
-        cells = [text for cell in line.cells for text in shown(cell)]
-        rows.append([line.line.label, *cells, f"{len(line.results)}/{filled.runs}"])
-    return rows
+def grid(filled: FilledTable) -> tuple[list[str], list[list[str]]]:
+    """The columns and the lines as text; columns of the paper's and of differences where any is."""
+    columns, texts = [""], [[line.line.label] for line in filled.lines]
+    for place, metric in enumerate(filled.table.metrics):
+        cells = [shown(line.cells[place]) for line in filled.lines]
+        for part, name in enumerate(("paper", "ours", "difference")):
+            if name == "ours" or any(cell[part] for cell in cells):
+                columns.append(f"{NAMES[metric]}: {name}")
+                texts = [[*row, cell[part]] for row, cell in zip(texts, cells, strict=True)]
+    runs = [f"{len(line.results)}/{filled.runs}" for line in filled.lines]
+    return [*columns, "runs"], [[*row, n] for row, n in zip(texts, runs, strict=True)]
 
 
 def shown(cell: Cell) -> list[str]:
@@ -88,7 +88,7 @@ def caption(filled: FilledTable) -> list[str]:
     ]
     if filled.paper_data:
         same = "" if filled.comparable else ": other pictures than ours, so without difference"
-        lines.append(f"Paper: {filled.paper_data}{same}.")
+        lines.append(f"Paper: {METHODS[filled.table.paper].title}; {filled.paper_data}{same}.")
     features: dict[str, list[str]] = {}
     for line in filled.lines:
         if line.feature:
@@ -110,7 +110,7 @@ def caption(filled: FilledTable) -> list[str]:
 
 def markdown(filled: FilledTable) -> str:
     """The table as Markdown."""
-    return markdown_of(title(filled), header(filled), body(filled), caption(filled))
+    return markdown_of(title(filled), *grid(filled), caption(filled))
 
 
 def markdown_of(
@@ -125,14 +125,14 @@ def markdown_of(
 
 def html(filled: FilledTable) -> str:
     """The table as one HTML file that needs no other."""
-    return page(title(filled), header(filled), body(filled), caption(filled))
+    return page(title(filled), *grid(filled), caption(filled))
 
 
 def page(
     name: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
 ) -> str:
     """A page with one table."""
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    head = headings(columns)
     lines = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
     table = "\n".join(f"<tr>{line}</tr>" for line in lines)
     items = "\n".join(f"<li>{escape(note)}</li>" for note in notes)
@@ -140,8 +140,21 @@ def page(
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(name)}</title>\n<style>{STYLE}</style>\n<h1>{escape(name)}</h1>\n"
-        f"<div><table>\n<tr>{head}</tr>\n{table}\n</table></div>\n<ul>\n{items}\n</ul>\n</html>\n"
+        f"<div><table>\n{head}\n{table}\n</table></div>\n<ul>\n{items}\n</ul>\n</html>\n"
     )
+
+
+def headings(columns: Sequence[str]) -> str:
+    """Two rows: what several columns `WHAT: PART` share, and the parts."""
+    if not any(": " in column for column in columns):
+        return f"<tr>{''.join(f'<th>{escape(column)}</th>' for column in columns)}</tr>"
+    above, below = "", ""
+    for what, group in groupby(columns, lambda column: column.partition(": ")[0]):
+        parts = [part for column in group if (part := column.partition(": ")[2])]
+        span = f'colspan="{len(parts)}"' if parts else 'rowspan="2"'
+        above += f"<th {span}>{escape(what)}</th>"
+        below += "".join(f"<th>{escape(part)}</th>" for part in parts)
+    return f"<tr>{above}</tr>\n<tr>{below}</tr>"
 
 
 def csv_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
