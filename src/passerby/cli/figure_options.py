@@ -44,7 +44,7 @@ class ChosenOptions(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskOptions(ChosenOptions, DrawnOptions):
+class MaskOptions(DrawnOptions, ChosenOptions):
     """Draw the masks of a run as heat over pictures, e.g. of feature_mask or generated_masks."""
 
     count: int = 12
@@ -54,7 +54,7 @@ class MaskOptions(ChosenOptions, DrawnOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttentionOptions(ChosenOptions, DrawnOptions):
+class AttentionOptions(DrawnOptions, ChosenOptions):
     """Draw the attention maps of an attention_driven run (whole body and parts), or of msreid."""
 
     count: int = 6
@@ -62,7 +62,7 @@ class AttentionOptions(ChosenOptions, DrawnOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HiddenOptions(ChosenOptions, DrawnOptions):
+class HiddenOptions(DrawnOptions, ChosenOptions):
     """Draw pictures, masks, and the pictures as generated_masks hides them (its Figure 1)."""
 
     count: int = 12

@@ -113,7 +113,7 @@ def mean_of_modes(results: Sequence[Result]) -> list[Result]:
         place: sorted(str({key: one.settings[key] for key in _MODE}) for one in group)
         for place, group in runs.items()
     }
-    first = next(iter(kinds), None)
+    first = next(iter(kinds), Path())
     merged = []
     for place, group in runs.items():
         if kinds[place] != kinds[first] or len(set(kinds[place])) < len(group):

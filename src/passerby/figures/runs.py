@@ -94,14 +94,19 @@ def draw_sweep(
     # A feature's description may say the swept value again.
     lines = grouped(results, leave_out=(name, "feature"))
     for axes, score in zip(panels, scores, strict=True):
-        if any(isinstance(place, str) for place in order):
-            # Names stand in this order, also where the first line lacks one.
-            axes.xaxis.update_units(order)
+        names = [place for place in order if isinstance(place, str)]
+        if names:
+            axes.set_xticks(range(len(names)), names)
         for label, group in lines.items():
             found: dict[float | str, list[float]] = {place: [] for place in order}
             for result in group:
                 found[places[str(result.settings[name])]].append(100 * _score(result, score))
-            _line(axes, {place: given for place, given in found.items() if given}, label)
+            at = {
+                place if isinstance(place, float) else order.index(place): given
+                for place, given in found.items()
+                if given
+            }
+            _line(axes, at, label)
         axes.set_xlabel(over.replace("_", " "))
         axes.set_ylabel(f"{SCORES[score]} (%)")
         if len(lines) > 1 and axes is panels[0]:
@@ -138,7 +143,7 @@ def _places(
     return found
 
 
-def _line(axes: Axes, found: Mapping[float | str, Sequence[float]], label: str) -> None:
+def _line(axes: Axes, found: Mapping[float, Sequence[float]], label: str) -> None:
     places = list(found)
     drawn = axes.plot(places, [np.mean(found[one]) for one in places], marker="o", label=label)
     if any(len(values) > 1 for values in found.values()):
