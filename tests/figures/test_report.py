@@ -1,4 +1,5 @@
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -127,6 +128,22 @@ def test_without_pictures(finished, tmp_path):
     text = target.read_text()
     assert not Page(text).of("img")
     assert "rank-1" in text
+
+
+def test_other_results_beside_the_runs_own(finished, tmp_path, capsys):
+    run, _ = finished
+    other, target = tmp_path / "other", tmp_path / "page.html"
+    other.mkdir()
+    for name in ("results", "reranked"):
+        shutil.copy(run / "results.json", other / f"{name}.json")
+    command = ["figures", "report", str(run), "--out", str(target), "--no-pictures", "--beside"]
+    assert passerby_run([*command, str(other), str(other / "reranked.json")]) == 0
+    text = target.read_text()
+    for name in ("this run", "other", "other, reranked"):
+        assert f"<td>{name}</td>" in text
+        assert f"</i>{name}</span>" in text
+    assert passerby_run([*command, str(tmp_path)]) == 2
+    assert "results.json" in capsys.readouterr().err
 
 
 def test_what_cannot_be_reported(finished, tmp_path, capsys):

@@ -155,7 +155,10 @@ def _run_in(arguments: list[str]) -> Path | None:
     """The first folder of a run on the command line, whatever stands before it."""
     for before, argument in zip(["", *arguments], arguments, strict=False):
         folder = Path(argument)
-        if before not in ("--root", "--distractors") and (folder / "config.yaml").is_file():
+        if (
+            before not in ("--root", "--distractors", "--beside")
+            and (folder / "config.yaml").is_file()
+        ):
             return folder
     return None
 

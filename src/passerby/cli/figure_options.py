@@ -131,3 +131,5 @@ class ReportOptions(RunOptions):
     """With pictures of the data set; without, nothing is computed that the run does not hold."""
     lists: int = 12
     """Ranked lists: as many queries at random, and of those with the lowest average precision."""
+    beside: tuple[Path, ...] = ()
+    """Other runs or result files, whose scores and CMC curves stand beside the run's own."""

@@ -116,14 +116,24 @@ def report(arguments: list[str]) -> None:
     command = parse(ReportOptions, arguments, "report")
     options: ReportOptions = command.figure
     target = options.out or options.run / "report.html"
+    beside = dict(map(_beside, options.beside))
     if options.pictures:
         model = _model(options, options.run)
         split = load_run_split(command.data, options.run, _console())
-        write_report(options.run, target, model, split, cues=_cues(model, split),
-                     lists=options.lists, seed=options.seed, console=_console())  # fmt: skip
+        write_report(
+            options.run, target, model, split, cues=_cues(model, split), beside=beside,
+            lists=options.lists, seed=options.seed, console=_console(),
+        )  # fmt: skip
     else:
-        write_page(options.run, target)
+        write_page(options.run, target, beside=beside)
     print(f"written: {target}")
+
+
+def _beside(place: Path) -> tuple[str, Path]:
+    """What a result file is called in a table, and where it lies."""
+    file = place / "results.json" if place.is_dir() else place
+    folder = file.resolve().parent.name
+    return folder if file.name == "results.json" else f"{folder}, {file.stem}", file
 
 
 def _model(options: RunOptions, run: Path) -> Embedder:
