@@ -1,5 +1,8 @@
 """`passerby embed` and `passerby export`."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +67,26 @@ def test_only_the_last_process_fails(model, pictures, tmp_path, monkeypatch):
     with pytest.raises(SystemExit):
         run(command)
     assert len(read_embeddings(tmp_path / "o")[0]) == 2
+
+
+@pytest.mark.slow
+def test_torchrun_writes_what_one_process_writes(model, tmp_path):
+    (tmp_path / "people").mkdir()
+    random = np.random.default_rng(0)
+    for number in range(40):
+        pixels = random.integers(0, 256, (30, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"people/{number:02d}.png")
+    command = [str(model[1]), str(tmp_path / "people"), "--shard-size", "8", "--out"]
+    assert run(["embed", *command, str(tmp_path / "one")]) == 0
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    torchrun += ["-m", "passerby", "embed", *command, str(tmp_path / "two")]
+    done = subprocess.run(torchrun, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "40 pictures, 40 embeddings" in done.stdout
+    rows, embeddings = read_embeddings(tmp_path / "one")
+    again, found = read_embeddings(tmp_path / "two")
+    assert rows == again
+    np.testing.assert_allclose(found, embeddings, rtol=1e-3, atol=1e-4)
 
 
 def test_bad_options_are_one_line(model, pictures, tmp_path, capsys):

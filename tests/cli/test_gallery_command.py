@@ -89,6 +89,43 @@ def test_embeddings_from_elsewhere(tmp_path, capsys):
     assert people == [1, None, None, 2, 2]
 
 
+def test_calibration_on_embeddings_of_known_people(tmp_path, capsys):
+    random = np.random.default_rng(0)
+    people = np.repeat(np.arange(20), 4)
+    rows = random.standard_normal((20, 4))[people] + 0.3 * random.standard_normal((80, 4))
+    names = [f"{i}.jpg" for i in range(80)]
+    table = {
+        "file_name": names,
+        "person_id": people,
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel().astype("f4")), 4),
+    }
+    known = pa.table(table)
+    metadata = {b"passerby.fingerprint": b"theirs", b"passerby.metric": b"euclidean"}
+    (tmp_path / "known").mkdir()
+    file = tmp_path / "known" / "a.parquet"
+    pa.parquet.write_table(known.replace_schema_metadata(metadata), file)
+    unknown = known.slice(0, 9).drop_columns("person_id").replace_schema_metadata(metadata)
+    pa.parquet.write_table(unknown, tmp_path / "unknown.parquet")
+    place, picture = str(tmp_path / "g"), tmp_path / "distances.png"
+    shown(capsys, ["import", place, str(tmp_path / "unknown.parquet")])
+    calibrate = ["calibrate", place, "--fmr", "0.01"]
+    assert "identity is known: there are none" in shown(capsys, calibrate, 2)
+    calibrate += ["--labelled", str(tmp_path / "known")]
+    told = shown(capsys, [*calibrate, "--histogram", str(picture)])
+    assert "120 pairs of one person and 3,040 of two" in told
+    assert picture.stat().st_size > 1000
+    distances = np.linalg.norm(rows[:, None] - rows[None], axis=2)
+    two = distances[people[:, None] != people]
+    threshold = Gallery.open(place).settings.calibration.threshold
+    # The threshold is the distance of the first pair that would be too many.
+    assert (two < threshold - 1e-4).mean() <= 0.01 < (two < threshold + 1e-4).mean()
+    without = ["calibrate", place, "--labelled", str(tmp_path / "unknown.parquet")]
+    assert "has no column person_id" in shown(capsys, without, 2)
+    other = {**metadata, b"passerby.fingerprint": b"others"}
+    pa.parquet.write_table(known.replace_schema_metadata(other), file)
+    assert "holds embeddings of the model others" in shown(capsys, calibrate, 2)
+
+
 def test_what_is_wrong_is_one_line(tmp_path, capsys):
     for arguments, words in [
         ([], "needs a command first"),

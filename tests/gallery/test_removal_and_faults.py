@@ -169,7 +169,7 @@ def test_killed_while_adding_keeps_all_that_was_acknowledged(tmp_path):
         gallery = make("folder", tmp_path)
         assert said <= {entry.key for entry in gallery.entries()}
     assert len(said) >= 20
-    gallery.check()
+    print(f"20 kills: {len(said)} acknowledged, {gallery.check()} there")
     for key in sorted(said)[::5]:
         name, number = key.split("-")
         np.testing.assert_array_equal(gallery.embeddings([key]), embedding(name, int(number)))
@@ -190,7 +190,7 @@ def test_removal_beside_two_writers(tmp_path):
         f"r{i}" for i in range(1, 40, 2)
     }
     assert [holding(tmp_path, rows[i]) for i in range(0, 40, 2)] == [[]] * 20
-    gallery.check()
+    print(f"beside 5 removals of 20: {len(expected)} acknowledged, {gallery.check()} there")
 
 
 @pytest.mark.slow

@@ -96,8 +96,9 @@ def run(arguments: list[str]) -> None:
             process=(rank, world),
             progress=progress,
         )
-    # Under torchrun a process that fails ends the others: the last one speaks for all.
-    if outcome.finished:
+    # Under torchrun a process that fails ends the others: the last one speaks for all; where all
+    # was there before, the first one.
+    if outcome.finished and (outcome.computed or rank == 0):
         report(outcome, options.out)
 
 

@@ -34,6 +34,7 @@ from passerby.cli.gallery_options import (
 from passerby.cli.gallery_output import answer_table, answers_json, statistics_table
 from passerby.cli.options import parse_options
 from passerby.gallery.answers import Reranking
+from passerby.gallery.labelled import read_labelled
 from passerby.gallery.pictures import add_samples, re_embed
 from passerby.gallery.settings import Space
 from passerby.types import InputError
@@ -99,6 +100,11 @@ class CalibrateOptions:
 
     fmr: float = 1e-3
     """Share of the pairs of two persons that may be taken for one."""
+    labelled: tuple[Path, ...] = ()
+    """Parquet files of embeddings of known people (`passerby embed`, `gallery export`), or folders
+    of them, to measure on instead of the gallery's own entries."""
+    histogram: Path | None = None
+    """A .png or .svg to draw the distances of both kinds of pairs to."""
 
 
 @dataclass(frozen=True)
@@ -243,8 +249,16 @@ def _expire(command: Any) -> None:
 
 
 def _calibrate(command: Any) -> None:
+    options: CalibrateOptions = command.CalibrateOptions
     with open_gallery(command.Place) as gallery:
-        found = gallery.calibrate(command.CalibrateOptions.fmr)
+        known: Any = ()
+        if options.labelled:
+            known = read_labelled(options.labelled, gallery.settings.space)
+        found = gallery.calibrate(options.fmr, *known)
+    if options.histogram is not None:
+        from passerby.figures.calibration import draw_calibration
+
+        draw_calibration(found, options.histogram)
     print(
         f"threshold {found.threshold:.6g}: false match rate {found.false_match_rate:g}, false "
         f"non-match rate {found.false_non_match_rate:.4g}, measured on {found.genuine:,} pairs of "

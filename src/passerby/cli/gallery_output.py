@@ -30,7 +30,7 @@ def answer_table(name: str, answer: Answer) -> Table:
     title = f"{escape(name)}   (threshold: {limit})"
     if not answer.hits:
         nearest = "no entry" if answer.nearest is None else f"nearest at {answer.nearest:.4g}"
-        return Table("no match: " + nearest, title=title)
+        return Table("no match: " + nearest, title=title, min_width=len(title))
     table = Table("", "distance", "person", "camera", "time (UTC)", title=title)
     table.add_column("entry", overflow="fold")  # whole: it is what other commands take
     for rank, hit in enumerate(answer.hits, 1):

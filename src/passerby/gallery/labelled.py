@@ -1,0 +1,44 @@
+"""Embeddings of people who are known, out of files, to calibrate on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerby.gallery.entries import embeddings_of
+from passerby.gallery.settings import Space, another_space
+from passerby.gallery.transfer import parquet_files, read_batches, space_of_file
+from passerby.types import InputError
+
+
+def read_labelled(
+    paths: Sequence[str | Path], space: Space
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """(N, D) embeddings with N identities and N cameras, -1 where one is not known.
+
+    Args:
+        paths: Parquet files that `passerby embed` or `gallery export` wrote, or folders of them.
+        space: of the gallery that is to be calibrated.
+
+    Raises:
+        InputError: not readable, of another model, or without the column `person_id`.
+    """
+    embeddings, people, cameras = [], [], []
+    for file in parquet_files([Path(path) for path in paths]):
+        theirs = space_of_file(file)
+        if theirs is not None and theirs != space:
+            raise InputError(another_space(str(file), theirs, space))
+        for rows in read_batches(file):
+            if "person_id" not in rows.column_names:
+                raise InputError(f"{file}: has no column person_id: nobody in it is known")
+            embeddings.append(np.array(embeddings_of(rows)))
+            people.append(rows.column("person_id").to_numpy())
+            unknown = np.full(rows.num_rows, -1)
+            there = "camera_id" in rows.column_names
+            cameras.append(rows.column("camera_id").to_numpy() if there else unknown)
+    if not embeddings:
+        raise InputError(f"no embedding in {', '.join(map(str, paths))}")
+    return np.concatenate(embeddings), np.concatenate(people), np.concatenate(cameras)
