@@ -39,7 +39,7 @@ dl.numbers dd { margin: 0; font-size: 1.35rem; font-weight: 600; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr));
   gap: 1rem; }
 .chart { margin: 0; background: var(--card); border-radius: .5rem; padding: .6rem .6rem .4rem; }
-.chart svg { display: block; width: 100%; height: auto; }
+.chart svg { display: block; width: 100%; height: auto; overflow: visible; }
 .chart text { fill: var(--pale); font-size: 11px; }
 .grid { stroke: var(--rule); fill: none; }
 .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
