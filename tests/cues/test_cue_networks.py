@@ -11,7 +11,7 @@ from passerby.cues.package_index import check_hash
 from passerby.cues.segmenter import OnnxSegmenter, SegmenterSettings
 from passerby.data.check import cache_folder
 from passerby.data.images import read_image
-from passerby.types import InputError, Sample
+from passerby.types import JOINT_NAMES, InputError, Sample
 
 REAL = Path(__file__).parents[2] / "../shared/data/pku_reid"
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
@@ -134,6 +134,42 @@ def test_joints_come_back_where_they_are(blobs):
     joints = OpenPose(blobs, settings).joints([picture, np.zeros_like(picture)])
     np.testing.assert_allclose(joints[0][:, :2], [[15.5, 31.5]] * 18, atol=1)
     assert not joints[1].any()
+
+
+@pytest.mark.parametrize("scales", [(1.0, 1.25, 1.5, 2.0), (2.0,), (0.5,)])
+@pytest.mark.parametrize("size", [(64, 64), (70, 45)])
+def test_scales_and_pads_leave_joints_where_they_are(blobs, scales, size):
+    """A round spot that grows and moves with its picture; the maps are four times as fine."""
+    y, x = np.indices(size)
+    spot = 250 * np.exp(-((x - 20.0) ** 2 + (y - 41.0) ** 2) / (2 * 8**2))
+    picture = np.zeros((*size, 3), np.uint8)
+    picture[:, :, 0] = spot.round()
+    joints = OpenPose(blobs, PoseSettings(scales=scales)).joints([picture])[0]
+    # The network's own places are 8 pixels apart in the picture that it is shown.
+    np.testing.assert_allclose(joints[:, :2], [[20, 41]] * 18, atol=0.16 * 8 / min(1, *scales))
+
+
+def test_left_and_right_change_places_in_the_mirror(tmp_path):
+    """Right joints see red, left ones blue, in either picture: each map is the mean of both."""
+    pytest.importorskip("cv2")
+    weights = np.zeros((57, 3, 8, 8))
+    for place, name in enumerate(JOINT_NAMES):
+        weights[place, 0 if name.startswith("left") else 2] = 1 / 64 / 255
+    file = write_onnx(tmp_path / "sides.onnx", [1, 3, 64, 64], weights, np.zeros(57), stride=8)
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[24:40, 8:24, 0] = 255
+    picture[24:40, 40:56, 2] = 102
+    plain = PoseSettings(scales=(1.0,), pad_sides=0, pad_ends=0, mirror=False)
+    both = PoseSettings(scales=(1.0,), pad_sides=0, pad_ends=0)
+    red, blue = (
+        OpenPose(file, plain).heat_maps([picture])[0, JOINT_NAMES.index(f"{side}_hip")]
+        for side in ("right", "left")
+    )
+    assert red.max() - 0.2 > blue.max() > 0.3
+    found = OpenPose(file, both).heat_maps([picture])[0]
+    for name, of_joint in zip(JOINT_NAMES, found, strict=True):
+        sided = name.startswith(("left", "right"))
+        np.testing.assert_allclose(of_joint, (red + blue) / 2 if sided else red, atol=1e-4)
 
 
 def test_pictures_are_grouped_by_size_and_memory(blobs, monkeypatch):
