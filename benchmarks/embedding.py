@@ -8,16 +8,15 @@ it runs, and writes nothing.
 
 import contextlib
 import platform
-import statistics
 import sys
 import tempfile
-import time
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from timing.turns import in_turns
 
 from passerby.data.steps import to_batch
 from passerby.data.synthetic import SyntheticRecipe, write_synthetic
@@ -41,29 +40,13 @@ PEOPLE = SyntheticRecipe(
 TARGET = Path(__file__).parents[1] / "docs" / "performance-embedding.md"
 
 
-def timed(work):
-    """Wall and CPU seconds."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - wall, time.process_time() - cpu
-
-
-def medians(works):
-    """By name: wall and CPU seconds."""
-    for work in works.values():
-        work()
-    rounds = [{name: timed(work) for name, work in works.items()} for _ in range(ROUNDS)]
-    return {
-        name: tuple(statistics.median(r[name][k] for r in rounds) for k in (0, 1)) for name in works
-    }
-
-
 def table(title, found, count):
     """Ratios are to the first row."""
-    wall, cpu = next(iter(found.values()))
+    first = next(iter(found.values()))
     rows = [
-        f"| {name} | {count / own_wall:,.1f} | {wall / own_wall:.2f} | {cpu / own_cpu:.2f} |"
-        for name, (own_wall, own_cpu) in found.items()
+        f"| {name} | {count / own.wall:,.1f} | {first.wall / own.wall:.2f} "
+        f"| {first.cpu / own.cpu:.2f} |"
+        for name, own in found.items()
     ]
     return [
         title, "", "| way | img/s | ratio, wall clock | ratio, CPU time |", "|---|---|---|---|",
@@ -95,7 +78,7 @@ def network(folder):
     works = {name: (lambda way=way: way(**inputs)) for name, way in ways.items()}
     with torch.inference_mode():
         wanted, *others = (way(**inputs) for way in ways.values())
-        found = medians(works)
+        found = in_turns(works, ROUNDS)
     cosines = [float(torch.cosine_similarity(wanted, other).min()) for other in others]
     title = (
         f"**The network**: ResNet-50 (BagOfTricks), batches of {BATCH} at 256 x 128. Goals: "
@@ -163,7 +146,7 @@ def files(folder):
         title = (
             f"**From files to batches**: JPEG, {name}, to normalised batches of 64 at 256 x 128."
         )
-        rows += table(f"{title} Goal: 2.5.", medians(ways), len(samples))
+        rows += table(f"{title} Goal: 2.5.", in_turns(ways, ROUNDS), len(samples))
     return rows
 
 

@@ -144,7 +144,7 @@ def indexed(gallery):
 
 
 def peak():
-    """Greatest resident memory of this process; `getrusage` would count its parent's before exec."""
+    """Most memory that this process held; `getrusage` would count its parent's too."""
     status = Path("/proc/self/status").read_text()
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 

@@ -6,13 +6,12 @@ see the same machine. `python benchmarks/methods.py NAME ...` prints these parts
 """
 
 import platform
-import statistics
 import sys
-import time
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from timing.turns import cpu_seconds
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from passerby.methods import METHODS
@@ -22,20 +21,6 @@ from passerby.types import Batch
 
 ROUNDS = 5
 TARGET = Path(__file__).parents[1] / "docs" / "performance-methods.md"
-
-
-def cpu_time(work):
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def medians(works):
-    """CPU seconds of each, by name."""
-    for work in works.values():
-        work()
-    rounds = [{name: cpu_time(work) for name, work in works.items()} for _ in range(ROUNDS)]
-    return {name: statistics.median(r[name] for r in rounds) for name in works}
 
 
 def made_up_batch(height, width, people, pictures):
@@ -84,13 +69,12 @@ def msreid_beside_bag_of_tricks():
     ):
         batch = made_up_batch(height, width, people, pictures)
         same = {"trunk": trunk, "height": height, "width": width}
-        found = medians(
-            {
-                "BagOfTricks": step_of(METHODS["bag_of_tricks"], batch, **same),
-                "MSReID, none of A, L, M": step_of(METHODS["msreid"], batch, **same, **none),
-                "MSReID": step_of(METHODS["msreid"], batch, **same),
-            }
-        )
+        steps = {
+            "BagOfTricks": step_of(METHODS["bag_of_tricks"], batch, **same),
+            "MSReID, none of A, L, M": step_of(METHODS["msreid"], batch, **same, **none),
+            "MSReID": step_of(METHODS["msreid"], batch, **same),
+        }
+        found = cpu_seconds(steps, ROUNDS)
         count = people * pictures
         rows += [
             f"| {trunk}, {height} x {width}, {count} | {name} | {1000 * seconds:,.0f} "
@@ -153,7 +137,8 @@ def generated_masks_beside_its_passes():
     for name, (recipe, people, pictures) in recipes.items():
         batch = made_up_batch(recipe.height, recipe.width, people, pictures)
         joint, passes = joint_and_passes(recipe, batch)
-        found = medians({"joint": joint, **{which: work for which, (work, _) in passes.items()}})
+        works = {"joint": joint, **{which: work for which, (work, _) in passes.items()}}
+        found = cpu_seconds(works, ROUNDS)
         needed = sum(found[which] * often for which, (_, often) in passes.items())
         count = people * pictures
         rows += [

@@ -159,7 +159,7 @@ def page(found, options):
     counts = sorted(found["statuses"].items())
     told = ", ".join(f"{count:,} x {status}" for status, count in counts)
     lines += ["", f"Answers: {told}. Acknowledged additions: {len(found['added']):,}, lost: "
-              f"{found['lost']}. SIGTERM then ended the server with {found['exit']}.", ""]  # fmt: skip
+              f"{found['lost']}. SIGTERM ended the server with {found['exit']}.", ""]  # fmt: skip
     return "\n".join(lines)
 
 

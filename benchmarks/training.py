@@ -7,9 +7,7 @@ CPU time of all threads, medians of several rounds.
 
 import platform
 import random
-import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from PIL import Image, ImageOps
 from rich.console import Console
+from timing.turns import cpu_seconds
 
 from passerby.data.loader import Loader, training_data
 from passerby.data.market1501 import read_market_layout
@@ -35,20 +34,6 @@ ROUNDS = 3
 TARGET = Path(__file__).parents[1] / "docs" / "performance-training.md"
 
 
-def cpu_time(work):
-    started = time.process_time()
-    work()
-    return time.process_time() - started
-
-
-def medians(**works):
-    """CPU seconds of each, taken in turns so that all see the same machine."""
-    for work in works.values():
-        work()
-    rounds = [{name: cpu_time(work) for name, work in works.items()} for _ in range(ROUNDS)]
-    return {name: statistics.median(r[name] for r in rounds) for name in works}
-
-
 def pipeline(samples):
     """Market-1501's recipe: resize to 256 x 128, flip, pad 10, crop, erase; batches of 64."""
     size, recipe = (256, 128), Recipe()
@@ -63,11 +48,12 @@ def pipeline(samples):
         for batch in loader.epoch(batches, 0):
             normalise(batch, inputs.specs)
 
-    return len(samples), medians(
-        plain=lambda: [plain_batch([samples[i].file for i in b]) for b in batches],
-        read=lambda: ours(read),
-        kept=lambda: ours(kept),
-    )
+    works = {
+        "plain": lambda: [plain_batch([samples[i].file for i in b]) for b in batches],
+        "read": lambda: ours(read),
+        "kept": lambda: ours(kept),
+    }
+    return len(samples), cpu_seconds(works, ROUNDS)
 
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -130,7 +116,8 @@ def loop_overhead(samples, folder):
         for batch in reading.epoch(batches, 0):
             normalise(batch, inputs.specs)
 
-    return len(batches), medians(whole=whole, bare=bare, pictures=pictures)
+    works = {"whole": whole, "bare": bare, "pictures": pictures}
+    return len(batches), cpu_seconds(works, ROUNDS)
 
 
 def report(count, way, steps, loop):

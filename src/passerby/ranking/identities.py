@@ -99,6 +99,18 @@ class Ranked:
         return np.take(block, self.kept, axis=1)
 
 
+def check_distances(distances: Any) -> tuple[int, int]:
+    """The shape (Q, G) of a distance matrix.
+
+    Raises:
+        InputError: it is no matrix, or it is empty.
+    """
+    shape = tuple(np.shape(distances))
+    if len(shape) != 2 or 0 in shape:
+        raise InputError(f"distances must be (Q, G) with no empty side: given {shape}")
+    return shape[0], shape[1]
+
+
 def check_identities(
     shape: tuple[int, int],
     query_ids: Labels,

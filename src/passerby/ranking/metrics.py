@@ -7,13 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from passerby.ranking.features import Array
-from passerby.ranking.matches import (
-    Labels,
-    Matches,
-    check_identities,
-    find_matches,
-    find_matches_by_distances,
-)
+from passerby.ranking.identities import Labels, check_distances, check_identities
+from passerby.ranking.matches import Matches, find_matches, find_matches_by_distances
 from passerby.types import InputError, Scores
 
 
@@ -205,11 +200,8 @@ def evaluate_distances(
         >>> result.first_match.tolist(), round(result.mean_ap, 4)
         ([2], 0.5833)
     """
-    shape = tuple(np.shape(distances))
-    if len(shape) != 2 or 0 in shape:
-        raise InputError(f"distances must be (Q, G) with no empty side: given {shape}")
     identities = check_identities(
-        (shape[0], shape[1]),
+        check_distances(distances),
         query_ids,
         gallery_ids,
         query_cameras,

@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.ranking.features import Array
-from passerby.ranking.identities import Identities, Labels, Ranked, Runs, check_identities
+from passerby.ranking.identities import (
+    Identities,
+    Labels,
+    Ranked,
+    Runs,
+    check_distances,
+    check_identities,
+)
 from passerby.ranking.matches import TakeRows, distance_rows
 from passerby.ranking.tiles import row_blocks, sides
 from passerby.types import JUNK_ID, InputError
@@ -120,11 +127,8 @@ def verify_distances(
         >>> found.points[1].false_match_rate, found.points[1].false_non_match_rate
         (0.01, None)
     """
-    shape = tuple(np.shape(distances))
-    if len(shape) != 2 or 0 in shape:
-        raise InputError(f"distances must be (Q, G) with no empty side: given {shape}")
     identities = check_identities(
-        (shape[0], shape[1]),
+        check_distances(distances),
         query_ids,
         gallery_ids,
         query_cameras,
