@@ -114,14 +114,16 @@ def _verified(
 def _histogram(
     found: Verification, genuine: int, impostor: int
 ) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
-    """Counts of pairs in bins of equal width; exact to the thresholds' spacing."""
+    """Counts of pairs in bins of equal width, interpolated between the thresholds.
+
+    These are 0.8 % apart: taken as they are, the bins' edges would take pairs of their neighbours.
+    """
     finite = np.isfinite(found.thresholds)
     last = float(found.thresholds[finite].max()) if finite.any() else 1.0
     edges = np.linspace(min(0.0, float(found.thresholds.min())), last, _BINS + 1)
-    place = np.searchsorted(found.thresholds, edges, "right") - 1
     counts = []
     for rates, pairs in ((found.true_match_rates, genuine), (found.false_match_rates, impostor)):
-        below = np.where(place >= 0, rates[np.maximum(place, 0)], 0)
-        below[-1] = 1.0
+        below = np.interp(edges, found.thresholds[finite], rates[finite])
+        below[0], below[-1] = 0.0, 1.0
         counts.append(tuple(np.diff(np.rint(below * pairs)).astype(int).tolist()))
     return tuple(edges.tolist()), counts[0], counts[1]

@@ -331,7 +331,7 @@ class LanceStore:
             each = size // max(1, int(self._dataset().count_rows()))
             rows = min(PART_ROWS, max(_FEWEST_ROWS, free // 4 // max(1, each)))
         # LanceDB's own `optimize` leaves deleted rows in files that have few of them.
-        options = {
+        options: Any = {
             "target_rows_per_fragment": rows,
             "materialize_deletions": True,
             "materialize_deletions_threshold": 0.0,
