@@ -274,6 +274,8 @@ def test_filled_table(task, finished, tmp_path):
     assert float(rows[0]["mean"]) == pytest.approx(np.mean(firsts), abs=1e-4)
     assert float(rows[0]["least"]) == pytest.approx(min(firsts), abs=1e-4)
     assert (rows[0]["runs"], rows[1]["average_precision"]) == ("2", "step")
+    files = [Path(file) for file in rows[0]["files"].split(";")]
+    assert [json.loads(file.read_text())["scores"]["rank_1"] * 100 for file in files] == firsts
     page = html(filled)
     assert page.count("<tr>") == 5
     assert "http" not in page

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from passerby.reproduce.declared import Line, Table
 from passerby.reproduce.found import Found, Library
 from passerby.reproduce.published import PAPERS, Number, Place, find_value, published
-from passerby.reproduce.wanted import wanted
+from passerby.reproduce.wanted import Task, wanted
 from passerby.types import Split
 
 PAPERS_DATA = ("market1501", "dukemtmc", "cuhk03")
@@ -104,7 +104,7 @@ def fill(table: Table, library: Library) -> FilledTable:
         f"{split.name} ({split.root.resolve().name}{variant}), {split.protocol}",
         " ".join((place.data, place.boxes, place.protocol)).replace("  ", " ") if shown else "",
         comparable,
-        _preset(library),
+        _preset(table, library.task),
         library.task.runs,
     )
 
@@ -162,11 +162,13 @@ def _score(found: Found, metric: str, average_precision: str) -> float:
     return 100 * float(found.says["scores"][name])
 
 
-def _preset(library: Library) -> str:
-    task = library.task
+def _preset(table: Table, task: Task) -> str:
+    own = {f"{run.method}/{run.name}" for run in (line.training for line in table.lines)}
+    scopes = {"", *(name.partition("/")[0] for name in own), *own}
     changes = [
         f"{scope + ': ' if scope else ''}{name} = {value}"
         for scope, changed in task.changes.items()
+        if scope in scopes
         for name, value in changed.items()
     ]
     return ", ".join([f"{task.preset} recipes", *changes])

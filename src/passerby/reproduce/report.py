@@ -173,7 +173,7 @@ def as_csv(filled: FilledTable) -> str:
          "best", "difference", "runs", "data", "recipes", "feature", "files")
     )  # fmt: skip
     for line in filled.lines:
-        files = ";".join(str(found.path) for found in line.results)
+        files = ";".join(_shown_path(found.path) for found in line.results)
         for cell in line.cells:
             ap = filled.table.average_precision if cell.metric == "mean_ap" else ""
             ends = (min(cell.ours), max(cell.ours)) if cell.ours else (None, None)
@@ -185,3 +185,8 @@ def as_csv(filled: FilledTable) -> str:
                  len(cell.ours), filled.data, filled.preset, line.feature, files)
             )  # fmt: skip
     return text.getvalue()
+
+
+def _shown_path(file: Path) -> str:
+    here = Path.cwd()
+    return file.relative_to(here).as_posix() if file.is_relative_to(here) else str(file)
