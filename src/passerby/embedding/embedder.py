@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -15,27 +15,24 @@ from PIL import Image
 from torch import Tensor, nn
 
 from passerby.cues.networks import ComputedCues
-from passerby.data.images import from_pil, read_image
 from passerby.data.loader import to_batch
-from passerby.data.training_data import with_cues
 from passerby.embedding import checkpoints, onnx_network
 from passerby.embedding.embedded import CueOrigin, Embedded
+from passerby.embedding.given import AnyPicture, known_pictures
 from passerby.embedding.model_files import fingerprint, read_model, write_model
 from passerby.embedding.onnx_network import OnnxNetwork, OnnxRecipe, read_content, read_note
 from passerby.embedding.optimised import Optimised, Precision, chosen_precision
 from passerby.embedding.preprocessing import Preprocessing
 from passerby.extract import device_of, embed_batches, embed_pictures, embed_samples
-from passerby.method import Descriptor, Inputs, Method
+from passerby.method import Descriptor, Method
 from passerby.methods import METHODS, find_method
 from passerby.recipes import from_plain, override, to_plain
-from passerby.types import CueSource, InputError, Picture, Progress, Sample
+from passerby.types import CueSource, InputError, Progress, Sample
 
 FOREIGN: dict[str, Method] = {
     found.METHOD.name: found.METHOD for found in (checkpoints, onnx_network)
 }
 """Methods that stand for networks from elsewhere: used, never trained."""
-
-AnyPicture = str | Path | Image.Image | NDArray[np.uint8]
 
 
 class Embedder:
@@ -346,7 +343,7 @@ class Embedder:
             "joints": none if joints is None else joints,
         }
         origins: dict[str, list[CueOrigin]] = {cue: [] for cue in sorted(self.inputs.cues)}
-        known = _known(pictures, given, cues, self.inputs, origins, batch_size)
+        known = known_pictures(pictures, given, cues, self.inputs, origins, batch_size)
         embeddings = embed_pictures(self._computes, self.inputs, known, batch_size=batch_size)
         handed = "given" if masks is not None or joints is not None else ""
         sources = [source for source in (handed, cues.fingerprint if cues else "") if source]
@@ -421,60 +418,6 @@ def _placed(network: nn.Module, device: str) -> nn.Module:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"cannot compute on device {device!r}: {reason}") from error
-
-
-def _known(
-    pictures: Sequence[AnyPicture],
-    given: Mapping[str, Sequence[NDArray[Any] | None]],
-    source: ComputedCues | None,
-    inputs: Inputs,
-    origins: Mapping[str, list[CueOrigin]],
-    batch_size: int,
-) -> Iterator[Picture]:
-    """The pictures with their cues; notes where each cue came from in `origins`."""
-    for start in range(0, len(pictures), batch_size):
-        chosen = slice(start, start + batch_size)
-        images = [_pixels(picture) for picture in pictures[chosen]]
-        found = {cue: _cue(cue, images, given[cue][chosen], source) for cue in origins}
-        for place, image in enumerate(images):
-            one = pictures[start + place]
-            name = str(one) if isinstance(one, (str, Path)) else f"picture {start + place}"
-            mask, joints = (found[c][place][0] if c in found else None for c in ("mask", "joints"))
-            picture = with_cues(name, image, mask, joints)
-            without = inputs.without(picture)
-            for cue, seen in origins.items():
-                seen.append("fallback" if cue in without else found[cue][place][1])
-            yield picture
-
-
-def _cue(
-    cue: str,
-    images: Sequence[NDArray[np.uint8]],
-    given: Sequence[NDArray[Any] | None],
-    source: ComputedCues | None,
-) -> list[tuple[NDArray[Any] | None, CueOrigin]]:
-    """The masks or joints of a batch with their origins: given, else computed."""
-    values: list[tuple[NDArray[Any] | None, CueOrigin]] = [(value, "given") for value in given]
-    missing = [place for place, value in enumerate(given) if value is None]
-    if source is not None and missing:
-        compute: Any = source.masks if cue == "mask" else source.poses
-        computed = compute([images[place] for place in missing])
-        for place, value in zip(missing, computed, strict=True):
-            values[place] = (value, "computed")
-    return values
-
-
-def _pixels(picture: AnyPicture) -> NDArray[np.uint8]:
-    if isinstance(picture, (str, Path)):
-        return read_image(picture)
-    if isinstance(picture, Image.Image):
-        return from_pil(picture)
-    array = np.asarray(picture)
-    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or array.size == 0:
-        raise InputError(
-            f"a picture array must be uint8 (H, W, 3); given {array.dtype} {array.shape}"
-        )
-    return array
 
 
 def _without_starting_weights(recipe: Any) -> Any:
