@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import passerby
 from passerby.data.loader import Loader, training_data
-from passerby.data.transforms import normalise
+from passerby.data.transforms import normalise, resize
 from passerby.experiment import train
 from passerby.method import EpochStart
 from passerby.methods import METHODS
@@ -29,6 +29,7 @@ from passerby.methods.mask_pooling import (
     triplet_loss,
 )
 from passerby.methods.resnet import ResNet
+from passerby.ranking.triplets import mask_guided_triplets, packed_masks
 from passerby.training.freeze import frozen
 from passerby.training.settings import Settings
 from passerby.types import Augmentation, Batch, InputError, Picture
@@ -497,6 +498,28 @@ def test_the_recipes_numbers_reach_algorithm_1(market):
         assert d[n] == d[(ids != ids[a]) & (cameras == cameras[a])].min()
     more = np.concatenate(TripletSelection(small(anchors=1.0))(start))
     assert not np.array_equal(more, np.concatenate(batches))
+
+
+def test_the_masks_of_the_pictures_reach_algorithm_1(market):
+    """Those of a picture without one are all person; `kept` counts too."""
+    features = np.random.default_rng(1).random((48, 8))
+    start = epoch_start(market, lambda: features, {}, without=(4, 9))
+    recipe = small(anchors=1.0, candidates=6, kept=1)
+    found = np.concatenate(TripletSelection(recipe)(start)).reshape(-1, 3)
+    pictures = [start.pictures(index) for index in range(48)]
+    sized = [resize(picture, 32, 16).mask for picture in pictures]
+    masks = np.stack([np.full((32, 16), 255, np.uint8) if m is None else m for m in sized])
+
+    def expected(masks, kept):
+        by_anchor = mask_guided_triplets(
+            features, start.labels, start.cameras, packed_masks(masks), found[:, 0],
+            candidates=6, kept=kept,
+        )  # fmt: skip
+        return by_anchor.tolist()
+
+    assert found.tolist() == expected(masks, 1)
+    assert found.tolist() != expected(np.ones_like(masks), 1)
+    assert found.tolist() != expected(masks, 5)
 
 
 def test_anchors_without_candidates_are_left_out_and_counted(market):
