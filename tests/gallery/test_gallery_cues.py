@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from passerby.cli import gallery_cues
 from passerby.cli.main import run
 from passerby.cues.extraction import compute_masks
 from passerby.cues.networks import ComputedCues
@@ -143,3 +144,28 @@ def test_from_files_by_command_line(market, saved, tmp_path, capsys):
     assert "--no-cues goes with no source" in shown(capsys, both, 2)
     no_masks = [*search, "--cues", str(tmp_path)]
     assert "holds no mask, which this model looks at" in shown(capsys, no_masks, 2)
+
+
+def test_networks_on_the_command_line_are_those_that_wrote_the_files(
+    market, saved, tmp_path, capsys, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(
+        gallery_cues, "mask_network", lambda options: asked.append(options) or Bright()
+    )
+    root = tmp_path / "data"
+    shutil.copytree(market, root, ignore=lambda *_: ["masks"])
+    compute_masks(load_market1501(root).gallery, Bright(), root / "masks")
+    place, query = str(tmp_path / "g"), str(sorted((market / "query").glob("*.jpg"))[0])
+    shown(capsys, ["gallery", "add", place, "--model", saved, "--root", str(root)])
+    computing = ["--model", saved, "--masks-by", "mask-rcnn", "--joints-by", "unasked"]
+    search = ["gallery", "search", place, query, "--k", "3", "--json", *computing]
+    assert len(json.loads(shown(capsys, search))[0]["hits"]) == 3
+    add = ["gallery", "add", place, "--root", str(root), *computing]
+    assert "there already: 24" in shown(capsys, add)
+    assert "not both" in shown(capsys, [*search, "--cues", str(root)], 2)
+    search[search.index("mask-rcnn")] = "own.onnx"
+    shown(capsys, search)
+    assert [(each.source, each.model) for each in asked] == [
+        ("mask-rcnn", None), ("mask-rcnn", None), ("mask-rcnn", None), ("onnx", "own.onnx"),
+    ]  # fmt: skip
