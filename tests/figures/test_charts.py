@@ -134,13 +134,20 @@ def test_a_sweep_over_ranges_of_a_setting(tmp_path, monkeypatch):
 def test_names_on_an_axis_keep_their_order(tmp_path, monkeypatch):
     import passerby.figures.runs as module
 
-    for place, (tap, on) in enumerate((("pool1", True), ("res2", False), ("res3", True),
-                                       ("pool1", False))):  # fmt: skip
+    kinds = (("pool1", True), ("res2", False), ("res3", True), ("pool1", False))
+    for place, (tap, on) in enumerate(kinds):
         write_result(tmp_path, f"{place}", 0.5 + place / 10, tap=tap, on=on)
     kept = drawn_axes(monkeypatch, module)
     draw_sweep(read_many([tmp_path]), "tap", "a.png")
     labels = [text.get_text() for text in kept[0].axes[0].get_xticklabels()]
     assert labels == ["pool1", "res2", "res3"]
+
+
+def test_a_sweep_is_not_of_runs_that_differ_in_more(tmp_path):
+    for place, (parts, mask) in enumerate(((1, "none"), (6, "pooled"))):
+        write_result(tmp_path, f"{place}", 0.5, parts=parts, mask=mask)
+    with pytest.raises(InputError, match="alone: here are mask none; mask pooled, each with one"):
+        draw_sweep(read_many([tmp_path]), "parts", "a.png")
 
 
 def test_the_mean_of_a_runs_query_modes(tmp_path):

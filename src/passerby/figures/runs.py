@@ -79,8 +79,8 @@ def draw_sweep(
         ranges: least and greatest value of each, both included; none: each value is a point.
 
     Raises:
-        InputError: no results, a recipe without the field, fewer than two values of it, values
-            that are no numbers or lie in no range, or as `draw_box_plots`.
+        InputError: no results, a recipe without the field, fewer than two values of it, runs
+            that all differ in more, values that are no numbers or lie in no range, or as `draw_box_plots`.
     """
     check_target(target, "sweeps")
     check_scores(scores)
@@ -90,9 +90,14 @@ def draw_sweep(
             raise InputError(f"{result.file}: its recipe has no field {over!r}")
     places = _places([result.settings[name] for result in results], over, ranges)
     order: list[float | str] = list(dict.fromkeys(places.values()))
-    figure, panels = new_figure(len(scores), height=4.5)
     # A feature's description may say the swept value again.
     lines = grouped(results, leave_out=(name, "feature"))
+    if all(len({str(r.settings[name]) for r in group}) < 2 for group in lines.values()):
+        raise InputError(
+            f"a sweep over {over} needs runs that differ in it and their seeds alone: "
+            f"here are {'; '.join(lines)}, each with one value of it"
+        )
+    figure, panels = new_figure(len(scores), height=4.5)
     for axes, score in zip(panels, scores, strict=True):
         names = [place for place in order if isinstance(place, str)]
         if names:
