@@ -96,15 +96,15 @@ def caption(filled: FilledTable) -> list[str]:
     if len(features) == 1:
         lines.append(f"Feature: {next(iter(features))}.")
     else:
-        lines += [f"Feature of {'; '.join(who)}: {what}." for what, who in features.items()]
+        lines += [f"Feature of {_listed(who)}: {what}." for what, who in features.items()]
     off = [one.line.label for one in filled.lines if not one.line.search.same_camera_filter]
     if off:
-        lines.append(f"Same-camera filter off: {'; '.join(off)}.")
+        lines.append(f"Same-camera filter off: {_listed(off)}.")
     if filled.table.note:
         lines.append(filled.table.note)
     missing = missing_lines(filled)
     if missing:
-        lines.append(f"Runs still missing: {'; '.join(missing)}.")
+        lines.append(f"Runs still missing: {_listed(missing)}.")
     return lines
 
 
@@ -185,6 +185,11 @@ def as_csv(filled: FilledTable) -> str:
                  len(cell.ours), filled.data, filled.preset, line.feature, files)
             )  # fmt: skip
     return text.getvalue()
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    more = f"; and {len(names) - most} more" if len(names) > most else ""
+    return "; ".join(names[:most]) + more
 
 
 def _shown_path(file: Path) -> str:
