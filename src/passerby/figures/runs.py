@@ -80,7 +80,8 @@ def draw_sweep(
 
     Raises:
         InputError: no results, a recipe without the field, fewer than two values of it, runs
-            that all differ in more, values that are no numbers or lie in no range, or as `draw_box_plots`.
+            that all differ in more, values that are no numbers or lie in no range, or as
+            `draw_box_plots`.
     """
     check_target(target, "sweeps")
     check_scores(scores)
