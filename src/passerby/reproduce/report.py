@@ -21,12 +21,11 @@ NAMES = {
 
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.45 system-ui, sans-serif; }
-body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
+body { margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
+h1 { font-size: 1.5rem; }
 div { overflow-x: auto; }
 table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #8886; }
-tr:first-child th:first-child, td:first-child { text-align: left; }
-th[colspan] { text-align: center; }
+th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid #8886; }
 td { white-space: nowrap; font-variant-numeric: tabular-nums; }
 """
 
