@@ -132,6 +132,7 @@ def test_from_files_by_command_line(market, saved, tmp_path, capsys):
     search = ["gallery", "search", place, query, "--model", saved, "--k", "3", "--json"]
     assert "name the same source of masks" in shown(capsys, search, 2)
     assert len(json.loads(shown(capsys, [*search, "--cues", str(market)]))[0]["hits"]) == 3
+    assert "masks or joints by" in shown(capsys, ["gallery", "statistics", place])
     outside = tmp_path / "who.jpg"
     shutil.copy(query, outside)
     search[3] = str(outside)

@@ -60,6 +60,7 @@ def statistics_table(found: Statistics) -> Table:
         ),
         "first, last picture (UTC)": f"{time_text(found.first)}, {time_text(found.last)}",
         "model": f"{settings.space.fingerprint}, {settings.width} numbers, {settings.space.metric}",
+        **({"masks or joints by": settings.space.cues or "nobody"} if settings.space.model else {}),
         "threshold": "not calibrated"
         if calibration is None
         else f"{calibration.threshold:.5g}: FMR {calibration.false_match_rate:g}, "
