@@ -107,7 +107,7 @@ class Gallery:
             model: the embedder whose embeddings are added and searched with, or a `Space`; needed
                 to make a gallery, and refused where the gallery is another model's, or was filled
                 with masks or joints of another source than the embedder's (`with_cues`).
-            resident: keep the embeddings in memory, for fast searches (folders only).
+            resident: keep the entries in memory, for fast searches and look-ups (folders only).
             token: `user:password` or API key of a Milvus server.
             audit: the audit log's file; None: `audit.jsonl` in the folder, none for Milvus.
             who: stands in the audit log; None: the user of this process.
@@ -228,7 +228,7 @@ class Gallery:
 
     def entries(self, where: Filter | None = None) -> list[Entry]:
         """The entries that a filter means, by key."""
-        batches = self._rows(where or Filter(), DETAILS)
+        batches = self._known(where or Filter(), DETAILS)
         found = [entry for batch in batches for entry in to_entries(_table(batch))]
         return sorted(found, key=lambda entry: entry.key)
 
@@ -241,7 +241,7 @@ class Gallery:
             where: which entries count.
         """
         keys: list[str] = []
-        for batch in self._rows(where or Filter(), ("key",)):
+        for batch in self._known(where or Filter(), ("key",)):
             keys = nsmallest(
                 limit, chain(keys, (k for k in batch.column("key").to_pylist() if k > after))
             )
@@ -254,7 +254,7 @@ class Gallery:
             InputError: a key that the gallery does not have.
         """
         found: dict[str, NDArray[np.float32]] = {}
-        for batch in self._rows(Filter(keys=list(keys)), ("key", "embedding")):
+        for batch in self._known(Filter(keys=list(keys)), ("key", "embedding")):
             found.update(zip(batch.column("key").to_pylist(), embeddings_of(batch), strict=True))
         missing = [key for key in keys if key not in found]
         if missing:
@@ -501,6 +501,13 @@ class Gallery:
         self._checked_settings()
         return self._store.scan(where.conditions(), columns)
 
+    def _known(self, where: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """As `_rows`, from memory where the gallery is resident."""
+        if not self._resident:
+            return self._rows(where, columns)
+        self._checked_settings()
+        return self._in_memory().scan(where.conditions(), columns)
+
     def _labelled(
         self,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
@@ -558,9 +565,12 @@ class Gallery:
     def _nearest(self, approximate: bool) -> Callable[..., list[pa.Table]]:
         if approximate or not self._resident:
             return self._store.nearest
+        return self._in_memory().nearest
+
+    def _in_memory(self) -> Snapshot:
         if self._snapshot is None:
             self._snapshot = Snapshot(self._store, self.settings.width)
-        return self._snapshot.nearest
+        return self._snapshot
 
 
 def _refuse_everything(where: Filter, what: str) -> None:

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def nearest_of_batches(
-    query: NDArray[np.float32], batches: Iterable[pa.RecordBatch], k: int, metric: str
+    query: NDArray[np.float32],
+    batches: Iterable[pa.RecordBatch],
+    k: int,
+    metric: str,
+    *,
+    repeated: bool = False,
 ) -> list[pa.Table] | None:
     """For each query the k nearest rows, nearest first, equal ones by key.
 
@@ -25,6 +30,7 @@ def nearest_of_batches(
         batches: rows with all columns.
         k: how many at most.
         metric: one of `passerby.ranking.features.METRICS`.
+        repeated: there are many batches, see `passerby.ranking.nearest.nearest`.
 
     Returns:
         Q tables with the column `distance` beside the others; None: there was no row.
@@ -38,7 +44,8 @@ def nearest_of_batches(
     for batch in batches:
         if batch.num_rows == 0:
             continue
-        found, distances = nearest(query, embeddings_of(batch), min(k, batch.num_rows), metric)
+        few = min(k, batch.num_rows)
+        found, distances = nearest(query, embeddings_of(batch), few, metric, repeated=repeated)
         news = distances < best[:, -1:]
         rows = np.unique(found[news])
         if len(rows) == 0:

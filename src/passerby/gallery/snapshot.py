@@ -1,9 +1,9 @@
-"""A gallery's embeddings in memory, for searches in milliseconds."""
+"""A gallery in memory, for searches and look-ups in milliseconds."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,16 +76,14 @@ class Snapshot:
         """As `Store.nearest`, of the table as it stands now."""
         import pyarrow as pa
 
-        with self._lock:
-            self._refresh()
-            matrix, rows = self._embeddings[: self._rows], self._table
+        matrix, rows = self._now()
         among = fulfilled(conditions, rows)
         few = min(k, int(among.sum()))
         if few == 0:
             empty = rows.slice(0, 0).append_column("distance", pa.array([], pa.float32()))
             nothing = np.empty((0, self._width), np.float32)
             return [_with_embeddings(empty, nothing) if embeddings else empty for _ in query]
-        found, distances = nearest_among(query, matrix, few, among, metric)
+        found, distances = nearest_among(query, matrix, few, among, metric, repeated=True)
         tables = []
         for places, values in zip(found, distances, strict=True):
             table = rows.take(pa.array(places))
@@ -93,6 +91,26 @@ class Snapshot:
                 table = _with_embeddings(table, matrix[places])
             tables.append(in_order(table, np.arange(len(places)), values))
         return tables
+
+    def scan(
+        self, conditions: Sequence[Condition], columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """As `Store.scan`, of the table as it stands now."""
+        import pyarrow as pa
+
+        matrix, rows = self._now()
+        places = np.flatnonzero(fulfilled(conditions, rows))
+        table = rows.select([name for name in columns if name != "embedding"]).take(
+            pa.array(places)
+        )
+        if "embedding" in columns:
+            table = _with_embeddings(table, matrix[places])
+        yield from table.select(list(columns)).to_batches()
+
+    def _now(self) -> tuple[NDArray[np.float32], pa.Table]:
+        with self._lock:
+            self._refresh()
+            return self._embeddings[: self._rows], self._table
 
     def _refresh(self) -> None:
         with self._store.reading():
@@ -102,6 +120,7 @@ class Snapshot:
                 return
             if parts.names[: len(self._parts)] != self._parts:
                 self._forget()
+            self._make_room(parts.rows)
             for name in parts.names[len(self._parts) :]:
                 for batch in self._store.read_part(name):
                     self._append(batch)
@@ -110,14 +129,19 @@ class Snapshot:
 
     def _append(self, batch: pa.RecordBatch) -> None:
         rows = self._rows + batch.num_rows
-        if rows > len(self._embeddings):
-            room = max(rows, len(self._embeddings) * 5 // 4)
-            grown = np.empty((room, self._width), np.float32)
-            grown[: self._rows] = self._embeddings[: self._rows]
-            self._embeddings = grown
+        self._make_room(rows)
         self._embeddings[self._rows : rows] = embeddings_of(batch)
         self._details.append(batch.select(DETAILS))
         self._rows = rows
+
+    def _make_room(self, rows: int) -> None:
+        if rows <= len(self._embeddings):
+            return
+        # Some spare where it grows; at first as many as there are.
+        room = max(rows, len(self._embeddings) * 5 // 4)
+        grown = np.empty((room, self._width), np.float32)
+        grown[: self._rows] = self._embeddings[: self._rows]
+        self._embeddings = grown
 
     def _forget(self) -> None:
         self._version, self._rows, self._parts = -1, 0, ()

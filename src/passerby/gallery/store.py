@@ -27,6 +27,8 @@ class Parts:
     """Changes whenever the table does."""
     names: tuple[str, ...]
     """A part whose name is the same holds the same rows."""
+    rows: int
+    """Of all parts together."""
 
 
 class Store(Protocol):

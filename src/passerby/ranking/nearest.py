@@ -42,6 +42,7 @@ def nearest(
     metric: str = "euclidean",
     *,
     device: torch.device | str | None = None,
+    repeated: bool = False,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Exact k nearest gallery items of each query, ordered by (distance, gallery index).
 
@@ -51,6 +52,8 @@ def nearest(
         k: how many, 1 ... G.
         metric: `euclidean`, `squared_euclidean` or `cosine`.
         device: where to compute, e.g. `cuda`; None: where the gallery is.
+        repeated: many calls follow: small ones too take the loops that a second is first spent on
+            to compile. Distances may differ in their last bit.
 
     Returns:
         indices: (Q, k) into the gallery.
@@ -68,7 +71,7 @@ def nearest(
     q, g = sides(query, gallery, metric, device)
     if not 1 <= k <= len(g):
         raise InputError(f"k must lie between 1 and the {len(g)} items of the gallery: given {k}")
-    small = len(g) <= SMALL_GALLERY and len(q) * len(g) <= SMALL
+    small = not repeated and len(g) <= SMALL_GALLERY and len(q) * len(g) <= SMALL
     if g.device.type != "cpu" or small:
         return _by_sorting(q, g, k, metric)
     return _by_tiles(q, g, metric, Kept(len(q), k, worker_count()))
@@ -80,6 +83,8 @@ def nearest_among(
     k: int,
     among: NDArray[np.bool_],
     metric: str = "euclidean",
+    *,
+    repeated: bool = False,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """`nearest` where only some gallery items count, without a copy of them if they are many.
 
@@ -89,6 +94,7 @@ def nearest_among(
         k: how many, 1 ... number of items that count.
         among: (G,) which items count.
         metric: as `nearest`.
+        repeated: as `nearest`.
 
     Returns:
         indices: (Q, k) into the gallery.
@@ -104,12 +110,13 @@ def nearest_among(
         )
     rows = np.flatnonzero(among)
     if len(rows) == len(gallery):
-        return nearest(query, gallery, k, metric)
+        return nearest(query, gallery, k, metric, repeated=repeated)
     if not 1 <= k <= len(rows):
         raise InputError(f"k must lie between 1 and the {len(rows)} items that count: given {k}")
     q, g = sides(query, gallery, metric, "cpu")
-    if len(rows) * _COPIED_SHARE <= len(gallery) or len(rows) <= SMALL_GALLERY:
-        found, distances = nearest(query, g.take(rows), k, metric)
+    few = not repeated and len(rows) <= SMALL_GALLERY
+    if few or len(rows) * _COPIED_SHARE <= len(gallery):
+        found, distances = nearest(query, g.take(rows), k, metric, repeated=repeated)
         return rows[found], distances
     return _by_tiles(q, g, metric, Kept(len(q), k, worker_count(), among))
 
