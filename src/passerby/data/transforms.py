@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from passerby.data.enlarging import enlarge
 from passerby.types import JOINT_NAMES, Augmentation, Batch, InputError, InputSpec, Picture
 
 _OTHER_SIDE = {"left": "right", "right": "left"}
@@ -43,9 +44,10 @@ def resize(picture: Picture, height: int, width: int) -> Picture:
         # Pixel centres: the edge at -0.5 stays an edge.
         scale = np.array([width / old_width, height / old_height])
         joints = _placed(joints, (joints[:, :2] + 0.5) * scale - 0.5, height, width)
-    return Picture(
-        _resampled(picture.image, height, width, Image.Resampling.BILINEAR), mask, joints
-    )
+    image = enlarge(picture.image, height, width)
+    if image is None:
+        image = _resampled(picture.image, height, width, Image.Resampling.BILINEAR)
+    return Picture(image, mask, joints)
 
 
 def flip(picture: Picture) -> Picture:

@@ -17,6 +17,9 @@ from passerby.embedding.quality import Quality
 from passerby.method import Inputs
 from passerby.types import CueSource, InputError, Sample
 
+TASK = 16
+"""Pictures that a thread reads before it hands them over."""
+
 
 @dataclass(frozen=True)
 class Read:
@@ -49,18 +52,36 @@ def read_pictures(
         cues: where masks and joints come from.
         threads: that decode.
     """
-    files = iter([list(group) for _, group in groupby(samples, key=lambda sample: sample.file)])
+    tasks = iter(_tasks(samples))
     waiting: deque[Future[list[Read]]] = deque()
     with ThreadPoolExecutor(max(threads, 1)) as pool:
         try:
             while True:
-                while len(waiting) < 8 * threads and (group := next(files, None)) is not None:
-                    waiting.append(pool.submit(_read_file, group, inputs, quality, cues))
+                while len(waiting) < 2 * threads and (task := next(tasks, None)) is not None:
+                    waiting.append(pool.submit(_read_files, task, inputs, quality, cues))
                 if not waiting:
                     return
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _tasks(samples: Sequence[Sample]) -> Iterator[list[list[Sample]]]:
+    """The samples of each file, some files at a time: handing over costs as much as a resize."""
+    files: list[list[Sample]] = []
+    for _, group in groupby(samples, key=lambda sample: sample.file):
+        files.append(list(group))
+        if sum(map(len, files)) >= TASK:
+            yield files
+            files = []
+    if files:
+        yield files
+
+
+def _read_files(
+    files: list[list[Sample]], inputs: Inputs, quality: Quality, cues: CueSource | None
+) -> list[Read]:
+    return [read for samples in files for read in _read_file(samples, inputs, quality, cues)]
 
 
 def _read_file(
