@@ -25,6 +25,11 @@ the same process (torch's and oneDNN's, whole and in tiles), in CPU time and in 
 never ranked, and its products are not computed: *ranked pairs alone* counts only what was. Other
 programs are given the gallery without junk. *Memory* is the most that
 a run needed beyond the features and what was loaded before.
+
+Other pages: [galleries up to 1,000,000 entries](performance-gallery.md), \
+[embedding](performance-embedding.md), [serving](performance-serving.md), \
+[training](performance-training.md), [what methods cost](performance-methods.md), \
+[what triplets cost](performance-mining.md).
 """
 
 
