@@ -40,12 +40,6 @@ MOST_PARTS = 128
 """With more than so many files, additions end with joining them."""
 
 _BATCH = 2**14
-
-_MANY_ROWS = 2**19
-"""From here on a search from disk gains more by compiled loops than their compiling takes."""
-
-_READ_AHEAD = 4
-"""Batches that the engine reads before they are asked for; its own number is 16, half a GB."""
 _FEWEST_ROWS = 2**10
 _SPARE = 2**24
 _PARTITION_ROWS = 2**12
@@ -134,8 +128,7 @@ class LanceStore:
         if approximate:
             return self._approximate(query, k, conditions, columns, metric)
         batches = self.scan(conditions, shown_columns(True))
-        many = self.count([]) > _MANY_ROWS
-        found = nearest_of_batches(query, batches, k, metric, repeated=many)
+        found = nearest_of_batches(query, batches, k, metric)
         if found is None:
             none = schema(query.shape[1]).empty_table().select(columns)
             return [none.append_column("distance", [[]]) for _ in query]
@@ -152,7 +145,6 @@ class LanceStore:
                 columns=list(columns),
                 filter=sql(conditions),
                 batch_size=_BATCH,
-                batch_readahead=_READ_AHEAD,
                 late_materialization=by_key or None,
             )
             yield from scanner.to_batches()
@@ -223,9 +215,7 @@ class LanceStore:
         number = json.loads(name)[0]
         with self._locks.shared(), self._plain_errors():
             fragment = self._dataset().get_fragment(number)
-            yield from fragment.scanner(
-                columns=shown_columns(True), batch_size=_BATCH, batch_readahead=_READ_AHEAD
-            ).to_batches()
+            yield from fragment.scanner(columns=shown_columns(True)).to_batches()
 
     def described(self) -> dict[str, Any]:
         """See `Store`."""

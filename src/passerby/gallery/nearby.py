@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 def nearest_of_batches(
-    query: NDArray[np.float32],
-    batches: Iterable[pa.RecordBatch],
-    k: int,
-    metric: str,
-    *,
-    repeated: bool = False,
+    query: NDArray[np.float32], batches: Iterable[pa.RecordBatch], k: int, metric: str
 ) -> list[pa.Table] | None:
     """For each query the k nearest rows, nearest first, equal ones by key.
 
@@ -30,7 +25,6 @@ def nearest_of_batches(
         batches: rows with all columns.
         k: how many at most.
         metric: one of `passerby.ranking.features.METRICS`.
-        repeated: there are many batches, see `passerby.ranking.nearest.nearest`.
 
     Returns:
         Q tables with the column `distance` beside the others; None: there was no row.
@@ -44,8 +38,7 @@ def nearest_of_batches(
     for batch in batches:
         if batch.num_rows == 0:
             continue
-        few = min(k, batch.num_rows)
-        found, distances = nearest(query, embeddings_of(batch), few, metric, repeated=repeated)
+        found, distances = nearest(query, embeddings_of(batch), min(k, batch.num_rows), metric)
         news = distances < best[:, -1:]
         rows = np.unique(found[news])
         if len(rows) == 0:
