@@ -35,6 +35,7 @@ WHOLE = Training("toy", "whole")
 SLOW = Training("toy", "slow", {"stages.1.rate": 0.001}, WHOLE, "alone")
 RERANKED = Search("re-ranked", reranking=True)
 ALONE = Search("alone", stage="alone")
+MULTI = Search("multi-query", multi_query=True)
 TABLE = Table(
     "",
     "1",
@@ -274,6 +275,10 @@ def test_filled_table(task, finished, tmp_path):
     assert float(rows[0]["mean"]) == pytest.approx(np.mean(firsts), abs=1e-4)
     assert float(rows[0]["least"]) == pytest.approx(min(firsts), abs=1e-4)
     assert (rows[0]["runs"], rows[1]["average_precision"]) == ("2", "step")
+    assert (rows[0]["data"].partition(" ")[0], rows[0]["protocol"]) == (
+        "market1501",
+        "single-query",
+    )
     files = [Path(file) for file in rows[0]["files"].split(";")]
     assert [json.loads(file.read_text())["scores"]["rank_1"] * 100 for file in files] == firsts
     page = html(filled)
@@ -312,6 +317,14 @@ def test_the_market_layout_alone_is_not_market(task):
     assert not filled.comparable
     assert filled.lines[0].cells[0].paper.printed == "95.8"
     assert filled.paper_data == "market1501 standard"
+
+
+def test_lines_of_other_query_modes_say_so(task, tmp_path):
+    several = replace(TABLE, lines=(Line("one", WHOLE), Line("several", WHOLE, MULTI)))
+    filled = fill(several, library_of(task, tmp_path))
+    assert "), single-query and multi-query; small recipes" in markdown(filled)
+    rows = list(csv.DictReader(io.StringIO(as_csv(filled))))
+    assert [row["protocol"] for row in rows[::2]] == ["single-query", "multi-query"]
 
 
 def test_what_the_table_says_is_not_changed(task):

@@ -5,7 +5,8 @@ import pytest
 from passerby.experiment import make_recipe
 from passerby.methods import METHODS
 from passerby.recipes import override, to_plain
-from passerby.reproduce.published import published
+from passerby.reproduce.filled import paper_number
+from passerby.reproduce.published import Place, published
 from passerby.reproduce.tables import ACROSS, TABLES, tables_of
 from passerby.types import InputError
 
@@ -79,6 +80,21 @@ def test_every_own_row_of_a_paper_has_its_line():
                     if line.training.method == method and line.variant != "after stage 1 (no masks)"
                 }
         assert lines == rows
+
+
+@pytest.mark.parametrize(
+    ("place", "rank_1"),
+    [
+        (Place("market1501"), [None, None, None, "95.72"]),
+        (Place("dukemtmc"), ["87.12"] * 4),
+        (Place("cuhk03", "detected", "new"), ["71.79"] * 4),
+    ],
+)
+def test_numbers_of_a_text_stand_where_their_mode_is(place, rank_1):
+    """Of MPM-LTL's, Market-1501's is MQ+RR; the others' mode is not stated."""
+    (table,) = tables_of("mask_pooling", place.data, "text")
+    found = [paper_number(table, line, place, "rank_1") for line in table.lines]
+    assert [number and number.printed for number in found] == rank_1
 
 
 @pytest.mark.parametrize("method", TABLES)

@@ -176,7 +176,7 @@ def write(table: Table, name: str, library: Library, out: Path) -> list[Path]:
         print(files[0].read_text(encoding="utf-8"))
         return files
     columns, rows, notes = across_rows(filled, library, device_of(library.task.settings))
-    title = f"All methods on {filled.data}"
+    title = f"All methods on {filled.data}, {filled.protocols}"
     text = markdown_of(title, columns, rows, notes)
     write_text(files[0], text)
     write_text(files[1], csv_of(columns, rows))

@@ -54,7 +54,7 @@ class Line:
     note: str = ""
     """Stands behind the variant: what tells this line from another one of the same variant."""
     stated: bool = True
-    """Off: the paper does not state query mode and re-ranking of its number."""
+    """Off: the paper does not always state query mode and re-ranking of its number."""
 
     @property
     def label(self) -> str:

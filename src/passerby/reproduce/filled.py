@@ -57,6 +57,8 @@ class FilledLine:
     """In the order of the table's metrics."""
     results: tuple[Found, ...]
     """The result files, by seed."""
+    protocol: str
+    """How our pictures are searched."""
 
     @property
     def feature(self) -> str:
@@ -76,7 +78,7 @@ class FilledTable:
     lines: tuple[FilledLine, ...]
     """In order."""
     data: str
-    """Ours: data set, folder, variant, protocol."""
+    """Ours: data set, folder, variant."""
     paper_data: str
     """The data set of the paper's numbers; empty: it has none."""
     comparable: bool
@@ -85,6 +87,11 @@ class FilledTable:
     """The recipes that our runs took, with what the user changed."""
     runs: int
     """Runs wanted of each line."""
+
+    @property
+    def protocols(self) -> str:
+        """Of the lines, each once."""
+        return " and ".join(dict.fromkeys(line.protocol for line in self.lines))
 
 
 def fill(table: Table, library: Library) -> FilledTable:
@@ -101,7 +108,7 @@ def fill(table: Table, library: Library) -> FilledTable:
     return FilledTable(
         table,
         lines,
-        f"{split.name} ({split.root.resolve().name}{variant}), {split.protocol}",
+        f"{split.name} ({split.root.resolve().name}{variant})",
         " ".join((place.data, place.boxes, place.protocol)).replace("  ", " ") if shown else "",
         comparable,
         _preset(table, library.task),
@@ -141,7 +148,8 @@ def _fill_line(
         )
         for metric in table.metrics
     )
-    return FilledLine(line, cells, results)
+    protocol = "multi-query" if line.search.multi_query else library.task.split.protocol
+    return FilledLine(line, cells, results, protocol)
 
 
 def paper_number(table: Table, line: Line, place: Place, metric: str) -> Number | None:
@@ -150,11 +158,14 @@ def paper_number(table: Table, line: Line, place: Place, metric: str) -> Number 
         return None
     mode = "multi" if line.search.multi_query else "single"
     reranking = "k-reciprocal" if line.search.reranking else "none"
-    if not line.stated:
-        mode = reranking = "not stated"
-    where = Place(place.data, place.boxes, place.protocol, mode, reranking)
+    modes = [(mode, reranking)] + [("not stated", "not stated")] * (not line.stated)
     numbers, method = published(table.paper), line.training.method
-    return find_value(numbers, table.number, method, line.variant, where, metric)
+    for searched in modes:
+        where = Place(place.data, place.boxes, place.protocol, *searched)
+        found = find_value(numbers, table.number, method, line.variant, where, metric)
+        if found is not None:
+            return found
+    return None
 
 
 def _score(found: Found, metric: str, average_precision: str) -> float:

@@ -82,7 +82,7 @@ def caption(filled: FilledTable) -> list[str]:
     """What the numbers stand on, sentence by sentence."""
     spread = "mean ± standard deviation over the seeds (best)" if filled.runs > 1 else "one run"
     lines = [
-        f"Ours: {filled.data}; {filled.preset}; {spread}; per cent.",
+        f"Ours: {filled.data}, {filled.protocols}; {filled.preset}; {spread}; per cent.",
         f"AP by {filled.table.average_precision}; last epoch.",
     ]
     if filled.paper_data:
@@ -169,7 +169,7 @@ def as_csv(filled: FilledTable) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         ("table", "line", "metric", "average_precision", "paper", "mean", "deviation", "least",
-         "best", "difference", "runs", "data", "recipes", "feature", "files")
+         "best", "difference", "runs", "data", "protocol", "recipes", "feature", "files")
     )  # fmt: skip
     for line in filled.lines:
         files = ";".join(_shown_path(found.path) for found in line.results)
@@ -181,7 +181,7 @@ def as_csv(filled: FilledTable) -> str:
                 (filled.table.number, line.line.label, cell.metric, ap,
                  "" if cell.paper is None else cell.paper.printed,
                  *("" if n is None else f"{n:.4f}" for n in numbers),
-                 len(cell.ours), filled.data, filled.preset, line.feature, files)
+                 len(cell.ours), filled.data, line.protocol, filled.preset, line.feature, files)
             )  # fmt: skip
     return text.getvalue()
 
