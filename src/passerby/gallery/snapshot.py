@@ -128,10 +128,13 @@ class Snapshot:
             self._table = joined(self._details, self._width)
 
     def _append(self, batch: pa.RecordBatch) -> None:
+        import pyarrow as pa
+
         rows = self._rows + batch.num_rows
         self._make_room(rows)
         self._embeddings[self._rows : rows] = embeddings_of(batch)
-        self._details.append(batch.select(DETAILS))
+        # A copy: columns of a batch that the engine handed over keep all of it alive.
+        self._details.append(batch.select(DETAILS).take(pa.array(np.arange(batch.num_rows))))
         self._rows = rows
 
     def _make_room(self, rows: int) -> None:
