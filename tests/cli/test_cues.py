@@ -92,6 +92,7 @@ def test_a_first_look_beside_the_data_is_not_trained_on(data, tmp_path, capsys, 
     whole = find_cues(data).fingerprint
     assert cues(kind, data, "--limit", 7) == 0  # what is whole stays whole
     assert find_cues(data).fingerprint == whole
+    assert "again without --limit" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

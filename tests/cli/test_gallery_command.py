@@ -111,6 +111,8 @@ def test_calibration_on_embeddings_of_known_people(tmp_path, capsys):
     calibrate = ["calibrate", place, "--fmr", "0.01"]
     assert "identity is known: there are none" in shown(capsys, calibrate, 2)
     calibrate += ["--labelled", str(tmp_path / "known")]
+    assert "drawn as .png or .svg" in shown(capsys, [*calibrate, "--histogram", "a.pdf"], 2)
+    assert Gallery.open(place).settings.calibration is None
     told = shown(capsys, [*calibrate, "--histogram", str(picture)])
     assert "120 pairs of one person and 3,040 of two" in told
     assert picture.stat().st_size > 1000

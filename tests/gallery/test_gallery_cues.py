@@ -109,7 +109,7 @@ def test_a_gallery_takes_one_source(market, model, tmp_path):
         with pytest.raises(InputError, match="name the same source"):
             Gallery.open(tmp_path / "h", other).restore(tmp_path / "b")
     Gallery.open(tmp_path / "h", again).restore(tmp_path / "b")
-    with pytest.raises(InputError, match="another|name the same source"):
+    with pytest.raises(InputError, match="name the same source"):
         Gallery.open(tmp_path / "h", model)
 
 

@@ -102,7 +102,7 @@ def masks(arguments: list[str]) -> None:
             samples, network, out, batch_size=options.batch_size, whole=whole, progress=progress
         )
     cues = FileCues(masks=out, unfinished=True)
-    finish(counts, out, samples, options, cues, whole)
+    finish(counts, out, samples, options, cues)
 
 
 def joints(arguments: list[str]) -> None:
@@ -124,9 +124,8 @@ def joints(arguments: list[str]) -> None:
         counts = compute_joints(
             samples, network, out, batch_size=options.batch_size, whole=whole, progress=progress
         )
-    unfinished = out.with_name(out.name + UNFINISHED)
-    out = unfinished if unfinished.exists() else out
-    finish(counts, out, samples, options, FileCues(joints=out), whole)
+    out = out if counts.finished else out.with_name(out.name + UNFINISHED)
+    finish(counts, out, samples, options, FileCues(joints=out))
 
 
 CUES: dict[str, Callable[[list[str]], None]] = {"masks": masks, "joints": joints}
@@ -182,7 +181,6 @@ def finish(
     samples: list[Sample],
     options: Common,
     cues: FileCues,
-    whole: bool,
 ) -> None:
     """Draws the sheet, and says what was done."""
     if options.sheet is not None:
@@ -197,7 +195,7 @@ def finish(
         f"nobody found in {nobody}{some if nobody else ''}"
     )
     print(f"written: {out}")
-    if not whole:
+    if not counts.finished:
         print("only a part of the data set: run it again without --limit before training")
 
 

@@ -33,6 +33,7 @@ from passerby.cli.gallery_options import (
 )
 from passerby.cli.gallery_output import answer_table, answers_json, statistics_table
 from passerby.cli.options import parse_options
+from passerby.figures.saving import check_target
 from passerby.gallery.answers import Reranking
 from passerby.gallery.labelled import read_labelled
 from passerby.gallery.pictures import add_samples, re_embed
@@ -250,6 +251,8 @@ def _expire(command: Any) -> None:
 
 def _calibrate(command: Any) -> None:
     options: CalibrateOptions = command.CalibrateOptions
+    if options.histogram is not None:
+        check_target(options.histogram, "distances")
     with open_gallery(command.Place) as gallery:
         known: Any = ()
         if options.labelled:

@@ -40,6 +40,8 @@ class CueCounts:
     """Of these, computed by this run; the others were there."""
     without_person: tuple[str, ...]
     """Names of the pictures in which nobody was found."""
+    finished: bool
+    """Whether all is there that the masks or joints are for, so that training takes them."""
 
 
 def compute_masks(
@@ -108,7 +110,7 @@ def compute_masks(
             save(finished=False)
         raise
     save(finished=done)
-    return CueCounts(len(wanted), len(todo), tuple(n for n in wanted if not people[n]))
+    return CueCounts(len(wanted), len(todo), tuple(n for n in wanted if not people[n]), done)
 
 
 def compute_joints(
@@ -167,7 +169,7 @@ def compute_joints(
     elif todo:
         write_joints(unfinished, joints, network.fingerprint)
     without = tuple(name for name in wanted if not joints[name][:, 2].any())
-    return CueCounts(len(wanted), len(todo), without)
+    return CueCounts(len(wanted), len(todo), without, not unfinished.exists())
 
 
 def write_joints(file: Path, joints: dict[str, NDArray[np.float32]], source: str) -> None:
