@@ -10,11 +10,11 @@ import torch
 import tyro
 from rich.console import Console
 
+from passerby.cli.cue_options import cues_in
 from passerby.cli.options import parse_options
-from passerby.cues.source import FileCues, find_named_cues
 from passerby.embedding.embedder import Embedder
 from passerby.embedding.optimised import Precision
-from passerby.embedding.places import Listed, list_places
+from passerby.embedding.places import list_places
 from passerby.embedding.quality import Quality
 from passerby.embedding.to_files import (
     FAILED,
@@ -25,7 +25,6 @@ from passerby.embedding.to_files import (
 )
 from passerby.methods import import_method
 from passerby.training.progress import counting
-from passerby.types import InputError
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def run(arguments: list[str]) -> None:
             listed,
             options.out,
             settings,
-            cues=cues_of(options, model, listed),
+            cues=cues_in(model, options.cues, listed.root, options.cues_from),
             process=(rank, world),
             progress=progress,
         )
@@ -111,24 +110,6 @@ def load(options: Options, world: int) -> Embedder:
             f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % max(torch.cuda.device_count(), 1)}"
         )
     return Embedder.load(options.model, method=method, device=device).optimised(options.precision)
-
-
-def cues_of(options: Options, model: Embedder, listed: Listed) -> FileCues | None:
-    """The masks and joints that the model looks at.
-
-    Raises:
-        InputError: --cues names a folder without any.
-    """
-    if not model.inputs.cues:
-        return None
-    place = options.cues or listed.root
-    if place is None:
-        return None
-    found = find_named_cues(place, model.inputs.cues, options.cues_from or "")
-    if found is None and options.cues is not None:
-        wanted = " or ".join(sorted(model.inputs.cues))
-        raise InputError(f"{options.cues}: holds no {wanted}, which this model looks at")
-    return found
 
 
 def report(outcome: Outcome, out: Path) -> None:

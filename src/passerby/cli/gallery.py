@@ -13,14 +13,14 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 
-from passerby.cli.dataset import data_options, flat, load_split, value_of
-from passerby.cli.gallery_cues import (
+from passerby.cli.cue_options import (
     FileOptions,
     NetworkOptions,
     embed_queries,
     with_files,
     with_networks,
 )
+from passerby.cli.dataset import data_options, flat, load_split, value_of
 from passerby.cli.gallery_options import (
     FilterOptions,
     ModelOptions,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from passerby.cli.cue_options import NetworkOptions, with_networks
 from passerby.cli.dataset import flat
-from passerby.cli.gallery_cues import NetworkOptions, with_networks
 from passerby.cli.gallery_options import ModelOptions, Place, load_model
 from passerby.cli.options import parse_options
 from passerby.gallery.gallery import Gallery

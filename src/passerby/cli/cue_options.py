@@ -1,4 +1,4 @@
-"""Masks and joints of a gallery's pictures and of queries, for models that look at them."""
+"""Masks and joints of pictures and of queries, from files or from networks."""
 
 from __future__ import annotations
 
@@ -84,14 +84,36 @@ def with_files(model: Embedder, options: FileOptions, root: Path | None = None) 
         raise InputError("--no-cues goes with no source of masks and joints")
     if options.cues is not None and model.cues is not None:
         raise InputError("masks and joints come from files (--cues) or from networks, not both")
-    place = options.cues or root
-    if not model.inputs.cues or model.cues is not None or options.no_cues or place is None:
+    if options.cues_from is not None and options.cues is None and root is None:
+        raise InputError("--cues-from says what made files: give their folder with --cues")
+    if model.cues is not None or options.no_cues:
         return model
-    found = find_named_cues(place, model.inputs.cues, options.cues_from or "")
-    if found is None and options.cues is not None:
+    found = cues_in(model, options.cues, root, options.cues_from)
+    return model if found is None else model.with_cues(found)
+
+
+def cues_in(
+    model: Embedder, folder: Path | None, root: Path | None, made_by: str | None
+) -> FileCues | None:
+    """The files with the cues that a model looks at; None: there are none, or it looks at none.
+
+    Args:
+        model: says which.
+        folder: where they must be; None: beside the pictures, if there are any.
+        root: the pictures' folder; None: not known.
+        made_by: what made them, where they do not say it.
+
+    Raises:
+        InputError: the folder is without any.
+    """
+    place = folder or root
+    if not model.inputs.cues or place is None:
+        return None
+    found = find_named_cues(place, model.inputs.cues, made_by or "")
+    if found is None and folder is not None:
         wanted = " or ".join(sorted(model.inputs.cues))
-        raise InputError(f"{place}: holds no {wanted}, which this model looks at")
-    return model.with_cues(found)
+        raise InputError(f"{folder}: holds no {wanted}, which this model looks at")
+    return found
 
 
 def embed_queries(
