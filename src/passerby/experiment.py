@@ -342,7 +342,9 @@ def checked(split: Split, skip_broken: bool, console: Console | None = None) -> 
     Raises:
         InputError: pictures are broken and `skip_broken` is off; names the first and the count.
     """
-    samples = [*split.train, *split.query, *split.gallery, *split.multi_query]
+    parts = (*split.train, *split.query, *split.gallery, *split.multi_query)
+    # A picture may be in two parts: of one's own folders the queries are in the gallery too.
+    samples = list({(sample.file, sample.box): sample for sample in parts}.values())
     with counting("checking pictures", console) as progress:
         broken = check_pictures(samples, cache_folder(), progress)
     if not broken:

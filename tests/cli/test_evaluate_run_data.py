@@ -214,6 +214,16 @@ def test_embeddings_of_a_run_score_as_the_run_does(finished, market, tmp_path, a
     assert 0 < found["scores"]["mean_ap_step"] < 1
 
 
+def test_a_broken_picture_in_two_parts_counts_once(market, tmp_path, capsys):
+    root = sort_into_folders(market, tmp_path / "people")
+    files = sorted(root.rglob("*.jpg"))
+    for file in files:
+        file.write_bytes(b"none")
+    data = ["--data", "folder", "--root", str(root), "--out", str(tmp_path / "run")]
+    told = f"{len(files)} of {len(files)} pictures cannot be used: "
+    fails(capsys, ["train", "bag_of_tricks", *data, *TINY], told)
+
+
 def test_a_synthetic_set_is_not_drawn_to_be_evaluated(finished, tmp_path, capsys):
     absent = tmp_path / "nowhere"
     arguments = ["evaluate", str(finished), "--data", "synthetic", "--root", str(absent)]

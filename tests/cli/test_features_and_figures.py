@@ -86,6 +86,8 @@ def test_masks_in_numbers(finished, market, tmp_path, capsys):
     # The method hides nothing: there is no number to tell.
     assert "hidden_on_person" not in said
     assert json.loads(target.read_text())["hidden_on_person"] is None
+    fails(capsys, [*command[:-1], str(tmp_path / "a.png")], "numbers, a .json", "a.png")
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_a_figures_name_is_looked_at_first(finished, market, tmp_path, capsys):

@@ -123,6 +123,9 @@ def test_calibration_on_embeddings_of_known_people(tmp_path, capsys):
     assert (two < threshold - 1e-4).mean() <= 0.01 < (two < threshold + 1e-4).mean()
     without = ["calibrate", place, "--labelled", str(tmp_path / "unknown.parquet")]
     assert "has no column person_id" in shown(capsys, without, 2)
+    nobody = known.set_column(1, "person_id", pa.nulls(80, pa.int64()))
+    pa.parquet.write_table(nobody.replace_schema_metadata(metadata), tmp_path / "unknown.parquet")
+    assert "nobody in it is known: passerby embed takes person_id" in shown(capsys, without, 2)
     other = {**metadata, b"passerby.fingerprint": b"others"}
     pa.parquet.write_table(known.replace_schema_metadata(other), file)
     assert "holds embeddings of the model others" in shown(capsys, calibrate, 2)

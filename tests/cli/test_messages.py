@@ -20,10 +20,24 @@ def says(capsys, arguments, *words):
 def test_a_run_that_is_not_there_or_not_finished(market, tmp_path, capsys):
     data = ["--root", str(market)]
     says(capsys, ["evaluate", str(tmp_path / "absent"), *data], "absent: no such run")
+    figure = ["figures", "distances", str(tmp_path / "absent"), "--out", str(tmp_path / "a.svg")]
+    says(capsys, figure, "absent: no such run")
     (tmp_path / "config.yaml").write_text("method: bag_of_tricks\n")
     says(capsys, ["evaluate", str(tmp_path), *data], "is not finished: go on with --resume")
     (tmp_path / "config.yaml").write_text("- a\n- list\n")
     says(capsys, ["evaluate", str(tmp_path), *data], "not the configuration of a run")
+
+
+def test_people_that_are_drawn_first_are_told_of(tmp_path, capsys):
+    few = ["--train-identities", "2", "--test-identities", "2", "--pictures-per-identity", "4"]
+    few += ["--cameras", "2", "--drawn-distractors", "0", "--junk", "0"]
+    root = ["--data", "synthetic", "--root", str(tmp_path / "drawn"), *few]
+    train = ["train", "bag_of_tricks", "--preset", "small", *root]
+    for notes in (1, 0):
+        assert run([*train, "--out", str(tmp_path / "run")]) == 2
+        told = capsys.readouterr().err
+        assert "a batch takes pictures of 16 identities" in told
+        assert told.count("people are drawn there first") == notes
 
 
 def test_a_start_from_a_run_that_is_not_there(market, tmp_path, capsys):

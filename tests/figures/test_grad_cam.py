@@ -117,6 +117,8 @@ def test_what_cannot_be_explained(two):
     score = pair_score(network, "cosine")
     with pytest.raises(InputError, match="no module 'third'; its own are first, second"):
         explain(network, score, {"image": images}, layer="third")
+    with pytest.raises(InputError, match=r"no module 'first.third'; those in first are "):
+        explain(network, score, {"image": images}, layer="first.third")
     with pytest.raises(InputError, match="does not rest on a map of second"):
         explain(network, lambda i: network.first(**{"input": i["image"]}).mean((1, 2, 3)),
                 {"image": images}, layer="second")  # fmt: skip

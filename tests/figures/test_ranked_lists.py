@@ -58,6 +58,8 @@ def test_choices(split):
     drawn = {tuple(names(choice="random", rows=1, seed=seed)) for seed in range(20)}
     assert drawn == {("query/0.png",), ("query/1.png",)}
     assert names(rows=1, seed=3) == names(rows=1, seed=3)
+    with pytest.raises(InputError, match="gained compares with another run: --beside RUN"):
+        names(choice="gained")
 
 
 def test_frames_are_green_and_red(split, tmp_path):

@@ -64,9 +64,11 @@ def load_run_split(options: Any, run: Path, console: Console) -> Split:
     """The split that options from `run_data_options` name.
 
     Raises:
-        InputError: no --root is given, and the run does not know it or it is gone; also from the
-            loader.
+        InputError: no such run, or no --root is given, and the run does not know it or it is gone;
+            also from the loader.
     """
+    if not run.exists():
+        raise InputError(f"{run}: no such run")
     source = source_of(run)
     if options.root is None:
         trained = f"was trained on {source.data}" if source else "does not say what on"
@@ -92,6 +94,12 @@ def load_split(options: Any, console: Console) -> Split:
         InputError: from the loader.
     """
     values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    if options.data == "synthetic":
+        from passerby.data.synthetic.write import DONE
+
+        if not (options.root / DONE).is_file():
+            told = f"note: {options.root}: holds no finished set, people are drawn there first"
+            console.print(told, highlight=False, soft_wrap=True)
     split = load(values.pop("data"), values.pop("root"), **values)
     for warning in split.warnings:
         console.print(f"note: {warning}", highlight=False, soft_wrap=True)

@@ -100,13 +100,15 @@ def on_person_command(arguments: list[str]) -> None:
     """Measures masks beside the true masks of the people."""
     command = parse(OnPersonOptions, arguments, "on-person")
     options: OnPersonOptions = command.figure
+    target = options.out or options.run / "on_person.json"
+    if target.suffix.lower() != ".json":
+        raise InputError(f"on-person writes numbers, a .json: given {target}")
     chosen = _chosen(options, command.data)
     true = cues_of(chosen.split)
     if true is None:
         raise InputError(f"{chosen.split.root}: holds no true person masks (a folder masks/)")
     found = masks_and_hidden(chosen.model, options.run, chosen.samples, cues=chosen.cues)
     result = to_plain(on_person(chosen.samples, found[0], true, found[1]))
-    target = options.out or options.run / "on_person.json"
     told = {"run": str(options.run), "data": chosen.split.name, "part": options.part, **result}
     write_text(target, json.dumps(told, indent=2) + "\n")
     for name, value in result.items():

@@ -155,6 +155,8 @@ def serve_gallery(
     if not address.local and certificate is None:
         say("note: without HTTPS others on the network can read tokens and pictures")
     gallery = _opened(place, model, options.resident and folder)
+    if not gallery.exists:
+        say(f"note: {place.gallery}: there is no gallery yet; the first addition makes it")
     service = serving.Service(gallery, model, options.pictures)
     serving.serve(service, tokens, address, limits, certificate, ready)
 

@@ -63,9 +63,7 @@ def explain(
     names = (layer,) if layer is not None else LAYERS.get(method, ())
     known = dict(network.named_modules())
     if layer is not None and layer not in known:
-        raise InputError(
-            f"the network has no module {layer!r}; its own are {', '.join(network._modules)}"
-        )
+        raise InputError(_no_module(layer, known))
     wanted = {
         name: module for name, module in known.items() if name and (not names or name in names)
     }
@@ -137,6 +135,16 @@ def mean_score(network: nn.Module, means: Tensor, metric: str) -> Score:
     For methods that learn without classifiers.
     """
     return lambda inputs: similarity(network(**inputs), means, metric)
+
+
+def _no_module(layer: str, known: Mapping[str, nn.Module]) -> str:
+    """The message for a name that no module has, with those where it could have gone on."""
+    inside = layer
+    while inside not in known:
+        inside = inside.rpartition(".")[0]
+    names = ", ".join(known[inside]._modules)
+    whose = f"those in {inside}" if inside else "its own"
+    return f"the network has no module {layer!r}; {whose} are {names or 'none'}"
 
 
 @contextmanager

@@ -229,6 +229,8 @@ def choose_queries(result: Scores, rows: int, choice: str, seed: int) -> NDArray
         return matched[np.argsort(-result.ap[matched], kind="stable")][:rows]
     if choice == "worst":
         return matched[np.argsort(result.ap[matched], kind="stable")][:rows]
+    if choice in CHOICES_OF_TWO:
+        raise InputError(f"the choice {choice} compares with another run: --beside RUN")
     raise InputError(f"the choice must be one of {', '.join(CHOICES)}: given {choice!r}")
 
 

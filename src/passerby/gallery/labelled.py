@@ -24,7 +24,7 @@ def read_labelled(
         space: of the gallery that is to be calibrated.
 
     Raises:
-        InputError: not readable, of another model, or without the column `person_id`.
+        InputError: not readable, of another model, or without anybody who is known.
     """
     embeddings, people, cameras = [], [], []
     for file in parquet_files([Path(path) for path in paths]):
@@ -41,4 +41,10 @@ def read_labelled(
             cameras.append(rows.column("camera_id").to_numpy() if there else unknown)
     if not embeddings:
         raise InputError(f"no embedding in {', '.join(map(str, paths))}")
-    return np.concatenate(embeddings), np.concatenate(people), np.concatenate(cameras)
+    everybody = np.concatenate(people)
+    if (everybody < 0).all():
+        raise InputError(
+            f"{', '.join(map(str, paths))}: nobody in it is known: passerby embed takes person_id "
+            "from a manifest, passerby gallery export from the gallery"
+        )
+    return np.concatenate(embeddings), everybody, np.concatenate(cameras)
