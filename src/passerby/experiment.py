@@ -117,6 +117,8 @@ def train(
     settings = settings or Settings()
     console = console or Console(stderr=True)
     out = Path(out)
+    if evaluate:
+        check_ranked(split, ": evaluate=False trains alone")
     chosen = recipe
     if not isinstance(recipe, method.recipe):
         chosen = make_recipe(method, split.name, preset, recipe)
@@ -295,6 +297,7 @@ def evaluate_model(
         InputError: no query or gallery pictures, an unreadable one, an unknown protocol, or as the
             protocol's `scores`.
     """
+    check_ranked(split)
     chosen = find_protocol(split.protocol if protocol is None else protocol)
     if cues is None and model.inputs.cues:
         cues = cues_of(split)
@@ -310,8 +313,6 @@ def evaluate_model(
         )
 
     def part(name: str, samples: Sequence[Sample]) -> NDArray[np.float32]:
-        if not samples:
-            raise InputError(f"{split.name} in {split.root} has no {name} pictures to rank")
         with counting(f"embedding {name}", console) as progress:
             return embed_in_chunks(embed, samples, progress)
 
@@ -334,6 +335,21 @@ def evaluate_model(
         same_camera_filter=same_camera_filter,
         verification=verification,
     )
+
+
+def check_ranked(split: Split, advice: str = "") -> None:
+    """Refuses a split of which nothing can be ranked: before training, and not only after it.
+
+    Args:
+        split: the data set.
+        advice: stands behind the message.
+
+    Raises:
+        InputError: no query or no gallery pictures.
+    """
+    for name, samples in (("query", split.query), ("gallery", split.gallery)):
+        if not samples:
+            raise InputError(f"{split.name} in {split.root} has no {name} pictures to rank{advice}")
 
 
 def checked(split: Split, skip_broken: bool, console: Console | None = None) -> Split:

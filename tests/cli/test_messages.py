@@ -28,6 +28,18 @@ def test_a_run_that_is_not_there_or_not_finished(market, tmp_path, capsys):
     says(capsys, ["evaluate", str(tmp_path), *data], "not the configuration of a run")
 
 
+def test_nothing_to_rank_is_told_before_training(market, tmp_path, capsys):
+    names = sorted(file.name for file in (market / "bounding_box_train").glob("*.jpg"))
+    rows = [f"bounding_box_train/{name},{name[:4]},{name[6]},train" for name in names]
+    table = "\n".join(["file_name,person_id,camera_id,split", *rows])
+    (tmp_path / "manifest.csv").write_text(table)
+    (tmp_path / "bounding_box_train").symlink_to(market / "bounding_box_train")
+    train = ["train", "bag_of_tricks", "--data", "manifest", "--root", str(tmp_path)]
+    out = tmp_path / "run"
+    says(capsys, [*train, "--out", str(out)], "has no query pictures to rank", "--no-evaluate")
+    assert not out.exists()
+
+
 def test_people_that_are_drawn_first_are_told_of(tmp_path, capsys):
     few = ["--train-identities", "2", "--test-identities", "2", "--pictures-per-identity", "4"]
     few += ["--cameras", "2", "--drawn-distractors", "0", "--junk", "0"]

@@ -14,7 +14,7 @@ from passerby.cli.dataset import data_options, flat, load_also, load_split, valu
 from passerby.cli.options import parse_options
 from passerby.data.join import join
 from passerby.evaluation.results import results_table
-from passerby.experiment import evaluate_run, make_recipe, train
+from passerby.experiment import check_ranked, evaluate_run, make_recipe, train
 from passerby.method import Method
 from passerby.methods import METHODS, import_method
 from passerby.training.processes import is_first_process
@@ -63,6 +63,8 @@ def run(arguments: list[str]) -> None:
     options: Options = command.run
     split = load_split(command.data, console)
     split = join([split, *(load_also(text, console) for text in options.also)])
+    if options.evaluate:
+        check_ranked(split, ": --no-evaluate trains alone")
     out = options.out or Path("runs") / f"{method.name}-{split.name}-{command.settings.seed}"
     model = train(
         method,
