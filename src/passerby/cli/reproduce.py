@@ -81,6 +81,10 @@ def run(arguments: list[str]) -> None:
     check_configurations(changes, tables_of(name, command.data.data, None))
     if options.runs < 1:
         raise InputError(f"runs must be 1 or more; given {options.runs}")
+    for place in options.found:
+        # A mistyped one would have all of its runs trained again.
+        if not place.is_dir():
+            raise InputError(f"--found {place}: no such folder")
     console = Console(stderr=True)
     split = checked(load_split(command.data, console), skip_broken=False, console=console)
     tables = tables_of(name, split.name, options.table)
