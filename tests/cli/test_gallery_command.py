@@ -45,7 +45,9 @@ def test_from_pictures_to_removal(market, model, tmp_path, capsys):
     assert str(found["hits"][0]["entry"]["key"])[:12] in shown(capsys, search)
     assert "threshold" in shown(capsys, ["calibrate", place, "--fmr", "0.1"])
     table = shown(capsys, [*search, "--threshold", "-1"])
-    assert "no match" in table
+    assert "no match: nearest at" in table
+    nobody = shown(capsys, [*search[:-1], "99"])
+    assert "no match: no entry fulfils the filter" in nobody
     assert "removed: 6" in shown(capsys, ["remove", place, "--persons", "7"])
     assert "removed: 0" in shown(capsys, ["expire", place])
     assert "written: 18 entries" in shown(capsys, ["backup", place, str(tmp_path / "b")])

@@ -29,7 +29,9 @@ def answer_table(name: str, answer: Answer) -> Table:
     limit = "none" if answer.threshold is None else f"{answer.threshold:.4g}"
     title = f"{escape(name)}   (threshold: {limit})"
     if not answer.hits:
-        nearest = "no entry" if answer.nearest is None else f"nearest at {answer.nearest:.4g}"
+        nearest = "no entry fulfils the filter"
+        if answer.nearest is not None:
+            nearest = f"nearest at {answer.nearest:.4g}"
         return Table("no match: " + nearest, title=title, min_width=len(title))
     table = Table("", "distance", "person", "camera", "time (UTC)", title=title)
     table.add_column("entry", overflow="fold")  # whole: it is what other commands take
