@@ -177,12 +177,11 @@ def _preset(table: Table, task: Task) -> str:
     own = {f"{run.method}/{run.name}" for run in (line.training for line in table.lines)}
     scopes = {"", *(name.partition("/")[0] for name in own), *own}
     changes = [
-        f"{scope + ': ' if scope else ''}{name} = {value}"
+        f"{scope}: {told}" if scope else told
         for scope, changed in task.changes.items()
-        if scope in scopes
-        for name, value in changed.items()
+        if scope in scopes and (told := ", ".join(f"{n} = {v}" for n, v in changed.items()))
     ]
-    return ", ".join([f"{task.preset} recipes", *changes])
+    return "; ".join([f"{task.preset} recipes", *changes])
 
 
 def missing_lines(filled: FilledTable) -> Sequence[str]:
