@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from passerby.cues.joined import cues_of
-from passerby.data.check import cache_folder, check_pictures, without
+from passerby.data.check import Broken, cache_folder, check_pictures, without
 from passerby.data.join import trained_on
 from passerby.data.loader import training_data
 from passerby.embedding.embedded import cue_use
@@ -361,14 +361,26 @@ def checked(split: Split, skip_broken: bool, console: Console | None = None) -> 
     parts = (*split.train, *split.query, *split.gallery, *split.multi_query)
     # A picture may be in two parts: of one's own folders the queries are in the gallery too.
     samples = list({(sample.file, sample.box): sample for sample in parts}.values())
+    broken = broken_among(samples, skip_broken, console)
+    return without(split, broken) if broken else split
+
+
+def broken_among(
+    samples: Sequence[Sample], skip_broken: bool, console: Console | None = None
+) -> Broken:
+    """Decodes every picture once; those that cannot be used, with the reason.
+
+    Raises:
+        InputError: there are some and `skip_broken` is off; names the first and the count.
+    """
     with counting("checking pictures", console) as progress:
         broken = check_pictures(samples, cache_folder(), progress)
     if not broken:
-        return split
+        return []
     names = "; ".join(reason for _, reason in broken[:3])
     message = f"{len(broken)} of {len(samples)} pictures cannot be used: {names}"
     if not skip_broken:
         raise InputError(f"{message} (--skip-broken leaves them out)")
     if console is not None:
         console.print(f"left out: {message}", highlight=False, soft_wrap=True)
-    return without(split, broken)
+    return broken

@@ -74,6 +74,21 @@ def test_all_of_ones_own_people_are_added(market, model, tmp_path, capsys):
     assert f"already: {count}" in shown(capsys, [*add, "--part", "all"])
 
 
+def test_broken_pictures_are_named_before_anything_is_added(market, model, tmp_path, capsys):
+    files = sorted((market / "bounding_box_train").glob("*.jpg"))[:4]
+    for number, file in enumerate(files):
+        target = tmp_path / "people" / str(number % 2) / f"{number}_1.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes()[: 200 if number == 3 else None])
+    data = ["--data", "folder", "--root", str(tmp_path / "people")]
+    add = ["add", str(tmp_path / "g"), "--model", model, *data]
+    error = shown(capsys, add, 2)
+    assert "1 of 4 pictures cannot be used" in error
+    assert "1/3_1.jpg" in error
+    assert not (tmp_path / "g").exists()
+    assert "added: 3 " in shown(capsys, [*add, "--skip-broken"])
+
+
 def test_embeddings_from_elsewhere(tmp_path, capsys):
     rows = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
     table = pa.table(

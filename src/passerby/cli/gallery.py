@@ -33,11 +33,13 @@ from passerby.cli.gallery_options import (
 )
 from passerby.cli.gallery_output import answer_table, answers_json, statistics_table
 from passerby.cli.options import parse_options
+from passerby.experiment import broken_among
 from passerby.figures.saving import check_target
 from passerby.gallery.answers import Reranking
 from passerby.gallery.labelled import read_labelled
 from passerby.gallery.pictures import add_samples, re_embed
 from passerby.gallery.settings import Space
+from passerby.training.progress import counting
 from passerby.types import InputError
 
 USAGE = """usage: passerby gallery COMMAND GALLERY ...
@@ -59,6 +61,8 @@ class AddOptions:
     gallery of others."""
     keep: str | None = None
     """How long until they expire, e.g. 30d or 12h; for good if not given."""
+    skip_broken: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Leave pictures out that cannot be used, instead of adding none; they are counted."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,8 @@ def _add(command: Any) -> None:
     model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     options: AddOptions = command.AddOptions
     expires = None if options.keep is None else time.time() + age_of(options.keep)
-    split = load_split(command.Data, Console(stderr=True))
+    console = Console(stderr=True)
+    split = load_split(command.Data, console)
     part = options.part or ("all" if command.Data.data in ("folder", "manifest") else "gallery")
     parts = ("train", "query", "gallery") if part == "all" else (part,)
     # A picture may be both query and gallery; a frame may hold several people.
@@ -197,14 +202,19 @@ def _add(command: Any) -> None:
     samples = [kept[key] for key in sorted(kept)]
     if not samples:
         raise InputError(f"{split.root} has no {part} pictures")
+    broken = {(one.file, one.box) for one, _ in broken_among(samples, options.skip_broken, console)}
+    samples = [sample for sample in samples if (sample.file, sample.box) not in broken]
     if command.Data.data in _DISTRACTORS:
         # Id 0 stands for many people there, none of whom is known.
         samples = [
             dataclasses.replace(sample, person_id=sample.person_id or -1) for sample in samples
         ]
     model = with_files(model, command.FileOptions, split.root)
-    with open_gallery(command.Place, model) as gallery:
-        found = add_samples(gallery, model, samples, expires=expires)
+    with (
+        open_gallery(command.Place, model) as gallery,
+        counting("adding", console) as progress,
+    ):
+        found = add_samples(gallery, model, samples, expires=expires, progress=progress)
     print(f"added: {found.added:,}   there already: {found.known:,}")
 
 
@@ -327,8 +337,12 @@ def _re_embed(command: Any) -> None:
     model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     model = with_files(model, command.FileOptions, options.root)
     target = dataclasses.replace(command.Place, gallery=options.target, audit=None)
-    with open_gallery(command.Place) as old, open_gallery(target, model) as new:
-        found = re_embed(old, new, model, options.root)
+    with (
+        open_gallery(command.Place) as old,
+        open_gallery(target, model) as new,
+        counting("embedding", Console(stderr=True)) as progress,
+    ):
+        found = re_embed(old, new, model, options.root, progress=progress)
     print(f"embedded: {found.added:,}   there already: {found.known:,}   now calibrate it")
 
 
