@@ -73,6 +73,8 @@ def test_with_and_without_onednn(fused, monkeypatch):
     monkeypatch.setattr(
         optimised, "FoldedConvolution", lambda c, r, f, d: real(c, r, f and fused, d)
     )
+    is_product = optimised._is_product
+    monkeypatch.setattr(optimised, "_is_product", lambda *given: fused and is_product(*given))
     trunk = spread(ResNet("thin18", last_stride=1))
     trunk.relu = nn.Identity()
     convolutions = nn.Sequential(
@@ -87,6 +89,46 @@ def test_with_and_without_onednn(fused, monkeypatch):
         torch.testing.assert_close(made.network(x), wanted, rtol=1e-4, atol=1e-4)
     convs = [m for m in made.modules() if isinstance(m, real)]
     assert {m.fused for m in convs} == {fused}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_products_of_bottlenecks_whatever_the_batch(count, dtype):
+    """ResNet-50 has every kind: 1x1 with and without addition, with and without a stride."""
+    if dtype == torch.bfloat16 and not has_bfloat16("cpu"):
+        pytest.skip("no bfloat16 on this processor")
+    torch.manual_seed(3)
+    trunk = spread(ResNet("resnet50", last_stride=1))
+    made = Optimised(trunk, dtype)
+    kinds = {type(m) for m in made.modules()}
+    assert {optimised.FoldedProduct, optimised.FoldedConvolution} <= kinds
+    x = torch.randn(count, 3, 64, 32)
+    with torch.inference_mode():
+        wanted, found = (
+            trunk(x).flatten(1),
+            made.network(x.to(memory_format=torch.channels_last)).flatten(1),
+        )
+    found = found.float()
+    assert torch.cosine_similarity(wanted, found).min() > 0.999
+    if dtype == torch.float32:
+        assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
+
+
+def test_a_batch_is_computed_in_parts(monkeypatch):
+    network, inputs = made_of("attention_driven", count=5)
+    with torch.inference_mode():
+        wanted = network(**inputs)
+        made = Optimised(network)
+        seen = []
+        made.network.register_forward_pre_hook(
+            lambda module, given, named: seen.append(len(next(iter(named.values())))),
+            with_kwargs=True,
+        )
+        pixels = sum(tensor.shape[2] * tensor.shape[3] for tensor in inputs.values())
+        monkeypatch.setattr(optimised, "PIXELS", 2 * pixels)
+        found = made(**inputs)
+    assert seen == [2, 2, 1]
+    assert (found - wanted).abs().max() < 1e-5 * wanted.abs().max()
 
 
 def test_the_network_itself_is_left_as_it_was():

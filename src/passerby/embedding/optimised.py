@@ -3,7 +3,8 @@
 What is rebuilt is the ResNet of every method: its stem and its residual units, and convolutions
 that a BatchNorm follows in an `nn.Sequential`. All else stays as it is. On a CPU each convolution
 runs with its ReLU (and with the addition of the shortcut) as one oneDNN primitive on weights that
-are laid out for it once.
+are laid out for it once, a 1x1 convolution as a product of matrices; and as many pictures are
+computed at once as its caches hold.
 
 Tolerance, tested: float32 within 1e-5 of the largest number of an embedding; bfloat16 a cosine of
 at least 0.999 with the float32 embedding.
@@ -23,6 +24,12 @@ from torch.nn.utils import convert_conv2d_weight_memory_format, fuse_conv_bn_eva
 from passerby.extract import device_of
 from passerby.methods.resnet import BasicBlock, Bottleneck, ResNet
 from passerby.types import InputError
+
+ROWS = 4096
+"""Rows for which the weights of products are laid out; other numbers work too."""
+
+PIXELS = 2**18
+"""Of the pictures that a CPU computes at once, 8 of 256 x 128: their maps stay in its caches."""
 
 Precision = Literal["float32", "bfloat16", "auto"]
 """`auto`: bfloat16 where the processor computes it, else float32."""
@@ -68,6 +75,20 @@ class Optimised(nn.Module):
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """(B, C, H, W) each -> (B, D)."""
+        first = next(iter(inputs.values()))
+        at_once = len(first)
+        if first.device.type == "cpu":
+            pixels = sum(tensor.shape[2] * tensor.shape[3] for tensor in inputs.values())
+            at_once = max(1, PIXELS // pixels)
+        parts = [
+            self._embedded(
+                {name: tensor[start : start + at_once] for name, tensor in inputs.items()}
+            )
+            for start in range(0, len(first), at_once)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _embedded(self, inputs: dict[str, Tensor]) -> Tensor:
         device = next(iter(inputs.values())).device.type
         inputs = {
             name: tensor.to(memory_format=torch.channels_last) for name, tensor in inputs.items()
@@ -130,11 +151,60 @@ class FoldedConvolution(nn.Module):
         return found
 
 
+class FoldedProduct(nn.Module):
+    """A 1x1 convolution as a product of matrices: oneDNN's are up to four times as fast.
+
+    Args:
+        convolution: 1x1 with stride 1, with the BatchNorm's numbers in it already.
+        relu: whether a ReLU follows.
+        dtype: of weights and output.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, relu: bool, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.relu = relu
+        self.dtype = dtype
+        assert convolution.bias is not None
+        self.bias = convolution.bias.detach().to(dtype)
+        weight = convolution.weight.detach()[:, :, 0, 0].to(dtype).contiguous()
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, ROWS)
+
+    def forward(self, x: Tensor, add: Tensor | None = None) -> Tensor:
+        """As `FoldedConvolution`; maps have their channels last in memory."""
+        count, _, height, width = x.shape
+        rows = _as_rows(x.to(self.dtype))
+        if add is None:
+            follows = "relu" if self.relu else "none"
+            found = torch.ops.mkldnn._linear_pointwise(
+                rows, self.weight, self.bias, follows, [], ""
+            )
+        else:
+            found = torch.ops.mkldnn._linear_pointwise.binary(
+                rows, _as_rows(add), self.weight, self.bias, "add"
+            )
+            found = found.relu_() if self.relu else found
+        y: Tensor = found.reshape(count, height, width, -1).permute(0, 3, 1, 2)
+        return y
+
+
+def _as_rows(maps: Tensor) -> Tensor:
+    """(B, C, H, W) to (B H W, C): a view where channels are last in memory."""
+    return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
+
+
+def _is_product(convolution: nn.Conv2d, adds: bool) -> bool:
+    """Whether a product of matrices is the faster way, measured on an AMD EPYC with AVX-512."""
+    plain = (convolution.kernel_size, convolution.stride) == ((1, 1), (1, 1))
+    plain &= convolution.padding in (0, (0, 0)) and convolution.groups == 1
+    # The product adds, but its ReLU is another pass over the map: cheap where maps are small.
+    return plain and (not adds or convolution.out_channels >= 1024)
+
+
 class FoldedUnit(nn.Module):
     """A residual unit: convolutions with ReLU, the last with the addition of the shortcut."""
 
     def __init__(
-        self, convolutions: Sequence[FoldedConvolution], shortcut: nn.Module | None
+        self, convolutions: Sequence[FoldedConvolution | FoldedProduct], shortcut: nn.Module | None
     ) -> None:
         super().__init__()
         self.first = nn.Sequential(*convolutions[:-1])
@@ -148,16 +218,23 @@ class FoldedUnit(nn.Module):
         return y
 
 
+Folded = FoldedConvolution | FoldedProduct
+
+
 def _rebuilt(module: nn.Module, fused: bool, dtype: torch.dtype) -> nn.Module:
     """The module with what is known in it rebuilt, in place."""
 
-    def folded(convolution: Any, norm: Any, relu: bool) -> FoldedConvolution:
-        return FoldedConvolution(fuse_conv_bn_eval(convolution, norm), relu, fused, dtype)
+    def folded(convolution: Any, norm: Any, relu: bool, adds: bool = False) -> Folded:
+        together = fuse_conv_bn_eval(convolution, norm)
+        onednn: Any = torch.backends.mkldnn
+        if fused and onednn.is_available() and _is_product(together, adds):
+            return FoldedProduct(together, relu, dtype)
+        return FoldedConvolution(together, relu, fused, dtype)
 
     if isinstance(module, BasicBlock | Bottleneck):
         count = 3 if isinstance(module, Bottleneck) else 2
         parts = [
-            folded(getattr(module, f"conv{n}"), getattr(module, f"bn{n}"), relu=True)
+            folded(getattr(module, f"conv{n}"), getattr(module, f"bn{n}"), True, n == count)
             for n in range(1, count + 1)
         ]
         down = module.downsample
