@@ -139,6 +139,8 @@ def files(folder):
     for sample in frames:
         sample.file.write_bytes((folder / "frame.jpg").read_bytes())
     enlarge.compile()
+    # Both ways are one thread and the readers; torch's others would wait in circles beside them.
+    torch.set_num_threads(1)
     rows = [
         f"Small pictures are enlarged by compiled loops, as they are after the first {LATER:,} "
         "of a process; the pixels are Pillow's, bit for bit.",
@@ -172,7 +174,7 @@ def main():
             "# Speed of embedding",
             "",
             f"Written by `make bench` (embedding.py): {platform.machine()}, "
-            f"{torch.get_num_threads()} threads, Python {platform.python_version()}, torch "
+            f"the network on 2 threads, Python {platform.python_version()}, torch "
             f"{torch.__version__}. Medians of {ROUNDS} rounds; ratios to the first row.",
             "",
             *parts,
