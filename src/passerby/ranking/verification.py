@@ -159,8 +159,8 @@ def verify_rows(
     impostor, genuine = int(below[-1]), np.sort(pairs.genuine)
     if impostor == 0 or len(genuine) == 0:
         raise InputError(
-            "verification needs pairs of one person and pairs of two: "
-            f"given {len(genuine)} and {impostor}"
+            "verification needs pairs of one person, by two cameras where these are known, and "
+            f"pairs of two: given {len(genuine)} and {impostor}"
         )
     # The first impostor pair that must be refused, counted from 0.
     refused = {rate: int(rate * impostor) for rate in rates if impostor * rate >= 10 - 1e-9}

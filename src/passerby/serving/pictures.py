@@ -27,11 +27,11 @@ def received(body: bytes, most_pixels: int) -> Image.Image:
         Refusal: 415, it is none of `FORMATS`; 413, too many pixels; 422, broken.
     """
     if not body:
-        raise Refusal(422, "the body must be a picture: it is empty")
+        raise Refusal(422, "a picture is wanted: this is empty")
     try:
         picture = Image.open(io.BytesIO(body), formats=tuple(FORMATS))
     except UnidentifiedImageError:
-        raise Refusal(415, "the body must be a JPEG, PNG or WebP picture") from None
+        raise Refusal(415, "a JPEG, PNG or WebP picture is wanted: this is none") from None
     except Image.DecompressionBombError:
         raise _too_great(most_pixels) from None
     except Exception:
