@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import tyro
@@ -22,7 +23,7 @@ from passerby.figures.ranked_lists import draw_ranked_lists
 from passerby.figures.report import write_report
 from passerby.training.progress import counting
 from passerby.training.settings import Settings
-from passerby.types import JUNK_ID, Split
+from passerby.types import JUNK_ID, InputError, Split
 
 STRIPES = 6
 DISTRACTOR_ID = 0
@@ -48,7 +49,7 @@ class Options:
     seed: int = 1
     """Fixes people, training and result."""
     serve: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Then fill a gallery with the test people and open a page that searches it."""
+    """Then open a page that searches the gallery of the test people."""
     port: int = 8000
     """Of the page; 0: any free one."""
 
@@ -65,8 +66,11 @@ def run(arguments: list[str]) -> None:
     model = train_once(options, split, say)
     say.print("4. Finding the test people again in the pictures of the other cameras")
     learned = evaluate_run(model, split, options.out / "run", console=say)
+    place = options.out / "people.gallery"
+    say.print("5. Filling a gallery with the test people")
+    searched = fill_gallery(model, split, place)
     lists, page = options.out / "ranked_lists.png", options.out / "report.html"
-    say.print("5. Writing the report")
+    say.print("6. Writing the report")
     draw(model, split, options.out, lists, page)
     report = Console(highlight=False, soft_wrap=True)
     report.print(table(colours, learned))
@@ -75,10 +79,11 @@ def run(arguments: list[str]) -> None:
         f"scores   {options.out / 'run' / 'results.json'}\n"
         f"pictures {lists}   (left: who is looked for; green: found, red: somebody else)\n"
         f"model    {options.out / 'run'}   (passerby.Embedder.load)\n"
+        f"gallery  {searched}\n"
         f"time     {time.monotonic() - started:.0f} s"
     )
     if options.serve:
-        serve_people(model, split, options, say)
+        serve_people(model, split, options, place, say)
 
 
 def people(options: Options, say: Console) -> Split:
@@ -139,8 +144,14 @@ def draw(model: Embedder, split: Split, out: Path, lists: Path, page: Path) -> N
     write_report(out / "run", page, model, split, embeddings=embeddings, beside=colours)
 
 
-def fill_gallery(model: Embedder, split: Split, place: Path) -> None:
-    """A gallery of the test people, every tenth of them not known, with a threshold."""
+def fill_gallery(model: Embedder, split: Split, place: Path) -> str:
+    """A gallery of the test people, every tenth of them not known, with a threshold.
+
+    Returns:
+        Where it is and how to search it, or what it needs.
+    """
+    if find_spec("lancedb") is None:
+        return "none: it needs pip install '.[gallery]'"
     from passerby.gallery.gallery import Gallery
     from passerby.gallery.pictures import add_samples
 
@@ -153,19 +164,22 @@ def fill_gallery(model: Embedder, split: Split, place: Path) -> None:
     ]
     with Gallery.open(place, model) as gallery:
         add_samples(gallery, model, told)
-        if gallery.settings.calibration is None:
-            gallery.calibrate(FALSE_MATCHES)
+        try:
+            if gallery.settings.calibration is None:
+                gallery.calibrate(FALSE_MATCHES)
+        except InputError as error:
+            return f"{place}   (without a threshold: {error})"
+    return f"{place}   (passerby gallery search, or a page: passerby demo --serve)"
 
 
-def serve_people(model: Embedder, split: Split, options: Options, say: Console) -> None:
+def serve_people(
+    model: Embedder, split: Split, options: Options, place: Path, say: Console
+) -> None:
     """Serves the page over the gallery until it is stopped."""
     from passerby.cli.gallery_options import Place
     from passerby.cli.serve import ServeOptions, serve_gallery
 
-    place = options.out / "people.gallery"
-    say.print(f"6. Filling a gallery with the test people: {place}")
-    fill_gallery(model, split, place)
-    say.print(f"   pictures to search by: {options.out / 'people' / 'query'}")
+    say.print(f"7. Serving it; pictures to search by: {options.out / 'people' / 'query'}")
     served = ServeOptions(pictures=split.root, port=options.port, open=True, quiet=True)
     serve_gallery(Place(str(place)), model, served, say.print)
 
