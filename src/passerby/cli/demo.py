@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import tyro
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -68,10 +70,13 @@ def run(arguments: list[str]) -> None:
     learned = evaluate_run(model, split, options.out / "run", console=say)
     place = options.out / "people.gallery"
     say.print("5. Filling a gallery with the test people")
-    searched = fill_gallery(model, split, place)
+    embeddings = model.embed_samples(split.query), model.embed_samples(split.gallery)
+    searched = fill_gallery(model, split, embeddings[1], place)
     lists, page = options.out / "ranked_lists.png", options.out / "report.html"
     say.print("6. Writing the report")
-    draw(model, split, options.out, lists, page)
+    draw_ranked_lists(split, *embeddings, lists, metric=model.descriptor.metric)
+    beside = {"colours alone": options.out / "colours.json"}
+    write_report(options.out / "run", page, model, split, embeddings=embeddings, beside=beside)
     report = Console(highlight=False, soft_wrap=True)
     report.print(table(colours, learned))
     report.print(
@@ -135,17 +140,16 @@ def train_once(options: Options, split: Split, say: Console) -> Embedder:
     )
 
 
-def draw(model: Embedder, split: Split, out: Path, lists: Path, page: Path) -> None:
-    """Draws what the model finds for some of the queries, and writes the report."""
-    query, gallery = model.embed_samples(split.query), model.embed_samples(split.gallery)
-    draw_ranked_lists(split, query, gallery, lists, metric=model.descriptor.metric)
-    colours = {"colours alone": out / "colours.json"}
-    embeddings = (query, gallery)
-    write_report(out / "run", page, model, split, embeddings=embeddings, beside=colours)
-
-
-def fill_gallery(model: Embedder, split: Split, place: Path) -> str:
+def fill_gallery(
+    model: Embedder, split: Split, embeddings: NDArray[np.float32], place: Path
+) -> str:
     """A gallery of the test people, every tenth of them not known, with a threshold.
+
+    Args:
+        model: made the embeddings.
+        split: whose gallery pictures are the entries.
+        embeddings: (G, D) of these.
+        place: the gallery's folder; what is there already stays.
 
     Returns:
         Where it is and how to search it, or what it needs.
@@ -153,17 +157,17 @@ def fill_gallery(model: Embedder, split: Split, place: Path) -> str:
     if find_spec("lancedb") is None:
         return "none: it needs pip install '.[gallery]'"
     from passerby.gallery.gallery import Gallery
-    from passerby.gallery.pictures import add_samples
+    from passerby.gallery.new_rows import NewEntries
 
-    samples = [sample for sample in split.gallery if sample.person_id != JUNK_ID]
-    people = sorted({sample.person_id for sample in samples} - {DISTRACTOR_ID})
+    rows = [row for row, one in enumerate(split.gallery) if one.person_id != JUNK_ID]
+    people = sorted({split.gallery[row].person_id for row in rows} - {DISTRACTOR_ID})
     unknown = {DISTRACTOR_ID, *people[::10]}
     told = [
-        replace(sample, person_id=-1) if sample.person_id in unknown else sample
-        for sample in samples
+        replace(one, person_id=-1) if one.person_id in unknown else one
+        for one in (split.gallery[row] for row in rows)
     ]
     with Gallery.open(place, model) as gallery:
-        add_samples(gallery, model, told)
+        gallery.add(embeddings[rows], NewEntries.of_samples(told))
         try:
             if gallery.settings.calibration is None:
                 gallery.calibrate(FALSE_MATCHES)

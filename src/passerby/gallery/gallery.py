@@ -228,7 +228,7 @@ class Gallery:
 
     def entries(self, where: Filter | None = None) -> list[Entry]:
         """The entries that a filter means, by key."""
-        batches = self._known(where or Filter(), DETAILS)
+        batches = self._looked_up(where or Filter(), DETAILS)
         found = [entry for batch in batches for entry in to_entries(_table(batch))]
         return sorted(found, key=lambda entry: entry.key)
 
@@ -241,7 +241,7 @@ class Gallery:
             where: which entries count.
         """
         keys: list[str] = []
-        for batch in self._known(where or Filter(), ("key",)):
+        for batch in self._looked_up(where or Filter(), ("key",)):
             keys = nsmallest(
                 limit, chain(keys, (k for k in batch.column("key").to_pylist() if k > after))
             )
@@ -254,7 +254,7 @@ class Gallery:
             InputError: a key that the gallery does not have.
         """
         found: dict[str, NDArray[np.float32]] = {}
-        for batch in self._known(Filter(keys=list(keys)), ("key", "embedding")):
+        for batch in self._looked_up(Filter(keys=list(keys)), ("key", "embedding")):
             found.update(zip(batch.column("key").to_pylist(), embeddings_of(batch), strict=True))
         missing = [key for key in keys if key not in found]
         if missing:
@@ -501,7 +501,7 @@ class Gallery:
         self._checked_settings()
         return self._store.scan(where.conditions(), columns)
 
-    def _known(self, where: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def _looked_up(self, where: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """As `_rows`, from memory where the gallery is resident."""
         if not self._resident:
             return self._rows(where, columns)
