@@ -20,8 +20,8 @@ from timing.turns import in_turns
 
 from passerby.data.enlarging import LATER, enlarge
 from passerby.data.steps import to_batch
-from passerby.data.synthetic import SyntheticRecipe, write_synthetic
 from passerby.data.transforms import normalise
+from passerby.drawing import SyntheticRecipe, write_synthetic
 from passerby.embedding.embedder import Embedder
 from passerby.embedding.export import export_onnx, made_up
 from passerby.embedding.optimised import Optimised, has_bfloat16

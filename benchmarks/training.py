@@ -23,8 +23,8 @@ from timing.turns import cpu_seconds
 from passerby.data.enlarging import LATER, enlarge
 from passerby.data.loader import Loader, training_data
 from passerby.data.market1501 import read_market_layout
-from passerby.data.synthetic import SyntheticRecipe, write_synthetic
 from passerby.data.transforms import normalise
+from passerby.drawing import SyntheticRecipe, write_synthetic
 from passerby.methods.bag_of_tricks import METHOD, Recipe
 from passerby.training import loop
 from passerby.training.interrupt import StopRequest

@@ -30,9 +30,9 @@ PACKAGES = {file.relative_to(SOURCE).parts[0].removesuffix(".py") for file in FI
     "__init__", "__main__",
 }  # fmt: skip
 
-LEAVES = {"types", "files", "version"}
+LEAVES = {"types", "files", "randomness", "version"}
 BELOW_EXPERIMENT = LEAVES | {
-    "method", "recipes", "ranking", "losses", "data", "cues", "extract",
+    "method", "recipes", "ranking", "losses", "drawing", "data", "cues", "extract",
     "methods", "training", "embedding", "evaluation",
 }  # fmt: skip
 BELOW_FIGURES = BELOW_EXPERIMENT | {"experiment", "gallery"}
@@ -40,11 +40,13 @@ MAY_IMPORT = {
     "types": set(),
     "files": set(),
     "version": set(),
+    "randomness": {"types", "files", "version"},
+    "drawing": LEAVES,
     "method": LEAVES,
     "recipes": LEAVES,
     "ranking": LEAVES,
     "losses": LEAVES,
-    "data": LEAVES | {"method"},
+    "data": LEAVES | {"method", "drawing"},
     "cues": LEAVES | {"data"},
     "extract": LEAVES | {"method", "data", "cues"},
     "methods": LEAVES | {"method", "recipes", "losses", "ranking", "data", "cues", "extract"},

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-import passerby.data.synthetic
+import passerby.drawing
 from passerby.data.datasets import DATASETS, load, load_synthetic, options_of
 from passerby.types import InputError
 
@@ -67,10 +67,10 @@ def test_synthetic_v1_is_the_default(tmp_path, monkeypatch):
         asked.append(recipe)
         raise InputError("enough")
 
-    monkeypatch.setattr(passerby.data.synthetic, "write_synthetic", write)
+    monkeypatch.setattr(passerby.drawing, "write_synthetic", write)
     with pytest.raises(InputError, match="enough"):
         load_synthetic(tmp_path / "people")
-    assert asked == [passerby.data.synthetic.SyntheticRecipe()]
+    assert asked == [passerby.drawing.SyntheticRecipe()]
 
 
 def test_synthetic_says_nothing_of_v1(tmp_path):
@@ -80,6 +80,6 @@ def test_synthetic_says_nothing_of_v1(tmp_path):
     from dataclasses import asdict
 
     held = json.loads((root / "synthetic.json").read_text())
-    held["recipe"] = asdict(passerby.data.synthetic.SyntheticRecipe())
+    held["recipe"] = asdict(passerby.drawing.SyntheticRecipe())
     (root / "synthetic.json").write_text(json.dumps(held))
     assert load("synthetic", root).warnings == ()

@@ -4,7 +4,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passerby.data.randomness import keyed
 from passerby.data.transforms import (
     augment,
     crop,
@@ -14,6 +13,7 @@ from passerby.data.transforms import (
     resize,
     to_device,
 )
+from passerby.randomness import keyed
 from passerby.types import JOINT_NAMES, Augmentation, Batch, InputError, InputSpec, Picture
 
 

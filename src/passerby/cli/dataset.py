@@ -95,7 +95,7 @@ def load_split(options: Any, console: Console) -> Split:
     """
     values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     if options.data == "synthetic":
-        from passerby.data.synthetic.write import DONE
+        from passerby.drawing.write import DONE
 
         if not (options.root / DONE).is_file():
             told = f"note: {options.root}: holds no finished set, people are drawn there first"

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from passerby.cli.options import parse_options
 from passerby.data.datasets import load
-from passerby.data.synthetic import SyntheticRecipe, write_synthetic
+from passerby.drawing import SyntheticRecipe, write_synthetic
 from passerby.embedding.embedder import Embedder
 from passerby.evaluation.colour_histogram import histogram_embeddings
 from passerby.evaluation.protocols import Evaluation, evaluate_split

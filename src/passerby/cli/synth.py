@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 
 from passerby.cli.options import parse_options
-from passerby.data.synthetic import SyntheticRecipe, write_synthetic
+from passerby.drawing import SyntheticRecipe, write_synthetic
 from passerby.training.progress import counting
 
 

@@ -108,8 +108,8 @@ def load_synthetic(
     Raises:
         InputError: the folder holds something else, or an option is out of range.
     """
-    from passerby.data.synthetic import SyntheticRecipe, write_synthetic
-    from passerby.data.synthetic.write import DONE
+    from passerby.drawing import SyntheticRecipe, write_synthetic
+    from passerby.drawing.write import DONE
 
     root = Path(root)
     options: dict[str, int | None] = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.randomness import keyed
+from passerby.randomness import keyed
 from passerby.types import InputError
 
 

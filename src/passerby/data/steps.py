@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from passerby.data.kept import KeptPictures
-from passerby.data.randomness import keyed
 from passerby.data.training_data import TrainingData
 from passerby.data.transforms import augment, erase_box, resize
+from passerby.randomness import keyed
 from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture
 
 Box = tuple[int, int, int, int]

@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
-from passerby.data.randomness import keyed
 from passerby.data.samplers import IdentityBalanced, Shuffled
 from passerby.data.transforms import resize
 from passerby.losses.gather import gathered
@@ -50,6 +49,7 @@ from passerby.method import (
 from passerby.methods.resnet import ResNet
 from passerby.methods.schedules import step_decay
 from passerby.methods.weights import initialise_trunk, load_trunk, read_tensors
+from passerby.randomness import keyed
 from passerby.ranking.triplets import (
     PackedMasks,
     mask_guided_triplets,

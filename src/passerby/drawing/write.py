@@ -16,8 +16,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from passerby.data.synthetic.plan import BOXES, FOLDERS, VERSION, Entry, SyntheticRecipe, entries
-from passerby.data.synthetic.world import World
+from passerby.drawing.layout import BOXES, FOLDERS, Entry, Recipe, World
+from passerby.drawing.v1.plan import SyntheticRecipe
 from passerby.files import one_at_a_time, write_text
 from passerby.types import InputError, Progress
 
@@ -28,7 +28,7 @@ _OURS = (*FOLDERS, "masks", "joints.json", DONE, UNFINISHED)
 _CHUNK = 16
 
 
-def is_finished(root: Path, recipe: SyntheticRecipe) -> bool:
+def is_finished(root: Path, recipe: Recipe) -> bool:
     """Whether `root` holds this very set; clears an unfinished one.
 
     Raises:
@@ -44,7 +44,7 @@ def is_finished(root: Path, recipe: SyntheticRecipe) -> bool:
         return False
     if DONE in names:
         held = json.loads((root / DONE).read_text(encoding="utf-8"))
-        wanted = {"version": VERSION, "recipe": asdict(recipe)}
+        wanted = {"version": recipe.version, "recipe": asdict(recipe)}
         for key, value in wanted.items():
             if held.get(key) != value:
                 raise InputError(
@@ -141,7 +141,7 @@ def _termination_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def write_synthetic(root: str | Path, recipe: SyntheticRecipe | None = None, *,
+def write_synthetic(root: str | Path, recipe: Recipe | None = None, *,
                     workers: int | None = None,
                     progress: Progress | None = None) -> None:  # fmt: skip
     """Draws people and writes them as a data set in the layout of Market-1501.
@@ -170,17 +170,17 @@ def write_synthetic(root: str | Path, recipe: SyntheticRecipe | None = None, *,
             _write(root, recipe, workers, progress)
 
 
-def _write(root: Path, recipe: SyntheticRecipe, workers: int, progress: Progress | None) -> None:
+def _write(root: Path, recipe: Recipe, workers: int, progress: Progress | None) -> None:
     root.mkdir(parents=True, exist_ok=True)
     (root / UNFINISHED).touch()
     for folder in FOLDERS:
         (root / folder).mkdir()
         (root / "masks" / folder).mkdir(parents=True)
-    plan = entries(recipe)
+    plan = recipe.entries()
     tasks = [(str(root), plan[i : i + _CHUNK]) for i in range(0, len(plan), _CHUNK)]
     joints: dict[str, list[list[float]]] = {}
     done = 0
-    for result, task in zip(_results(World.of(recipe), tasks, workers), tasks, strict=True):
+    for result, task in zip(_results(recipe.world(), tasks, workers), tasks, strict=True):
         joints.update(result)
         done += len(task[1])
         if progress is not None:
@@ -188,6 +188,11 @@ def _write(root: Path, recipe: SyntheticRecipe, workers: int, progress: Progress
     write_text(root / "joints.json", json.dumps(joints, sort_keys=True, separators=(",", ":")))
     counts = {folder: sum(1 for name in joints if name.startswith(f"{folder}/"))
               for folder in FOLDERS}  # fmt: skip
-    about = {"version": VERSION, "seed": recipe.seed, "recipe": asdict(recipe), "counts": counts}
+    about = {
+        "version": recipe.version,
+        "seed": recipe.seed,
+        "recipe": asdict(recipe),
+        "counts": counts,
+    }
     write_text(root / DONE, json.dumps(about, indent=1) + "\n")
     (root / UNFINISHED).unlink()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passerby.data.synthetic.body import Shape
+from passerby.drawing.v1.body import Shape
 
 Colour = tuple[float, float, float]
 

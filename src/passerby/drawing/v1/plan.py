@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from passerby.data.randomness import keyed
-from passerby.data.synthetic.picture import Flaws
+from passerby.drawing.layout import BOXES, GALLERY, PRESENCE, QUERY, TRAIN, Entry
+from passerby.drawing.v1.picture import Flaws
+from passerby.randomness import keyed
 from passerby.types import InputError
+
+if TYPE_CHECKING:
+    from passerby.drawing.v1.world import World
 
 VERSION = "v1"
 """Changes when the same recipe gives other pictures."""
-
-PERSON, CAMERA, SCENE, TRACK, PICTURE, PRESENCE = range(6)
-"""First part of the keys of random numbers."""
-
-TRAIN, GALLERY, QUERY, BOXES = "bounding_box_train", "bounding_box_test", "query", "gt_bbox"
-FOLDERS = (TRAIN, GALLERY, QUERY, BOXES)
 
 
 @dataclass(frozen=True)
@@ -63,33 +62,20 @@ class SyntheticRecipe:
                 f"{self.train_identities + self.test_identities} and {self.cameras}"
             )
 
-
-@dataclass(frozen=True)
-class Entry:
-    """One picture to draw."""
-
-    folder: str
-    """One of `FOLDERS`."""
-    person: int
-    """Number in the file's name: 1 and more, 0 a distractor, -1 junk."""
-    identity: int
-    """Which appearance is drawn."""
-    camera: int
-    """From 0."""
-    number: int
-    """Of the picture among those of this identity and camera."""
-    by_hand: bool
-    """Whether the box is tight, without a detector's flaws."""
-    also_boxes: bool = False
-    """Whether the same picture also lies in `gt_bbox`, as Market's queries do."""
-
     @property
-    def stem(self) -> str:
-        """Name without ending, as Market-1501 writes it: `0002_c1s1_000451_03`."""
-        name = "-1" if self.person < 0 else f"{self.person:04d}"
-        frame = 25 * (7 * self.identity % 4000) + 12 * self.number + self.camera
-        box = 0 if self.by_hand else 1 + self.number % 4
-        return f"{name}_c{self.camera + 1}s{1 + self.identity % 3}_{frame:06d}_{box:02d}"
+    def version(self) -> str:
+        """Of the drawing."""
+        return VERSION
+
+    def entries(self) -> list[Entry]:
+        """All pictures, in the order of the identities."""
+        return entries(self)
+
+    def world(self) -> World:
+        """The cameras with their scenes, and the people."""
+        from passerby.drawing.v1.world import World
+
+        return World.of(self)
 
 
 def _present(recipe: SyntheticRecipe, identity: int) -> list[tuple[int, int]]:

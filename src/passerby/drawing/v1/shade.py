@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.synthetic import appearance as look
-from passerby.data.synthetic.dress import FOOT, HEAD, LEG, TAIL, TRUNK, Figure
-from passerby.data.synthetic.render import Array, Cones, Surface, normals
+from passerby.drawing.v1 import appearance as look
+from passerby.drawing.v1.dress import FOOT, HEAD, LEG, TAIL, TRUNK, Figure
+from passerby.drawing.v1.render import Array, Cones, Surface, normals
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from passerby.data.synthetic import textures
-from passerby.data.synthetic.appearance import linear
-from passerby.data.synthetic.camera import Camera
-from passerby.data.synthetic.textures import Array, Noise, Texture
+from passerby.drawing.v1 import textures
+from passerby.drawing.v1.appearance import linear
+from passerby.drawing.v1.camera import Camera
+from passerby.drawing.v1.textures import Array, Noise, Texture
 
 HALF_WIDTH, HALF_HEIGHT = 0.85, 0.62
 """The camera's view on the plane z = 1."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.synthetic.appearance import linear
-from passerby.data.synthetic.render import Array
+from passerby.drawing.v1.appearance import linear
+from passerby.drawing.v1.render import Array
 
 KINDS = ("pole", "bin", "hedge", "railing", "wall")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.synthetic.appearance import Cloth, Person
-from passerby.data.synthetic.body import Point, Pose, rotation_x, skeleton
-from passerby.data.synthetic.render import Cones
+from passerby.drawing.v1.appearance import Cloth, Person
+from passerby.drawing.v1.body import Point, Pose, rotation_x, skeleton
+from passerby.drawing.v1.render import Cones
 
 PLAIN_ZONE, TRUNK, HEAD, LEG, FOOT, TAIL = range(6)
 """What else than its cloth decides a cone's colours: openings and straps, the face, seams."""

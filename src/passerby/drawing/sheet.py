@@ -7,12 +7,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from passerby.data.synthetic.plan import BOXES, SyntheticRecipe, entries
-from passerby.data.synthetic.world import World
+from passerby.drawing.layout import BOXES, Recipe
 from passerby.files import atomic
 
 
-def contact_sheet(recipe: SyntheticRecipe, target: str | Path, rows: int = 12, columns: int = 12,
+def contact_sheet(recipe: Recipe, target: str | Path, rows: int = 12, columns: int = 12,
                   *, enlarge: int = 1, first: int = 1) -> None:  # fmt: skip
     """Draws a PNG with one identity in each row, its pictures camera after camera.
 
@@ -24,9 +23,9 @@ def contact_sheet(recipe: SyntheticRecipe, target: str | Path, rows: int = 12, c
         enlarge: factor on the pictures' size.
         first: number of the first identity.
     """
-    world = World.of(recipe)
+    world = recipe.world()
     of_person = defaultdict(list)
-    for entry in entries(recipe):
+    for entry in recipe.entries():
         if entry.folder != BOXES and entry.person >= first:
             of_person[entry.person].append(entry)
     size = (recipe.width * enlarge, recipe.height * enlarge)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from passerby.data.synthetic.camera import Camera, develop
-from passerby.data.synthetic.occluders import KINDS, draw_occluder
-from passerby.data.synthetic.placing import Box, Placed, joints_of
-from passerby.data.synthetic.render import Array, cast
-from passerby.data.synthetic.scene import Scene
-from passerby.data.synthetic.shade import Light, shade
-from passerby.data.synthetic.shadow import draw_shadows
+from passerby.drawing.layout import Drawn
+from passerby.drawing.v1.camera import Camera, develop
+from passerby.drawing.v1.occluders import KINDS, draw_occluder
+from passerby.drawing.v1.placing import Box, Placed, joints_of
+from passerby.drawing.v1.render import Array, cast
+from passerby.drawing.v1.scene import Scene
+from passerby.drawing.v1.shade import Light, shade
+from passerby.drawing.v1.shadow import draw_shadows
 from passerby.types import JOINT_NAMES
 
 SCALE = 1.5
@@ -41,20 +41,6 @@ class Flaws:
     def clean(self) -> Flaws:
         """The same without the detector's flaws: boxes drawn by hand."""
         return replace(self, jitter=0.0, truncated=0.0)
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A finished picture with its truth."""
-
-    image: NDArray[np.uint8]
-    """(H, W, 3) RGB before JPEG."""
-    mask: NDArray[np.uint8]
-    """(H, W) 255 where the person is seen."""
-    joints: NDArray[np.float32]
-    """(18, 3) x, y, confidence: 1 seen, 0.3 hidden, 0 outside the picture."""
-    quality: int
-    """For JPEG."""
 
 
 def stored_box(person: Box, flaws: Flaws, draw: np.random.Generator) -> Box:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passerby.data.synthetic.plan import VERSION, SyntheticRecipe, entries
-from passerby.data.synthetic.world import World
+from passerby.drawing.v1.plan import VERSION, SyntheticRecipe, entries
+from passerby.drawing.v1.world import World
 
 # 25 pictures spread over the set: mean colours of 8 x 4 cells and the mean of the mask, as they
 # were drawn when the set was frozen. A change that breaks this is v2 and measures everything anew.

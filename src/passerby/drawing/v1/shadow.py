@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.synthetic.camera import Camera
-from passerby.data.synthetic.placing import Placed
-from passerby.data.synthetic.render import Array
+from passerby.drawing.v1.camera import Camera
+from passerby.drawing.v1.placing import Placed
+from passerby.drawing.v1.render import Array
 
 
 def draw_shadows(light: Array, camera: Camera, people: list[Placed], xs: Array, ys: Array) -> None:

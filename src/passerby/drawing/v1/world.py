@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from passerby.data.randomness import keyed
-from passerby.data.synthetic.appearance import Person, draw_person
-from passerby.data.synthetic.camera import Camera, draw_camera
-from passerby.data.synthetic.picture import Drawn, Flaws, draw_picture, stored_box
-from passerby.data.synthetic.placing import Box, Placed, View, draw_view, inside, place
-from passerby.data.synthetic.plan import (
-    CAMERA,
-    PERSON,
-    PICTURE,
-    SCENE,
-    TRACK,
-    Entry,
-    SyntheticRecipe,
-)
-from passerby.data.synthetic.scene import Scene, draw_scene
+from passerby.drawing.layout import CAMERA, PERSON, PICTURE, SCENE, TRACK, Drawn, Entry
+from passerby.drawing.v1.appearance import Person, draw_person
+from passerby.drawing.v1.camera import Camera, draw_camera
+from passerby.drawing.v1.picture import Flaws, draw_picture, stored_box
+from passerby.drawing.v1.placing import Box, Placed, View, draw_view, inside, place
+from passerby.drawing.v1.plan import SyntheticRecipe
+from passerby.drawing.v1.scene import Scene, draw_scene
+from passerby.randomness import keyed
 
 _STRANGERS = 30000
 """Identities from here on only walk through other people's pictures."""
@@ -48,6 +42,10 @@ class World:
         if identity not in self.people:
             self.people[identity] = draw_person(keyed(self.recipe.seed, PERSON, identity))
         return self.people[identity]
+
+    def attributes(self, identity: int) -> dict[str, Any]:
+        """Version 1 keeps nothing."""
+        return {}
 
     def draw(self, entry: Entry) -> Drawn:
         """Draws one picture; the same whatever was drawn before."""

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from passerby.data.randomness import keyed
-from passerby.data.synthetic.appearance import draw_person
-from passerby.data.synthetic.camera import draw_camera
-from passerby.data.synthetic.dress import dress, placed
-from passerby.data.synthetic.picture import Flaws, draw_picture, rays
-from passerby.data.synthetic.placing import draw_view, place
-from passerby.data.synthetic.render import Cones, cast, extents, normals
-from passerby.data.synthetic.scene import draw_scene
+from passerby.drawing.v1.appearance import draw_person
+from passerby.drawing.v1.camera import draw_camera
+from passerby.drawing.v1.dress import dress, placed
+from passerby.drawing.v1.picture import Flaws, draw_picture, rays
+from passerby.drawing.v1.placing import draw_view, place
+from passerby.drawing.v1.render import Cones, cast, extents, normals
+from passerby.drawing.v1.scene import draw_scene
+from passerby.randomness import keyed
 from passerby.types import JOINT_NAMES
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.data.synthetic.appearance import Person
-from passerby.data.synthetic.body import Pose
-from passerby.data.synthetic.camera import Camera
-from passerby.data.synthetic.dress import Figure, dress, placed
-from passerby.data.synthetic.render import Cones, Surface, extents
-from passerby.data.synthetic.scene import HALF_HEIGHT, HALF_WIDTH
+from passerby.drawing.v1.appearance import Person
+from passerby.drawing.v1.body import Pose
+from passerby.drawing.v1.camera import Camera
+from passerby.drawing.v1.dress import Figure, dress, placed
+from passerby.drawing.v1.render import Cones, Surface, extents
+from passerby.drawing.v1.scene import HALF_HEIGHT, HALF_WIDTH
 from passerby.types import JOINT_NAMES
 
 Box = tuple[float, float, float, float]

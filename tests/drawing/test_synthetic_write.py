@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passerby.data.synthetic import SyntheticRecipe, contact_sheet, write_synthetic
-from passerby.data.synthetic.plan import entries
+from passerby.drawing import SyntheticRecipe, contact_sheet, write_synthetic
+from passerby.drawing.v1.plan import entries
 from passerby.types import InputError
 
 TINY = SyntheticRecipe(
@@ -178,7 +178,7 @@ def test_two_processes_at_once_write_one_set(tmp_path):
     """As under torchrun, where every process loads the data."""
     root = tmp_path / "set"
     script = (
-        "from passerby.data.synthetic import SyntheticRecipe, write_synthetic\n"
+        "from passerby.drawing import SyntheticRecipe, write_synthetic\n"
         "recipe = SyntheticRecipe(train_identities=2, test_identities=2, cameras=2,"
         " pictures_per_identity=4, distractors=2, junk=2)\n"
         f"write_synthetic({str(root)!r}, recipe, workers=1)\n"
