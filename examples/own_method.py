@@ -16,8 +16,8 @@ from passerby.data.samplers import Shuffled
 from passerby.data.transforms import resize
 from passerby.losses.identity import label_smoothed_cross_entropy
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
-from passerby.methods.resnet import ResNet
 from passerby.methods.schedules import step_decay
+from passerby.methods.trunks.resnet import ResNet
 from passerby.types import Augmentation, Batch, InputSpec, Picture
 
 
@@ -38,7 +38,7 @@ class Recipe:
     """The numbers; each is an option of the command line."""
 
     trunk: str = "resnet50"
-    """A name in `passerby.methods.resnet.TRUNKS`."""
+    """A name in `passerby.methods.trunks.resnet.RESNETS`."""
     height: int = 256
     """Of the input, in pixels."""
     width: int = 128

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from passerby.embedding.checkpoints import KINDS, CheckpointNetwork
 from passerby.embedding.embedder import Embedder
-from passerby.methods.resnet import ResNet
+from passerby.methods.trunks.resnet import ResNet
 from passerby.types import InputError
 
 SMALL = {"trunk": "thin18", "preprocessing.height": 64, "preprocessing.width": 31}
@@ -117,7 +117,8 @@ def test_the_three_programs_differ(tmp_path):
 
 
 def test_unless_said_otherwise_it_is_a_resnet50():
-    for kind in KINDS.values():
+    for name in PROGRAMS:
+        kind = KINDS[name]
         assert kind.recipe.trunk == "resnet50"
         assert (kind.recipe.preprocessing.height, kind.recipe.preprocessing.width) == (256, 128)
         assert CheckpointNetwork(kind.recipe).trunk.channels == 2048
@@ -133,6 +134,27 @@ def test_it_is_saved_and_loaded_as_any_model(tmp_path):
     assert again.fingerprint == model.fingerprint
     with pytest.raises(InputError, match="not trained here"):
         again.method.criterion(again.recipe, again.network, 3)
+
+
+@pytest.mark.parametrize("kind", ["ibn_net", "fastreid", "torchreid"])
+@pytest.mark.parametrize("trunk", ["thin18_ibn_a", "thin18_ibn_b"])
+def test_ibn_of_three_programs(kind, trunk, tmp_path):
+    """Their names differ in what stands before the trunk's alone."""
+    prefix = "backbone." if kind == "fastreid" else ""
+    torch.manual_seed(3)
+    tensors = {prefix + name: t for name, t in ResNet(trunk).state_dict().items()}
+    if kind == "fastreid":
+        tensors |= neck_tensors("heads.bottleneck.0.")
+    if kind == "ibn_net":
+        tensors |= {"fc.weight": torch.zeros(1000, 256), "fc.bias": torch.zeros(1000)}
+    torch.save(tensors, tmp_path / "a.pth")
+    model = Embedder.from_checkpoint(tmp_path / "a.pth", kind, changes={**SMALL, "trunk": trunk})
+    again = Embedder.from_checkpoint(tmp_path / "a.pth", kind, changes={**SMALL, "trunk": trunk})
+    assert again.fingerprint == model.fingerprint
+    assert model.left_over == (("fc.bias", "fc.weight") if kind == "ibn_net" else ())
+    own = {name.removeprefix(prefix): t for name, t in tensors.items()} if prefix else tensors
+    loaded = model.network.trunk.state_dict()
+    assert all(torch.equal(loaded[name], own[name]) for name in loaded if "num_" not in name)
 
 
 class Evil:
@@ -160,7 +182,9 @@ def test_what_does_not_fit_is_named(change, message, tmp_path, capsys):
 
 
 def test_unknown_kinds_and_files(tmp_path):
-    with pytest.raises(InputError, match="bag_of_tricks, fastreid, torchreid; given 'timm'"):
+    with pytest.raises(
+        InputError, match="bag_of_tricks, fastreid, torchreid, osnet, ibn_net; given 'timm'"
+    ):
         Embedder.from_checkpoint(tmp_path / "a.pth", "timm")
     with pytest.raises(InputError, match="a.pth: no such file"):
         Embedder.from_checkpoint(tmp_path / "a.pth", "fastreid")

@@ -10,7 +10,7 @@ from passerby.embedding import optimised
 from passerby.embedding.embedder import Embedder
 from passerby.embedding.optimised import Optimised, chosen_precision, has_bfloat16
 from passerby.methods import METHODS
-from passerby.methods.resnet import ResNet
+from passerby.methods.trunks.resnet import ResNet
 from passerby.types import InputError
 
 

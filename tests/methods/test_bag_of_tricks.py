@@ -5,7 +5,9 @@ from torch.nn import functional
 
 from passerby.methods import METHODS
 from passerby.methods.bag_of_tricks import METHOD, BagOfTricks, Criterion, Recipe
-from passerby.types import Batch, Picture
+from passerby.methods.layers import GeneralisedMean
+from passerby.recipes import override
+from passerby.types import Batch, InputError, Picture
 
 
 def small(**changes):
@@ -97,6 +99,60 @@ def test_gradients_reach_what_trains_and_nothing_else():
     groups = [group for each in turn.optimizers for group in each.optimizer.param_groups]
     stepped = {id(p) for group in groups for p in group["params"]}
     assert stepped == {id(p) for p in turn.parameters()}
+
+
+def test_generalised_mean_against_the_formula():
+    # Radenovic et al. 2019, Eq. 3; p = 1 is the average.
+    maps = torch.rand(2, 3, 4, 5) - 0.2
+    pool = GeneralisedMean()
+    assert float(pool.p) == 3
+    for p in (1.0, 3.0, 6.5):
+        with torch.no_grad():
+            pool.p.fill_(p)
+        for b, c in ((0, 0), (1, 2)):
+            values = [max(float(v), 1e-6) ** p for v in maps[b, c].flatten()]
+            wanted = (sum(values) / 20) ** (1 / p)
+            assert float(pool(maps)[b, c]) == pytest.approx(wanted, rel=1e-4)
+    assert pool(maps.bfloat16()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("trunk", ["thin18_ibn_a", "osnet_x0_25", "osnet_ain_x0_25"])
+def test_any_trunk_learns_with_what_later_baselines_use(trunk):
+    torch.manual_seed(0)
+    recipe = small(
+        trunk=trunk, pooling="gem", margin=None, center_weight=0.0, optimizer="adamw",
+        schedule="cosine", warm_up=0, height=64, width=32, epochs=4,
+    )  # fmt: skip
+    network = METHOD.network(recipe).train()
+    criterion = METHOD.criterion(recipe, network, 3)
+    (stage,) = METHOD.stages(recipe, network, criterion)
+    turn = stage.turns[0]
+    (only,) = turn.optimizers
+    assert type(only.optimizer) is torch.optim.AdamW
+    assert [only.schedule(epoch) for epoch in (0, 2)] == pytest.approx([1, 0.5])
+    given = batch(recipe, [0, 0, 1, 1, 2, 2])
+    before = turn(given)
+    assert set(before) == {"identity", "triplet"}
+    f = network.features(**given.inputs).f_t
+    soft = 0.0
+    for a in range(6):
+        d = [float(torch.dist(f[a], f[b])) for b in range(6)]
+        gap = d[a ^ 1] - min(d[b] for b in range(6) if b // 2 != a // 2)
+        soft += np.log1p(np.exp(gap)) / 6
+    assert float(before["triplet"]) == pytest.approx(soft, rel=1e-4)
+    for _ in range(8):
+        only.optimizer.zero_grad()
+        sum(turn(given).values()).backward()
+        only.optimizer.step()
+    assert float(sum(turn(given).values())) < float(sum(before.values()))
+    assert float(network.pool.p.detach()) != 3
+
+
+@pytest.mark.parametrize("name", ["feature_mask", "generated_masks", "mask_pooling", "msreid"])
+def test_methods_that_look_into_layers_refuse_other_trunks(name):
+    method = METHODS[name]
+    with pytest.raises(InputError, match=r"must be one of .*thin18_ibn_b; given 'osnet_x0_25'"):
+        method.network(override(method.recipe.small(), {"trunk": "osnet_x0_25"}))
 
 
 def test_inputs_take_any_picture():

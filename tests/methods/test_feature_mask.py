@@ -21,7 +21,7 @@ from passerby.methods.feature_mask import (
     mask_size,
     transitional_mask,
 )
-from passerby.methods.resnet import ResNet
+from passerby.methods.trunks.resnet import ResNet
 from passerby.training.freeze import frozen
 from passerby.training.settings import Settings
 from passerby.types import Batch, InputError, Picture

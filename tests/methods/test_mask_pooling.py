@@ -28,7 +28,7 @@ from passerby.methods.mask_pooling import (
     mask_pool,
     triplet_loss,
 )
-from passerby.methods.resnet import ResNet
+from passerby.methods.trunks.resnet import ResNet
 from passerby.ranking.triplets import mask_guided_triplets, packed_masks
 from passerby.training.freeze import frozen
 from passerby.training.settings import Settings
@@ -693,3 +693,10 @@ def test_switches_that_contradict_each_other():
         small(part_width=0)
     assert isinstance(METHOD.criterion(small(), METHOD.network(small()), 3), Criterion)
     assert METHODS["mask_pooling"] is METHOD
+
+
+def test_ibn_b_is_refused_and_ibn_a_taken():
+    with pytest.raises(InputError, match="thin18_ibn_b normalises otherwise"):
+        MaskedTrunk("thin18_ibn_b")
+    trunk = MaskedTrunk("thin18_ibn_a").eval()
+    assert trunk(torch.randn(1, 3, 64, 32), torch.ones(1, 1, 64, 32)).shape == (1, 256, 4, 2)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from passerby.methods.resnet import ResNet
+from passerby.methods.trunks.resnet import ResNet
 from passerby.methods.weights import initialise_trunk
 from passerby.types import InputError
 

@@ -1,10 +1,12 @@
-"""ResNet checkpoints of other ReID programs: what their tensors are called, and how they differ.
+"""Checkpoints of other ReID programs: what their tensors are called, and how they differ.
 
-BagOfTricks (Luo et al. 2019, github.com/michuanhaohao/reid-strong-baseline): no ReLU in the stem.
+BagOfTricks (Luo et al. 2019, github.com/michuanhaohao/reid-strong-baseline): no ReLU in the stem
+(its IBN-a networks have one: `changes={"stem_relu": True}`).
 fast-reid (github.com/JDAI-CV/fast-reid): a max pool without padding that rounds up, pictures
 resized bicubically; versions before mid-2020 pad it: `changes={"padded_pool": True}`.
 torchreid (github.com/KaiyangZhou/deep-person-reid), its `resnet50`: last stride 2, no neck,
-Euclidean distances.
+Euclidean distances; its OSNets (`osnet`): `fc` with BatchNorm and ReLU gives the embedding.
+IBN-Net (github.com/XingangPan/IBN-Net): ImageNet's classifiers, whose pooled map is taken.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from torch import Tensor, nn
 
 from passerby.embedding.preprocessing import Preprocessing, no_criterion, no_stages
 from passerby.method import Descriptor, Inputs, Method
-from passerby.methods.resnet import ResNet
+from passerby.methods.trunks import make_trunk
+from passerby.methods.trunks.osnet import fully_connected
+from passerby.methods.trunks.resnet import ResNet
 from passerby.methods.weights import read_tensors
 from passerby.recipes import override
 from passerby.types import InputError
@@ -26,12 +30,14 @@ from passerby.types import InputError
 
 @dataclass(frozen=True)
 class CheckpointRecipe:
-    """A ResNet, pooled, with or without a BNNeck."""
+    """A trunk, pooled, with or without a fully connected layer and a BNNeck."""
 
     trunk: str = "resnet50"
-    """A key of `passerby.methods.resnet.TRUNKS`."""
+    """One of `passerby.methods.trunks.TRUNKS`."""
     last_stride: int = 1
-    """Stride of layer4."""
+    """Stride of a ResNet's layer4."""
+    fc: bool = False
+    """A layer of 512 numbers with BatchNorm and ReLU follows the pooling."""
     stem_relu: bool = True
     """Whether a ReLU follows the first BatchNorm."""
     padded_pool: bool = True
@@ -49,17 +55,20 @@ class CheckpointNetwork(nn.Module):
 
     def __init__(self, recipe: CheckpointRecipe) -> None:
         super().__init__()
-        self.trunk = ResNet(recipe.trunk, last_stride=recipe.last_stride)
-        if not recipe.stem_relu:
+        self.trunk = make_trunk(recipe.trunk, last_stride=recipe.last_stride)
+        if isinstance(self.trunk, ResNet) and not recipe.stem_relu:
             self.trunk.relu = nn.Identity()  # type: ignore[assignment]
         if not recipe.padded_pool:
             self.trunk.maxpool = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.neck = nn.BatchNorm1d(self.trunk.channels) if recipe.neck else None
+        self.fc = fully_connected(self.trunk.channels) if recipe.fc else None
+        width = 512 if recipe.fc else self.trunk.channels
+        self.neck = nn.BatchNorm1d(width) if recipe.neck else None
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, D)."""
-        pooled: Tensor = self.trunk(image).mean(dim=(2, 3))
-        return pooled if self.neck is None else self.neck(pooled)
+        feature: Tensor = self.trunk(image).mean(dim=(2, 3))
+        feature = feature if self.fc is None else self.fc(feature)
+        return feature if self.neck is None else self.neck(feature)
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,15 @@ KINDS = {
     ),
     "torchreid": Kind(
         CheckpointRecipe(last_stride=2, neck=False, metric="euclidean"), "", (), ("classifier.",)
+    ),
+    "osnet": Kind(
+        CheckpointRecipe(trunk="osnet_x1_0", fc=True, neck=False, metric="euclidean"),
+        "",
+        (),
+        ("classifier.",),
+    ),
+    "ibn_net": Kind(
+        CheckpointRecipe(trunk="resnet50_ibn_a", last_stride=2, neck=False), "", (), ("fc.",)
     ),
 }
 """By name of the program."""
@@ -132,7 +150,7 @@ def load_checkpoint(file: Path, kind: str, changes: Mapping[str, Any] | None = N
         if not name.endswith("num_batches_tracked")
     }
     places = {name: _place(name, known, found) for name in wanted}
-    _check(file, kind, wanted, places, found)
+    _check(file, recipe.trunk, wanted, places, found)
     used = set(places.values())
     rest = sorted(
         name for name in found if name not in used and not name.endswith("num_batches_tracked")
@@ -140,7 +158,7 @@ def load_checkpoint(file: Path, kind: str, changes: Mapping[str, Any] | None = N
     foreign = [name for name in rest if not name.startswith(known.training)]
     if foreign:
         raise InputError(
-            f"{file}: {len(foreign)} tensors belong to layers that {kind}'s ResNet does not have, "
+            f"{file}: {len(foreign)} tensors belong to layers that {recipe.trunk} does not have, "
             f"without which its embeddings would be others: {', '.join(foreign[:5])}"
             + (", ..." if len(foreign) > 5 else "")
         )
@@ -150,6 +168,8 @@ def load_checkpoint(file: Path, kind: str, changes: Mapping[str, Any] | None = N
 
 def _place(name: str, kind: Kind, found: Mapping[str, Tensor]) -> str:
     part, _, rest = name.partition(".")
+    if part == "fc":
+        return name
     prefixes = (kind.trunk,) if part == "trunk" else kind.neck or ("neck.",)
     places = [prefix + rest for prefix in prefixes]
     return next((place for place in places if place in found), places[0])
@@ -157,7 +177,7 @@ def _place(name: str, kind: Kind, found: Mapping[str, Tensor]) -> str:
 
 def _check(
     file: Path,
-    kind: str,
+    trunk: str,
     wanted: Mapping[str, Tensor],
     places: Mapping[str, str],
     found: Mapping[str, Tensor],
@@ -165,14 +185,16 @@ def _check(
     missing = [places[name] for name in wanted if places[name] not in found]
     if missing:
         raise InputError(
-            f"{file} lacks {len(missing)} of the {len(wanted)} tensors of {kind}'s ResNet, "
-            f"e.g. {missing[0]}; it holds e.g. {next(iter(found))}"
+            f"{file} lacks {len(missing)} of the {len(wanted)} tensors of {trunk}, "
+            f"e.g. {missing[0]}; it holds e.g. {next(iter(found))} (another network? name it with "
+            'changes={"trunk": ...})'
         )
     for name, tensor in wanted.items():
         given = found[places[name]]
         if given.shape != tensor.shape:
             raise InputError(
-                f"{file}: {places[name]} must be {tuple(tensor.shape)}; it is {tuple(given.shape)}"
+                f"{file}: {places[name]} of {trunk} must be {tuple(tensor.shape)}; it is "
+                f"{tuple(given.shape)}"
             )
 
 
@@ -186,7 +208,7 @@ def _descriptor(recipe: CheckpointRecipe) -> Descriptor:
 
 METHOD = Method(
     name="resnet_checkpoint",
-    title="a ResNet trained by another program",
+    title="a network trained by another program",
     recipe=CheckpointRecipe,
     inputs=_inputs,
     network=CheckpointNetwork,

@@ -171,13 +171,14 @@ class Embedder:
         changes: Mapping[str, Any] | None = None,
         device: str = "cpu",
     ) -> Embedder:
-        """The embedder of a ResNet that another program trained; `left_over` names what it lacks.
+        """The embedder of a network that another program trained; `left_over` names what it lacks.
 
         Args:
             file: the program's checkpoint, of tensors alone: no code of it is run.
-            kind: `bag_of_tricks`, `fastreid` or `torchreid`; see `passerby.embedding.checkpoints`.
+            kind: `bag_of_tricks`, `fastreid`, `torchreid`, `osnet` or `ibn_net`; see
+                `passerby.embedding.checkpoints`.
             changes: where the network differs from the program's usual one, by dotted names of
-                `CheckpointRecipe`, e.g. `{"preprocessing.height": 384}`.
+                `CheckpointRecipe`, e.g. `{"trunk": "osnet_x0_25"}`.
             device: where to compute, e.g. `cuda`.
 
         Raises:

@@ -1,10 +1,10 @@
 """The same network, faster: BatchNorm folded into convolutions, channels last, fused, bfloat16.
 
 What is rebuilt is the ResNet of every method: its stem and its residual units, and convolutions
-that a BatchNorm follows in an `nn.Sequential`. All else stays as it is. On a CPU each convolution
-runs with its ReLU (and with the addition of the shortcut) as one oneDNN primitive on weights that
-are laid out for it once, a 1x1 convolution as a product of matrices; and as many pictures are
-computed at once as its caches hold.
+that a BatchNorm follows in an `nn.Sequential` (OSNet is made of those). All else stays as it is.
+On a CPU each convolution runs with its ReLU (and with the addition of the shortcut) as one oneDNN
+primitive on weights that are laid out for it once, a 1x1 convolution as a product of matrices; and
+as many pictures are computed at once as its caches hold.
 
 Tolerance, tested: float32 within 1e-5 of the largest number of an embedding; bfloat16 a cosine of
 at least 0.999 with the float32 embedding.
@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.nn.utils import convert_conv2d_weight_memory_format, fuse_conv_bn_eval
 
 from passerby.extract import device_of
-from passerby.methods.resnet import BasicBlock, Bottleneck, ResNet
+from passerby.methods.trunks.resnet import BasicBlock, Bottleneck, ResNet
 from passerby.types import InputError
 
 ROWS = 4096
@@ -229,7 +229,7 @@ def _rebuilt(module: nn.Module, fused: bool, dtype: torch.dtype) -> nn.Module:
             return FoldedProduct(together, relu, dtype)
         return FoldedConvolution(together, relu, fused, dtype)
 
-    if isinstance(module, BasicBlock | Bottleneck):
+    if isinstance(module, BasicBlock | Bottleneck) and _has_batch_norms(module):
         count = 3 if isinstance(module, Bottleneck) else 2
         parts = [
             folded(getattr(module, f"conv{n}"), getattr(module, f"bn{n}"), True, n == count)
@@ -237,7 +237,7 @@ def _rebuilt(module: nn.Module, fused: bool, dtype: torch.dtype) -> nn.Module:
         ]
         down = module.downsample
         return FoldedUnit(parts, None if down is None else folded(down[0], down[1], relu=False))
-    if isinstance(module, ResNet):
+    if isinstance(module, ResNet) and type(module.bn1) is nn.BatchNorm2d:
         with_relu = isinstance(module.relu, nn.ReLU)
         stem: Any = folded(module.conv1, module.bn1, with_relu)
         module.conv1, module.bn1, module.relu = stem, nn.Identity(), nn.Identity()  # type: ignore[assignment]
@@ -246,6 +246,11 @@ def _rebuilt(module: nn.Module, fused: bool, dtype: torch.dtype) -> nn.Module:
     for name, child in list(module.named_children()):
         setattr(module, name, _rebuilt(child, fused, dtype))
     return module
+
+
+def _has_batch_norms(unit: BasicBlock | Bottleneck) -> bool:
+    """Whether all that it normalises with can be folded: instance normalisation cannot."""
+    return unit.IN is None and type(unit.bn1) is nn.BatchNorm2d
 
 
 def _fold_sequence(sequence: nn.Sequential, folded: Any) -> None:

@@ -8,12 +8,14 @@ the triplet and center losses (before it) from that of the identity loss (after 
 are compared after it. Everything else is training: warm-up, random erasing, label smoothing.
 
 Differs from the paper: losses are batch means, and the center loss has no factor 1/2 while its
-centers move at their own rate, whatever its weight (both as in the authors' program).
+centers move at their own rate, whatever its weight (both as in the authors' program). The recipe
+also takes what later baselines use: another trunk, generalised-mean pooling, the soft margin,
+AdamW with a cosine schedule, no center loss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,9 +28,9 @@ from passerby.losses.identity import label_smoothed_cross_entropy
 from passerby.losses.triplet import batch_hard_triplet
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
 from passerby.methods.inputs import whole_picture
-from passerby.methods.layers import bnneck, identity_classifier
-from passerby.methods.resnet import ResNet
-from passerby.methods.schedules import constant, step_decay, warm_up
+from passerby.methods.layers import GeneralisedMean, bnneck, identity_classifier
+from passerby.methods.schedules import constant, cosine, step_decay, warm_up
+from passerby.methods.trunks import make_trunk
 from passerby.methods.weights import initialise_trunk
 from passerby.types import Augmentation, Batch
 
@@ -44,12 +46,13 @@ class Features:
 
 
 class BagOfTricks(nn.Module):
-    """Trunk, global average pooling, BNNeck (section 3).
+    """Trunk, global pooling, BNNeck (section 3).
 
     Args:
-        trunk: a name in `methods.resnet.TRUNKS`.
+        trunk: a name in `methods.trunks.TRUNKS`.
         weights: `none`, `imagenet` or a file.
         last_stride: 1 (section 3.4) or 2.
+        pooling: `average`, or `gem`: the generalised mean.
         feature: which side of the neck the embedding is taken from.
     """
 
@@ -59,17 +62,20 @@ class BagOfTricks(nn.Module):
         *,
         weights: str = "none",
         last_stride: int = 1,
+        pooling: Literal["average", "gem"] = "average",
         feature: Literal["after", "before"] = "after",
     ) -> None:
         super().__init__()
-        self.trunk = ResNet(trunk, last_stride=last_stride)
+        self.trunk = make_trunk(trunk, last_stride=last_stride)
+        self.pool = GeneralisedMean() if pooling == "gem" else None
         self.neck = bnneck(self.trunk.channels)
         self.feature = feature
         initialise_trunk(self.trunk, trunk, weights)
 
     def features(self, image: Tensor) -> Features:
         """(B, 3, H, W) -> the features on both sides of the neck."""
-        f_t = self.trunk(image).mean(dim=(2, 3))
+        maps = self.trunk(image)
+        f_t = maps.mean(dim=(2, 3)) if self.pool is None else self.pool(maps)
         return Features(f_t, self.neck(f_t))
 
     def forward(self, image: Tensor) -> Tensor:
@@ -84,7 +90,9 @@ class Criterion(nn.Module):
     def __init__(self, identities: int, width: int, center_weight: float) -> None:
         super().__init__()
         self.classifier = identity_classifier(width, identities)
-        self.center = CenterLoss(identities, width, weight=center_weight)
+        self.center = None
+        if center_weight > 0:
+            self.center = CenterLoss(identities, width, weight=center_weight)
 
     def identity_logits(self, features: Features) -> Tensor:
         """(B, identities), for figures of where the network looks to tell them apart."""
@@ -97,11 +105,14 @@ class Recipe:
     """The paper's numbers; `[T1]` is its Table 1, a section number its section."""
 
     trunk: str = "resnet50"
-    """Trunk; resnet18, resnet34, resnet50, resnet101 or thin18."""
+    """Trunk: resnet18, resnet34, resnet50, resnet101 or thin18, each also with _ibn_a or _ibn_b;
+    osnet_x0_25, osnet_x0_5, osnet_x0_75 or osnet_x1_0, also as osnet_ibn_... and osnet_ain_..."""
     weights: str = "imagenet"
     """The trunk's starting weights: none, imagenet or a file."""
     last_stride: int = 1
-    """Stride of the trunk's last layer (3.4)."""
+    """Stride of the trunk's last layer (3.4); OSNet takes 1 alone."""
+    pooling: Literal["average", "gem"] = "average"
+    """How maps become one feature: their average, or the generalised mean with a learned power."""
     height: int = 256
     """Height of the input in pixels (2)."""
     width: int = 128
@@ -125,20 +136,24 @@ class Recipe:
     """K: pictures of each (2)."""
     epochs: int = 120
     """Training epochs (2)."""
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """Adam (2), or AdamW, whose weight decay does not depend on the gradients."""
     learning_rate: float = 3.5e-4
-    """Adam's (2)."""
+    """The optimizer's (2)."""
     weight_decay: float = 5e-4
-    """Adam's (the authors' program)."""
+    """The optimizer's (the authors' program)."""
+    schedule: Literal["steps", "cosine"] = "steps"
+    """How the learning rate falls: at the milestones, or from epoch to epoch as half a cosine."""
     warm_up: int = 10
     """Epochs over which the learning rate rises linearly from a tenth (3.1)."""
     milestones: tuple[int, ...] = (40, 70)
-    """Epochs after which the learning rate falls to a tenth (2)."""
+    """Epochs after which the learning rate falls to a tenth (2); not with the cosine."""
     smoothing: float = 0.1
     """Epsilon of the label smoothing (3.3)."""
-    margin: float = 0.3
-    """Of the triplet loss (2)."""
+    margin: float | None = 0.3
+    """Of the triplet loss (2); None: the soft margin (Hermans et al. 2017)."""
     center_weight: float = 5e-4
-    """Beta: weight of the center loss (3.6)."""
+    """Beta: weight of the center loss (3.6); 0: there is none."""
     center_rate: float = 0.5
     """Learning rate of the centers (the authors' program)."""
     feature: Literal["after", "before"] = "after"
@@ -172,24 +187,33 @@ class BagOfTricksTurn(Turn):
 
     def __init__(self, recipe: Recipe, network: BagOfTricks, criterion: Criterion) -> None:
         weights = [*network.parameters(), *criterion.classifier.parameters()]
-        adam = optim.Adam(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-        sgd = optim.SGD(criterion.center.parameters(), lr=recipe.center_rate)
-        rate = warm_up(recipe.warm_up, step_decay(recipe.milestones))
-        super().__init__([ScheduledOptimizer(adam, rate), ScheduledOptimizer(sgd, constant)])
+        kind = optim.AdamW if recipe.optimizer == "adamw" else optim.Adam
+        adam = kind(weights, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        optimizers = [ScheduledOptimizer(adam, warm_up(recipe.warm_up, _decay(recipe)))]
+        if criterion.center is not None:
+            sgd = optim.SGD(criterion.center.parameters(), lr=recipe.center_rate)
+            optimizers.append(ScheduledOptimizer(sgd, constant))
+        super().__init__(optimizers)
         self.network = network
         self.criterion = criterion
         self.smoothing = recipe.smoothing
         self.margin = recipe.margin
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """The three weighted terms."""
+        """The weighted terms."""
         f: Features = self.network.features(**batch.inputs)
         logits = self.criterion.classifier(f.f_i)
-        return {
+        terms = {
             "identity": label_smoothed_cross_entropy(logits, batch.labels, self.smoothing),
             "triplet": batch_hard_triplet(gathered(f.f_t), gathered(batch.labels), self.margin),
-            "center": self.criterion.center(f.f_t, batch.labels),
         }
+        if self.criterion.center is not None:
+            terms["center"] = self.criterion.center(f.f_t, batch.labels)
+        return terms
+
+
+def _decay(recipe: Recipe) -> Callable[[int], float]:
+    return cosine(recipe.epochs) if recipe.schedule == "cosine" else step_decay(recipe.milestones)
 
 
 def _inputs(recipe: Recipe) -> Inputs:
@@ -201,6 +225,7 @@ def _network(recipe: Recipe) -> BagOfTricks:
         recipe.trunk,
         weights=recipe.weights,
         last_stride=recipe.last_stride,
+        pooling=recipe.pooling,
         feature=recipe.feature,
     )
 

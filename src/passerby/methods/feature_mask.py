@@ -32,8 +32,8 @@ from passerby.losses.precision import at_least_float32, without_autocast
 from passerby.losses.rank import rank_loss
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
 from passerby.methods.inputs import whole_picture
-from passerby.methods.resnet import ResNet
 from passerby.methods.schedules import step_decay
+from passerby.methods.trunks.resnet import ResNet
 from passerby.methods.weights import initialise_trunk
 from passerby.types import Augmentation, Batch, InputError
 
@@ -181,7 +181,7 @@ class FeatureMaskNetwork(nn.Module):
     """GRN, MN and LAN (Figure 2).
 
     Args:
-        trunk: a name in `methods.resnet.TRUNKS`.
+        trunk: a name in `methods.trunks.resnet.RESNETS`.
         height: of the pictures, in pixels.
         width: of the pictures, in pixels.
         tap: where GRN's map is masked, a key of `TAPS`.

@@ -36,8 +36,8 @@ from passerby.losses.precision import at_least_float32, without_autocast
 from passerby.losses.triplet import batch_hard_triplet
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
 from passerby.methods.inputs import whole_picture
-from passerby.methods.resnet import ResNet
 from passerby.methods.schedules import step_decay
+from passerby.methods.trunks.resnet import ResNet
 from passerby.methods.weights import initialise_trunk
 from passerby.types import Augmentation, Batch, InputError
 
@@ -167,7 +167,7 @@ class FeatureExtractor(nn.Module):
     """F: the trunk, average pooling, 1x1 convolution, BatchNorm, ReLU (section 2.1).
 
     Args:
-        trunk: a name in `methods.resnet.TRUNKS`.
+        trunk: a name in `methods.trunks.resnet.RESNETS`.
         weights: `none`, `imagenet` or a file.
         last_stride: 2, or 1 as other papers.
         feature_width: of the embedding.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from passerby.losses.precision import at_least_float32
 
 
 def bnneck(width: int) -> nn.BatchNorm1d:
@@ -17,3 +20,25 @@ def identity_classifier(width: int, identities: int) -> nn.Linear:
     classifier = nn.Linear(width, identities, bias=False)
     nn.init.normal_(classifier.weight, std=0.001)
     return classifier
+
+
+class GeneralisedMean(nn.Module):
+    """Pools maps (B, C, H, W) to (B, C): the p-th root of the mean of the p-th powers.
+
+    Radenović, Tolias, Chum: Fine-tuning CNN Image Retrieval with No Human Annotation, TPAMI 2019,
+    Eq. 3: 1 is the average, more weighs high values more. One p for all channels, learned.
+
+    Args:
+        p: where it starts (ibid., section 5.2).
+        least: smaller values count as this one.
+    """
+
+    def __init__(self, p: float = 3.0, least: float = 1e-6) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.tensor([p]))
+        self.least = least
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C), at least float32."""
+        powers = at_least_float32(maps).clamp(min=self.least).pow(self.p)
+        return powers.mean(dim=(2, 3)).pow(1 / self.p)

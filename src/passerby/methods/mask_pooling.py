@@ -46,8 +46,8 @@ from passerby.method import (
     Stage,
     Turn,
 )
-from passerby.methods.resnet import ResNet
 from passerby.methods.schedules import step_decay
+from passerby.methods.trunks.resnet import RESNETS, ResNet
 from passerby.methods.weights import initialise_trunk, load_trunk, read_tensors
 from passerby.randomness import keyed
 from passerby.ranking.triplets import (
@@ -142,7 +142,7 @@ class MaskedTrunk(ResNet):
     """The ResNet with a mask beside its first maps (III-C), or without one.
 
     Args:
-        name: a name in `methods.resnet.TRUNKS`.
+        name: a name in `methods.trunks.resnet.RESNETS`.
         mask: how the mask goes in: not at all, as a fourth channel that is convolved, as a last
             channel of pool1 resized bilinearly, or as one made by mask pooling.
         threshold: of the mask pooling.
@@ -156,6 +156,8 @@ class MaskedTrunk(ResNet):
         self, name: str, mask: MaskName = "pooled", threshold: float = 0.5, weights: str = "none"
     ) -> None:
         super().__init__(name, last_stride=1)
+        if RESNETS[name].ibn == "b":
+            raise InputError(f"mask_pooling changes the stem, which {name} normalises otherwise")
         if not 0 <= threshold <= 1:
             raise InputError(f"threshold is a share from 0 to 1; given {threshold}")
         self.mask_as, self.threshold = mask, threshold
@@ -220,6 +222,7 @@ def _make_room(trunk: ResNet) -> None:
     which were the dropped kernel's, start anew.
     """
     conv1, bn1 = trunk.conv1, trunk.bn1
+    assert isinstance(bn1, nn.BatchNorm2d)
     width = conv1.out_channels
     dropped = int(bn1.weight.abs().argmin())
     kept = [channel for channel in range(width) if channel != dropped]
@@ -271,7 +274,7 @@ class MaskPoolingModel(nn.Module):
     """MPM: trunk with mask, parts, a 1x1 convolution for each part (Figure 3).
 
     Args:
-        trunk: a name in `methods.resnet.TRUNKS`.
+        trunk: a name in `methods.trunks.resnet.RESNETS`.
         mask: see `MaskedTrunk`, as for threshold and weights.
         threshold: of the mask pooling.
         weights: starting weights of the trunk.

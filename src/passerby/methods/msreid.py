@@ -37,8 +37,8 @@ from passerby.losses.triplet import batch_hard_triplet
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
 from passerby.methods.inputs import whole_picture
 from passerby.methods.layers import bnneck, identity_classifier
-from passerby.methods.resnet import ResNet
 from passerby.methods.schedules import constant, step_decay, warm_up
+from passerby.methods.trunks.resnet import ResNet
 from passerby.methods.weights import initialise_trunk
 from passerby.types import Augmentation, Batch, InputError
 
@@ -203,7 +203,7 @@ class MSReID(nn.Module):
     64, 32 and 192.
 
     Args:
-        trunk: a name in `methods.resnet.TRUNKS`.
+        trunk: a name in `methods.trunks.resnet.RESNETS`.
         weights: `none`, `imagenet` or a file.
         last_stride: 1 (3.1); 2 only without L or M, whose maps must have one size.
         attention: A, soft attention after layer1 ... layer4.

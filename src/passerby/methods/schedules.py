@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 
@@ -19,6 +20,21 @@ def step_decay(milestones: Sequence[int], factor: float = 0.1) -> Callable[[int]
 
     def schedule(epoch: int) -> float:
         return factor ** sum(epoch >= milestone for milestone in milestones)
+
+    return schedule
+
+
+def cosine(epochs: int) -> Callable[[int], float]:
+    """Half a cosine from 1 in epoch 0 to nearly 0 in the last of `epochs`.
+
+    Loshchilov, Hutter: SGDR, ICLR 2017, Eq. 5, with one period.
+
+    >>> [round(cosine(4)(epoch), 4) for epoch in range(4)]
+    [1.0, 0.8536, 0.5, 0.1464]
+    """
+
+    def schedule(epoch: int) -> float:
+        return (1 + math.cos(math.pi * epoch / epochs)) / 2
 
     return schedule
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from passerby.methods.resnet import ResNet
+from passerby.methods.trunks import Trunk
 from passerby.types import InputError
 
 IMAGENET = {
@@ -27,8 +27,8 @@ PREFIXES = ("", "module.", "trunk.", "backbone.", "base.", "model.")
 """What other programs, and our own runs, write before the trunk's parameter names."""
 
 
-def initialise_trunk(trunk: ResNet, name: str, weights: str) -> None:
-    """Sets the starting weights of `trunk`, which is a `ResNet(name)`.
+def initialise_trunk(trunk: Trunk, name: str, weights: str) -> None:
+    """Sets the starting weights of `trunk`, which is a `make_trunk(name)`.
 
     Args:
         trunk: changed in place.
@@ -95,7 +95,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def load_trunk(trunk: ResNet, tensors: dict[str, Tensor], source: str) -> None:
+def load_trunk(trunk: Trunk, tensors: dict[str, Tensor], source: str) -> None:
     """Copies the trunk's tensors, under any of `PREFIXES`; those of other parts are not looked at.
 
     Raises:

@@ -1,8 +1,10 @@
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from trunks_by_hand import resnet as resnet_by_hand
 
-from passerby.methods.resnet import TRUNKS, ResNet
+from passerby.embedding.optimised import Optimised
+from passerby.methods.trunks.resnet import RESNETS, ResNet
 from passerby.types import InputError
 
 # torchvision's published parameter counts and giga multiply-adds at 224 x 224.
@@ -84,5 +86,52 @@ def test_a_trunk_without_classes_does_not_classify():
         ResNet("thin18").classify(torch.zeros(1, 3, 32, 32))
 
 
-def test_every_trunk_is_listed():
-    assert set(TRUNKS) == {*PUBLISHED, "thin18"}
+def test_every_resnet_is_listed():
+    plain = {*PUBLISHED, "thin18"}
+    assert set(RESNETS) == {f"{name}{ibn}" for name in plain for ibn in ("", "_ibn_a", "_ibn_b")}
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet101"])
+def test_ibn_a_has_the_parameters_of_the_plain_one_and_b_little_more(name):
+    """Pan et al. 2018: IBN-Net's model complexity is the original's."""
+    with torch.device("meta"):
+        plain, a, b = (
+            sum(p.numel() for p in ResNet(name + kind, classes=1000).parameters())
+            for kind in ("", "_ibn_a", "_ibn_b")
+        )
+    assert a == plain
+    factor = 1 if name == "resnet18" else 4
+    assert b == plain + 2 * factor * (64 + 128)
+
+
+def test_names_are_ibn_nets():
+    a, b = (set(ResNet(f"resnet50_ibn_{kind}").state_dict()) for kind in "ab")
+    # From github.com/XingangPan/IBN-Net, its resnet50_ibn_a and resnet50_ibn_b.
+    assert {"layer1.0.bn1.IN.weight", "layer3.5.bn1.BN.running_var", "bn1.running_mean"} <= a
+    assert not {"layer1.0.bn1.weight", "layer4.0.bn1.IN.weight", "layer1.0.bn2.IN.weight"} & a
+    assert {"layer1.2.IN.weight", "layer2.3.IN.bias", "bn1.weight", "layer3.0.bn1.weight"} <= b
+    assert not {"bn1.running_mean", "layer1.1.IN.weight", "layer3.5.IN.weight"} & b
+
+
+@pytest.mark.parametrize("kind", ["", "_ibn_a", "_ibn_b"])
+@pytest.mark.parametrize(
+    ("name", "units"), [("thin18", (2, 2, 2, 2)), ("resnet34", (3, 4, 6, 3)),
+                        ("resnet50", (3, 4, 6, 3))],
+)  # fmt: skip
+def test_it_computes_what_the_formulas_give(name, units, kind):
+    torch.manual_seed(2)
+    trunk = ResNet(name + kind, last_stride=1).eval()
+    tensors = trunk.state_dict()
+    for key, value in tensors.items():
+        if key.endswith("running_mean") or key.endswith("bias"):
+            value.normal_(0, 0.3)
+        elif key.endswith("running_var") or (value.ndim == 1 and value.is_floating_point()):
+            value.uniform_(0.5, 1.5)
+    image = torch.randn(2, 3, 64, 32)
+    double = {key: value.double() for key, value in tensors.items()}
+    how = {"last_stride": 1, "bottleneck": name == "resnet50"}
+    wanted = resnet_by_hand(double, image.double(), units, **how)
+    with torch.inference_mode():
+        found = trunk(image), Optimised(trunk).network(image)
+    for each in found:
+        assert (each - wanted).abs().max() < 1e-5 * wanted.abs().max()
