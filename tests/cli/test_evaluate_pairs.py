@@ -37,10 +37,10 @@ def naive(found, given, same_camera_filter=True):
         for j, value in enumerate(row):
             if given["gallery_ids"][j] == -1:
                 continue
-            if given["gallery_ids"][j] != given["query_ids"][i]:
-                impostor.append(value)
-            elif not same_camera_filter or given["gallery_cameras"][j] != given["query_cameras"][i]:
-                genuine.append(value)
+            if same_camera_filter and given["gallery_cameras"][j] == given["query_cameras"][i]:
+                continue
+            same = given["gallery_ids"][j] == given["query_ids"][i]
+            (genuine if same else impostor).append(value)
     return np.array(genuine), np.array(impostor)
 
 

@@ -1,4 +1,4 @@
-"""Calibration against a plain count, locks, the audit log, filters' words, pictures."""
+"""Locks, the audit log, filters' words, pictures."""
 
 import json
 import threading
@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from passerby.gallery.audit import AuditLog
-from passerby.gallery.calibration import calibrate
 from passerby.gallery.filters import Filter, milvus_expression, sql
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.locks import FolderLocks
@@ -17,56 +16,6 @@ from passerby.gallery.settings import Space
 from passerby.types import InputError, Sample
 
 SPACE = Space("a-model")
-
-
-def pairs(embeddings, persons, cameras):
-    """Distances of genuine and impostor pairs, each pair once."""
-    genuine, impostor = [], []
-    for i in range(len(embeddings)):
-        for j in range(i):
-            if persons[i] < 0 or persons[j] < 0:
-                continue
-            distance = np.sqrt(((embeddings[i].astype(float) - embeddings[j]) ** 2).sum())
-            if persons[i] != persons[j]:
-                impostor.append(distance)
-            elif cameras[i] < 0 or cameras[i] != cameras[j]:
-                genuine.append(distance)
-    return np.array(genuine), np.array(impostor)
-
-
-@pytest.mark.parametrize("with_cameras", [True, False])
-def test_calibration_against_counting(with_cameras):
-    rng = np.random.default_rng(2)
-    persons = rng.integers(-1, 12, 90)
-    cameras = rng.integers(-1, 3, 90) if with_cameras else np.full(90, -1)
-    centres = rng.standard_normal((13, 6)) * 2
-    embeddings = (centres[persons] + rng.standard_normal((90, 6))).astype(np.float32)
-    found = calibrate(
-        embeddings, persons, cameras if with_cameras else None, SPACE,
-        false_match_rate=0.05, now=7.0,
-    )  # fmt: skip
-    genuine, impostor = pairs(embeddings, persons, cameras)
-    assert (found.genuine, found.impostor) == (len(genuine), len(impostor))
-    assert (impostor < found.threshold * 0.9999).mean() <= 0.05
-    assert (impostor < found.threshold * 1.0001).sum() + 1 > 0.05 * len(impostor)
-    assert found.false_non_match_rate == pytest.approx((genuine >= found.threshold).mean())
-    assert (sum(found.genuine_counts), sum(found.impostor_counts)) == (len(genuine), len(impostor))
-    below = np.searchsorted(found.edges, np.median(impostor))
-    near = (impostor < found.edges[below]).sum()
-    assert sum(found.impostor_counts[:below]) == pytest.approx(near, rel=0.05)
-    assert (found.fingerprint, found.measured) == ("a-model", 7.0)
-
-
-def test_calibration_refuses_what_cannot_be_seen():
-    rng = np.random.default_rng(2)
-    embeddings = rng.standard_normal((20, 4)).astype(np.float32)
-    persons = np.arange(20) % 5
-    with pytest.raises(InputError, match=r"needs at least 10,000 pairs of two persons: given 160"):
-        calibrate(embeddings, persons, None, SPACE, false_match_rate=0.001, now=0.0)
-    with pytest.raises(InputError, match="between 0 and 1"):
-        calibrate(embeddings, persons, None, SPACE, false_match_rate=1.0, now=0.0)
-    with pytest.raises(InputError, match="there are none"):
-        calibrate(embeddings, np.full(20, -1), None, SPACE, false_match_rate=0.1, now=0.0)
 
 
 def test_filters_quote_what_they_are_given():

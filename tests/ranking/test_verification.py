@@ -22,10 +22,9 @@ def naive_pairs(distances, query_ids, gallery_ids, query_cameras, gallery_camera
         for g in range(len(gallery_ids)):
             if query_ids[q] == -1 or gallery_ids[g] == -1:
                 continue
-            if query_ids[q] != gallery_ids[g]:
-                impostor.append(distances[q, g])
-            elif query_cameras is None or query_cameras[q] != gallery_cameras[g]:
-                genuine.append(distances[q, g])
+            if query_cameras is not None and query_cameras[q] == gallery_cameras[g]:
+                continue
+            (genuine if query_ids[q] == gallery_ids[g] else impostor).append(distances[q, g])
     return np.array(genuine), np.array(impostor)
 
 

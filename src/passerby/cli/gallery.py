@@ -31,7 +31,13 @@ from passerby.cli.gallery_options import (
     open_gallery,
     seconds_of,
 )
-from passerby.cli.gallery_output import answer_table, answers_json, statistics_table
+from passerby.cli.gallery_output import (
+    MISSES_MOST,
+    answer_table,
+    answers_json,
+    calibration_table,
+    statistics_table,
+)
 from passerby.cli.options import parse_options
 from passerby.experiment import broken_among
 from passerby.figures.saving import check_target
@@ -105,6 +111,9 @@ class CalibrateOptions:
 
     fmr: float = 1e-3
     """Share of the pairs of two persons that may be taken for one."""
+    pairs: Literal["other-camera", "any"] = "other-camera"
+    """Measure on pairs of pictures of two cameras, as a search with --query-camera compares them,
+    or on any; one rule for pairs of one person and of two."""
     labelled: tuple[Path, ...] = ()
     """Parquet files of embeddings of known people (`passerby embed`, `gallery export`), or folders
     of them, to measure on instead of the gallery's own entries."""
@@ -267,16 +276,19 @@ def _calibrate(command: Any) -> None:
         known: Any = ()
         if options.labelled:
             known = read_labelled(options.labelled, gallery.settings.space)
-        found = gallery.calibrate(options.fmr, *known)
+        found = gallery.calibrate(options.fmr, *known, pairs=options.pairs)
     if options.histogram is not None:
         from passerby.figures.calibration import draw_calibration
 
         draw_calibration(found, options.histogram)
+    Console().print(calibration_table(found))
     print(
         f"threshold {found.threshold:.6g}: false match rate {found.false_match_rate:g}, false "
         f"non-match rate {found.false_non_match_rate:.4g}, measured on {found.genuine:,} pairs of "
         f"one person and {found.impostor:,} of two"
     )
+    if found.misses_most:
+        print(MISSES_MOST)
 
 
 def _index(command: Any) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from passerby.evaluation.results import NOT_ENOUGH
 from passerby.gallery.answers import Answer
+from passerby.gallery.settings import Calibration
 from passerby.gallery.statistics import Statistics
 
 
@@ -48,6 +50,36 @@ def answer_table(name: str, answer: Answer) -> Table:
     return table
 
 
+MISSES_MOST = (
+    "warning: this threshold misses more than half of the pairs of one person: a search will often "
+    "answer no match for somebody who is there. A greater --fmr misses fewer."
+)
+"""Said of a calibration that `misses_most`."""
+
+
+def calibration_table(found: Calibration) -> Table:
+    """Every rate with its threshold and what it misses, in per cent."""
+    which = "two cameras" if found.pairs == "other-camera" else "any cameras"
+    table = Table(
+        title=f"pairs of pictures of {which}, per cent (95 % with other people)",
+        caption=f"{found.genuine:,} pairs of one person, {found.impostor:,} of two; "
+        f"{found.people:,} persons",
+    )
+    for name in ("FMR", "below distance", "FNMR", ""):
+        table.add_column(name, justify="right")
+    for rate in found.rates:
+        if rate.threshold is None or rate.false_non_match_rate is None:
+            table.add_row(f"{100 * rate.false_match_rate:g}", "", NOT_ENOUGH, "")
+            continue
+        table.add_row(
+            f"{100 * rate.false_match_rate:g} {_interval(rate.false_match_interval)}",
+            f"{rate.threshold:.4g}",
+            f"{100 * rate.false_non_match_rate:.1f} {_interval(rate.false_non_match_interval)}",
+            "misses more than half" if rate.false_non_match_rate > 0.5 else "",
+        )
+    return table
+
+
 def statistics_table(found: Statistics) -> Table:
     """A gallery in numbers."""
     settings, calibration = found.settings, found.settings.calibration
@@ -67,7 +99,8 @@ def statistics_table(found: Statistics) -> Table:
         if calibration is None
         else f"{calibration.threshold:.5g}: FMR {calibration.false_match_rate:g}, "
         f"FNMR {calibration.false_non_match_rate:.4g} ({calibration.genuine:,} pairs of one "
-        f"person, {calibration.impostor:,} of two)",
+        f"person, {calibration.impostor:,} of two"
+        f"{', by another rule: calibrate again' if not calibration.pairs else ''})",
         "format": found.format,
         **found.engine,
     }
@@ -86,6 +119,10 @@ def time_text(seconds: float | None) -> str:
     except (ValueError, OverflowError, OSError):
         return f"{seconds:g} s"
     return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else "({:.3g} to {:.3g})".format(*(100 * end for end in interval))
 
 
 def _or_dash(value: int | None) -> str:

@@ -26,6 +26,7 @@ from passerby.gallery.settings import (
     Calibration,
     GallerySettings,
     Model,
+    Pairs,
     Space,
     another_space,
     space_of,
@@ -344,6 +345,8 @@ class Gallery:
         embeddings: NDArray[np.float32] | None = None,
         person_ids: Sequence[int] | None = None,
         camera_ids: Sequence[int] | None = None,
+        *,
+        pairs: Pairs = "other-camera",
     ) -> Calibration:
         """Measures and keeps the threshold that accepts so many pairs of two persons.
 
@@ -352,6 +355,8 @@ class Gallery:
             embeddings: (N, D) of labelled pictures; None: the gallery's entries of known identity.
             person_ids: N, with `embeddings`.
             camera_ids: N or None, with `embeddings`.
+            pairs: of pictures of two cameras (`other-camera`), as a search with `query_cameras`
+                compares them, or `any`.
 
         Raises:
             InputError: as `passerby.gallery.calibration.calibrate`.
@@ -370,7 +375,7 @@ class Gallery:
                 raise InputError("person_ids and camera_ids must be as many as the embeddings")
         found = calibrate(
             embeddings, people, cameras, settings.space,
-            false_match_rate=false_match_rate, now=self._clock(),
+            false_match_rate=false_match_rate, now=self._clock(), pairs=pairs,
         )  # fmt: skip
         self._keep_calibration(found)
         self._audit.write("calibrate", found.measured, threshold=found.threshold)

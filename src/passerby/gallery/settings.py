@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from passerby.ranking.features import check_metric
 from passerby.types import CueSource, InputError
@@ -102,6 +102,33 @@ def another_space(where: str, theirs: Space, ours: Space) -> str:
     )
 
 
+Pairs = Literal["other-camera", "any"]
+"""Which pairs of pictures a threshold is measured on, of one person and of two alike: those of two
+cameras, as a search that leaves the query's camera out compares them, or all."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What a threshold for one rate of false matches costs."""
+
+    false_match_rate: float
+    """FMR: the share of the pairs of two persons that may be accepted."""
+    threshold: float | None
+    """Greatest one that accepts no more; None: not enough pairs to see the rate."""
+    false_non_match_rate: float | None
+    """FNMR: the share of the pairs of one person that it does not accept."""
+    false_match_interval: tuple[float, float] | None = None
+    """Where FMR at this threshold lies with other people like these, 95 %."""
+    false_non_match_interval: tuple[float, float] | None = None
+    """Where FNMR lies then."""
+
+    @classmethod
+    def read(cls, plain: dict[str, Any]) -> Rate:
+        """From what the engine keeps, where tuples are lists."""
+        kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+        return cls(**kept)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """A threshold on the distance, and what it costs."""
@@ -126,6 +153,18 @@ class Calibration:
     """Pairs of one person in each bin."""
     impostor_counts: tuple[int, ...] = field(default=(), repr=False)
     """Pairs of two."""
+    pairs: Pairs | Literal[""] = ""
+    """Which pairs; empty: of an earlier version, whose pairs of one person were of two cameras and
+    whose pairs of two persons were of any: its threshold is too strict."""
+    people: int = 0
+    """Persons that the pairs are of."""
+    rates: tuple[Rate, ...] = ()
+    """The same for other rates, from 10 % to 0.01 %, and for the wanted one."""
+
+    @property
+    def misses_most(self) -> bool:
+        """Whether more than half of the pairs of one person are not accepted."""
+        return self.false_non_match_rate > 0.5
 
 
 @dataclass(frozen=True)
@@ -161,7 +200,9 @@ class GallerySettings:
             kept = plain.get("calibration")
             if kept is not None:
                 lists = ("edges", "genuine_counts", "impostor_counts")
-                kept = Calibration(**{**kept, **{name: tuple(kept[name]) for name in lists}})
+                rates = tuple(Rate.read(rate) for rate in kept.get("rates", ()))
+                tuples = {name: tuple(kept[name]) for name in lists}
+                kept = Calibration(**{**kept, **tuples, "rates": rates})
             return cls(int(plain["width"]), Space(**plain["space"]), float(plain["created"]), kept)
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):

@@ -1,8 +1,9 @@
 """ROC, and the misses at a given rate of false matches: pairs instead of ranked lists.
 
-A pair is of a query and a gallery picture: *genuine* if it is a hit (same identity, other camera
-where cameras are given), *impostor* if the identities differ. Junk, and what the query's camera
-leaves out, is neither. A pair is accepted if its distance is below the threshold.
+A pair is of a query and a gallery picture, by two cameras where cameras are given: *genuine* if the
+identity is the same, *impostor* if it differs. Both kinds follow this one rule: two pictures of one
+camera look alike whoever is in them, so that a threshold on impostors of one camera is too strict
+for pairs of two. Junk is in no pair. A pair is accepted if its distance is below the threshold.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def verify(
         query_cameras: (Q,), or None together with `gallery_cameras`.
         gallery_cameras: (G,).
         metric: `euclidean`, `squared_euclidean` or `cosine`.
-        same_camera_filter: False makes genuine pairs of one camera count.
+        same_camera_filter: False makes pairs of one camera count, of one person and of two.
 
     Raises:
         InputError: as `evaluate`; no genuine or no impostor pair.
@@ -159,8 +160,8 @@ def verify_rows(
     impostor, genuine = int(below[-1]), np.sort(pairs.genuine)
     if impostor == 0 or len(genuine) == 0:
         raise InputError(
-            "verification needs pairs of one person, by two cameras where these are known, and "
-            f"pairs of two: given {len(genuine)} and {impostor}"
+            "verification needs pairs of one person and pairs of two, by two cameras where these "
+            f"are known: given {len(genuine)} and {impostor}"
         )
     # The first impostor pair that must be refused, counted from 0.
     refused = {rate: int(rate * impostor) for rate in rates if impostor * rate >= 10 - 1e-9}
@@ -184,6 +185,10 @@ class _Pairs:
     def __init__(self, identities: Identities) -> None:
         self._ranked = Ranked.of(identities)
         self._known = identities.query_ids != JUNK_ID
+        self._cameras: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+        if identities.query_cameras is not None and identities.gallery_cameras is not None:
+            columns = identities.gallery_cameras[self._ranked.kept]
+            self._cameras = identities.query_cameras, columns
         self.bins = np.zeros(_BINS, np.int64)
         self.lock = Lock()
         self.genuine = np.empty(len(self._ranked.hit_queries), np.float32)
@@ -199,6 +204,8 @@ class _Pairs:
         queries, places = Runs(ranked.same.firsts[rows], ranked.same.totals[rows]).expanded()
         kept[queries, ranked.by_id[places]] = np.nan
         kept[~self._known[rows]] = np.nan
+        if self._cameras is not None:
+            kept[self._cameras[0][rows, None] == self._cameras[1]] = np.nan
         return _keys(kept)
 
     def take(self, _: int, first: int, block: NDArray[Any]) -> None:
