@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 
 from passerby.cli.options import parse_options
-from passerby.drawing import SyntheticRecipe, write_synthetic
+from passerby.drawing import DrawingRecipe, SyntheticRecipe, write_synthetic
 from passerby.training.progress import counting
 
 
@@ -20,6 +21,8 @@ class Options:
 
     root: tyro.conf.Positional[Path]
     """The folder to write; one that is finished is left as it is."""
+    version: Literal[1, 2] = 1
+    """Of the drawing; `--version 2 --help` shows the options of version 2."""
     recipe: Annotated[SyntheticRecipe, tyro.conf.arg(name="")] = field(
         default_factory=SyntheticRecipe
     )
@@ -28,9 +31,30 @@ class Options:
     """Processes that draw; all cores if not given. The pictures do not depend on it."""
 
 
+@dataclass(frozen=True)
+class Options2:
+    """Write a set of people of version 2 in Market-1501 layout, with masks and joints."""
+
+    root: tyro.conf.Positional[Path]
+    """The folder to write; one that is finished is left as it is."""
+    version: Literal[1, 2] = 2
+    """Of the drawing."""
+    recipe: Annotated[DrawingRecipe, tyro.conf.arg(name="")] = field(default_factory=DrawingRecipe)
+    """What is drawn."""
+    workers: int | None = None
+    """Processes that draw; all cores if not given. The pictures do not depend on it."""
+
+
 def run(arguments: list[str]) -> None:
     """Runs the command."""
-    options = parse_options(Options, arguments, "passerby synth")
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    first.add_argument("--version")
+    second = "2" in (first.parse_known_args(arguments)[0].version or "")
+    options: Options | Options2
+    if second:
+        options = parse_options(Options2, arguments, "passerby synth")
+    else:
+        options = parse_options(Options, arguments, "passerby synth")
     console = Console(stderr=True)
     with counting("drawing people", console) as progress:
         write_synthetic(options.root, options.recipe, workers=options.workers, progress=progress)

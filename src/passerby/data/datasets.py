@@ -89,11 +89,12 @@ def load_synthetic(
     drawn_distractors: int | None = None,
     junk: int | None = None,
     drawing_seed: int | None = None,
+    drawing_version: int = 1,
 ) -> Split:
     """The synthetic set, drawn first where `root` does not hold it yet.
 
     Without options a finished set of any recipe is taken as it is, and an empty or absent folder
-    becomes `synthetic v1`. With options the folder has to hold that very set, or nothing.
+    becomes `synthetic v1` (or `v2`). With options the folder has to hold that very set, or nothing.
 
     Args:
         root: the set's folder.
@@ -104,13 +105,16 @@ def load_synthetic(
         drawn_distractors: gallery pictures of people who are never queried.
         junk: gallery pictures of bad detections.
         drawing_seed: of all that is drawn (`seed` of the recipe).
+        drawing_version: of the drawing, 1 or 2; a finished set keeps its own.
 
     Raises:
         InputError: the folder holds something else, or an option is out of range.
     """
-    from passerby.drawing import SyntheticRecipe, write_synthetic
+    from passerby.drawing import RECIPES, write_synthetic
     from passerby.drawing.write import DONE
 
+    if drawing_version not in RECIPES:
+        raise InputError(f"drawing_version is 1 or 2, got {drawing_version}")
     root = Path(root)
     options: dict[str, int | None] = {
         "train_identities": train_identities,
@@ -123,14 +127,15 @@ def load_synthetic(
     }
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if given or not (root / DONE).is_file():
-        write_synthetic(root, SyntheticRecipe(**given))
+        write_synthetic(root, RECIPES[drawing_version](**given))
     split = read_market_layout(root, "synthetic")
-    held = json.loads((root / DONE).read_text(encoding="utf-8"))["recipe"]
-    standard = asdict(SyntheticRecipe())
+    about = json.loads((root / DONE).read_text(encoding="utf-8"))
+    version, held = about["version"], about["recipe"]
+    standard = asdict(RECIPES[int(version[1:])]())
     other = [f"{name} {held[name]}" for name in held if held[name] != standard.get(name)]
     if not other:
         return split
-    return replace(split, warnings=(f"{root}: not synthetic v1, but {', '.join(other)}",))
+    return replace(split, warnings=(f"{root}: not synthetic {version}, but {', '.join(other)}",))
 
 
 DATASETS: dict[str, Callable[..., Split]] = {

@@ -1,7 +1,22 @@
 """People that passerby draws itself: a data set with no download and no real person."""
 
+from passerby.drawing.factors import Factors
+from passerby.drawing.recipe import DrawingRecipe
 from passerby.drawing.sheet import contact_sheet
 from passerby.drawing.v1.plan import SyntheticRecipe
 from passerby.drawing.write import write_synthetic
 
-__all__ = ["SyntheticRecipe", "contact_sheet", "write_synthetic"]
+RECIPES: dict[int, type[SyntheticRecipe] | type[DrawingRecipe]] = {
+    1: SyntheticRecipe,
+    2: DrawingRecipe,
+}
+"""What to draw, by version."""
+
+__all__ = [
+    "RECIPES",
+    "DrawingRecipe",
+    "Factors",
+    "SyntheticRecipe",
+    "contact_sheet",
+    "write_synthetic",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import multiprocessing
@@ -23,7 +24,7 @@ from passerby.types import InputError, Progress
 
 DONE, UNFINISHED = "synthetic.json", "synthetic.unfinished"
 """Written last; written first and removed last."""
-_OURS = (*FOLDERS, "masks", "joints.json", DONE, UNFINISHED)
+_OURS = (*FOLDERS, "masks", "joints.json", "people.csv", DONE, UNFINISHED)
 
 _CHUNK = 16
 
@@ -115,6 +116,8 @@ def _results(world: World, tasks: list[tuple[str, list[Entry]]],
         _start(world)
         yield from map(_write_chunk, tasks)
         return
+    # What is compiled at first use is compiled once here, not in every process.
+    world.draw(tasks[0][1][0])
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
     with (
@@ -148,7 +151,8 @@ def write_synthetic(root: str | Path, recipe: Recipe | None = None, *,
 
     Beside the pictures: `masks/` (same folders and stems, PNG, 255 = the person, exact),
     `joints.json` (file name -> 18 x [x, y, confidence], OpenPose order, pixels; 1 seen, 0.3
-    hidden, 0 outside the picture) and `synthetic.json` (version, recipe, counts). The bytes depend
+    hidden, 0 outside the picture), `synthetic.json` (version, recipe, counts) and, of version 2,
+    `people.csv` (what each person is drawn as). The bytes depend
     on the recipe alone. A finished folder is left as it is, an unfinished one is written anew.
 
     Args:
@@ -176,16 +180,17 @@ def _write(root: Path, recipe: Recipe, workers: int, progress: Progress | None) 
     for folder in FOLDERS:
         (root / folder).mkdir()
         (root / "masks" / folder).mkdir(parents=True)
-    plan = recipe.entries()
+    plan, world = recipe.entries(), recipe.world()
     tasks = [(str(root), plan[i : i + _CHUNK]) for i in range(0, len(plan), _CHUNK)]
     joints: dict[str, list[list[float]]] = {}
     done = 0
-    for result, task in zip(_results(recipe.world(), tasks, workers), tasks, strict=True):
+    for result, task in zip(_results(world, tasks, workers), tasks, strict=True):
         joints.update(result)
         done += len(task[1])
         if progress is not None:
             progress(done, len(plan))
     write_text(root / "joints.json", json.dumps(joints, sort_keys=True, separators=(",", ":")))
+    _write_people(root, world, plan)
     counts = {folder: sum(1 for name in joints if name.startswith(f"{folder}/"))
               for folder in FOLDERS}  # fmt: skip
     about = {
@@ -196,3 +201,17 @@ def _write(root: Path, recipe: Recipe, workers: int, progress: Progress | None) 
     }
     write_text(root / DONE, json.dumps(about, indent=1) + "\n")
     (root / UNFINISHED).unlink()
+
+
+def _write_people(root: Path, world: World, plan: list[Entry]) -> None:
+    """`people.csv`: what is known of each person as drawn, so that scores can be split by it."""
+    rows = [
+        {"person_id": person, **world.attributes(identity)}
+        for person, identity in sorted({(e.person, e.identity) for e in plan if e.person > 0})
+    ]
+    if len(rows[0]) > 1:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(root / "people.csv", text.getvalue())

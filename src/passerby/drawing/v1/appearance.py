@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from passerby.drawing.colours import Colour, linear
 from passerby.drawing.v1.body import Shape
-
-Colour = tuple[float, float, float]
 
 PLAIN, STRIPES, PINSTRIPES, CHECKS, PRINT, BLOCK, DOTS, BLOTCHES, BAND = range(9)
 """Patterns of a cloth."""
@@ -159,12 +158,6 @@ class Person:
     def tucked(self) -> bool:
         """Whether a skirt begins above the top's edge."""
         return self.bottom.kind == "skirt" and self.top.kind in ("tshirt", "sleeveless", "shirt")
-
-
-def linear(colour: tuple[int, int, int]) -> Colour:
-    """SRGB bytes to linear light (gamma 2, which all of the drawing uses)."""
-    r, g, b = ((v / 255) ** 2 for v in colour)
-    return (r, g, b)
 
 
 def _cloth_colour(draw: np.random.Generator, column: int) -> Colour:

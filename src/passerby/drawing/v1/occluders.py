@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.drawing.v1.appearance import linear
+from passerby.drawing.colours import linear
 from passerby.drawing.v1.render import Array
 
 KINDS = ("pole", "bin", "hedge", "railing", "wall")

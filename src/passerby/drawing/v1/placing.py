@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from passerby.drawing import camera as later
 from passerby.drawing.v1.appearance import Person
 from passerby.drawing.v1.body import Pose
 from passerby.drawing.v1.camera import Camera
@@ -58,8 +59,8 @@ class Placed:
         return float(left), float(top), float(right), float(bottom)
 
 
-def draw_view(camera: Camera, person: Person, heading: float, right: float, ahead: float,
-              standing: bool, draw: np.random.Generator,
+def draw_view(camera: Camera | later.Camera, person: Person, heading: float, right: float,
+              ahead: float, standing: bool, draw: np.random.Generator,
               gain: NDArray[np.float64] = _ONE) -> View:  # fmt: skip
     """A moment of a person's way."""
     stride = person.stride * float(draw.uniform(0.8, 1.1)) if not standing else 0.05
@@ -84,7 +85,7 @@ def draw_view(camera: Camera, person: Person, heading: float, right: float, ahea
     return View(right, ahead, heading, pose, gain)
 
 
-def place(camera: Camera, person: Person, view: View) -> Placed:
+def place(camera: Camera | later.Camera, person: Person, view: View) -> Placed:
     """Dresses the person and puts the figure in front of the camera."""
     c, s = np.cos(view.heading), np.sin(view.heading)
     axes = camera.rotation @ np.array([[-c, 0.0, s], [0.0, 1.0, 0.0], [s, 0.0, c]])

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from passerby.drawing.colours import linear
 from passerby.drawing.v1 import textures
-from passerby.drawing.v1.appearance import linear
 from passerby.drawing.v1.camera import Camera
 from passerby.drawing.v1.textures import Array, Noise, Texture
 

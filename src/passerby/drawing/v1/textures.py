@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.drawing.v1.appearance import linear
+from passerby.drawing.colours import linear
 
 Array = NDArray[np.float32]
 Texture = Callable[[Array, Array], Array]
