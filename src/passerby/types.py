@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
 
 JUNK_ID = -1
 """Person id of pictures that are never ranked (Market-1501's `-1`: bad detections)."""
@@ -180,6 +181,9 @@ class Batch:
     boxes: dict[str, Tensor] = field(default_factory=dict)
     """By input name, (B, 4) int64 top, left, height, width to erase; height 0 erases nothing."""
 
+
+Precision = Literal["float32", "bfloat16", "auto"]
+"""What embeddings are computed in; `auto`: bfloat16 where the processor computes it."""
 
 Progress = Callable[[int, int], None]
 """Told how much of long work is done, and how much there is in all."""

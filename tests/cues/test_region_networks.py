@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from passerby.cues.layouts import COCO_17
-from passerby.cues.region_networks import KeypointRCNN, MaskRCNN, RegionSettings
+from passerby.cues.region_networks import KeypointRCNN, MaskRCNN
+from passerby.cues.region_settings import RegionSettings
 from passerby.types import JOINT_NAMES, InputError
 
 LABELS, SCORES = [3, 1, 1, 1], [0.99, 0.4, 0.9, 0.1]

@@ -6,21 +6,22 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 from rich.console import Console
 
 from passerby.cli.dataset import data_options, flat, load_split, value_of
 from passerby.cues.extraction import UNFINISHED, CueCounts, compute_joints, compute_masks
-from passerby.cues.networks import JointNetwork, MaskNetwork
 from passerby.cues.openpose import OpenPose, PoseSettings
-from passerby.cues.region_networks import KeypointRCNN, MaskRCNN, RegionSettings
+from passerby.cues.region_settings import RegionSettings
 from passerby.cues.segmenter import OnnxSegmenter, SegmenterSettings
 from passerby.cues.source import JOINT_FILES, FileCues
-from passerby.figures.cue_sheet import draw_cues
 from passerby.training.progress import counting
 from passerby.types import InputError, Sample, Split
+
+if TYPE_CHECKING:
+    from passerby.cues.networks import JointNetwork, MaskNetwork
 
 USAGE = """usage: passerby cues masks|joints ...
 
@@ -151,6 +152,8 @@ def mask_network(options: MaskOptions) -> MaskNetwork:
         InputError: it cannot be made.
     """
     if options.source == "mask-rcnn":
+        from passerby.cues.region_networks import MaskRCNN
+
         return MaskRCNN(options.model or "coco", options.regions)
     if options.model is None:
         raise InputError("--source onnx needs a segmentation network: --model FILE.onnx")
@@ -164,6 +167,8 @@ def joint_network(options: JointOptions) -> JointNetwork:
         InputError: it cannot be made.
     """
     if options.source == "keypoint-rcnn":
+        from passerby.cues.region_networks import KeypointRCNN
+
         return KeypointRCNN(options.model or "coco", options.regions)
     return OpenPose(options.model, options.pose)
 
@@ -184,6 +189,8 @@ def finish(
 ) -> None:
     """Draws the sheet, and says what was done."""
     if options.sheet is not None:
+        from passerby.figures.cue_sheet import draw_cues
+
         chosen = _spread(samples, options.sheet_pictures)
         title = f"{len(chosen)} of {counts.pictures} pictures; {out.name}"
         draw_cues(chosen, cues, options.sheet, title=title)

@@ -6,26 +6,26 @@ import time
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import tyro
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from passerby.cli.options import parse_options
 from passerby.data.datasets import load
 from passerby.drawing import SyntheticRecipe, write_synthetic
-from passerby.embedding.embedder import Embedder
-from passerby.evaluation.colour_histogram import histogram_embeddings
-from passerby.evaluation.protocols import Evaluation, evaluate_split
 from passerby.evaluation.results import rank_share, write_results
-from passerby.experiment import evaluate_run, train
-from passerby.figures.ranked_lists import draw_ranked_lists
-from passerby.figures.report import write_report
 from passerby.training.progress import counting
 from passerby.training.settings import Settings
 from passerby.types import JUNK_ID, InputError, Split
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from passerby.embedding.embedder import Embedder
+    from passerby.evaluation.protocols import Evaluation
 
 STRIPES = 6
 DISTRACTOR_ID = 0
@@ -59,6 +59,10 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     options = parse_options(Options, arguments, "passerby demo")
+    from passerby.experiment import evaluate_run
+    from passerby.figures.ranked_lists import draw_ranked_lists
+    from passerby.figures.report import write_report
+
     started = time.monotonic()
     say = Console(stderr=True, highlight=False, soft_wrap=True)
     split = people(options, say)
@@ -110,6 +114,9 @@ def people(options: Options, say: Console) -> Split:
 
 def colour_baseline(split: Split, results: Path) -> Evaluation:
     """Ranks by colour histograms of six horizontal stripes."""
+    from passerby.evaluation.colour_histogram import histogram_embeddings
+    from passerby.evaluation.protocols import evaluate_split
+
     found = evaluate_split(
         histogram_embeddings(split.query, STRIPES),
         histogram_embeddings(split.gallery, STRIPES),
@@ -124,6 +131,8 @@ def colour_baseline(split: Split, results: Path) -> Evaluation:
 
 def train_once(options: Options, split: Split, say: Console) -> Embedder:
     """Trains BagOfTricks, goes on with a run that was interrupted, or takes the finished one."""
+    from passerby.experiment import train
+
     return train(
         "bag_of_tricks",
         split,

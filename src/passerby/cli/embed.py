@@ -5,26 +5,20 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 import tyro
 from rich.console import Console
 
 from passerby.cli.cue_options import cues_in
 from passerby.cli.options import parse_options
-from passerby.embedding.embedder import Embedder
-from passerby.embedding.optimised import Precision
-from passerby.embedding.places import list_places
-from passerby.embedding.quality import Quality
-from passerby.embedding.to_files import (
-    FAILED,
-    LEFT_OUT,
-    EmbedSettings,
-    Outcome,
-    embed_to_files,
-)
 from passerby.methods import import_method
 from passerby.training.progress import counting
+from passerby.types import Precision
+
+if TYPE_CHECKING:
+    from passerby.embedding.embedder import Embedder
+    from passerby.embedding.to_files import Outcome
 
 
 @dataclass(frozen=True)
@@ -71,6 +65,10 @@ def run(arguments: list[str]) -> None:
         SystemExit: with 1 where pictures could not be read; all others are done.
     """
     options: Options = parse_options(Options, arguments, "passerby embed")
+    from passerby.embedding.places import list_places
+    from passerby.embedding.quality import Quality
+    from passerby.embedding.to_files import EmbedSettings, embed_to_files
+
     console = Console(stderr=True)
     rank, world = (
         int(os.environ.get(name, text)) for name, text in (("RANK", "0"), ("WORLD_SIZE", "1"))
@@ -103,6 +101,10 @@ def run(arguments: list[str]) -> None:
 
 def load(options: Options, world: int) -> Embedder:
     """The model, on this process's own device where there are several."""
+    import torch
+
+    from passerby.embedding.embedder import Embedder
+
     method = import_method(options.method) if options.method else None
     device = options.device
     if device == "cuda" and world > 1:
@@ -114,6 +116,8 @@ def load(options: Options, world: int) -> Embedder:
 
 def report(outcome: Outcome, out: Path) -> None:
     """Says what was done; exits with 1 where pictures failed."""
+    from passerby.embedding.to_files import FAILED, LEFT_OUT
+
     tally = outcome.tally
     print(f"{tally.pictures:,} pictures, {outcome.rows:,} embeddings: {out}")
     if outcome.computed < outcome.shards:

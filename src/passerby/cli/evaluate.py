@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import tyro
 import yaml
-from numpy.typing import NDArray
 from rich.console import Console
 
 from passerby.cli.dataset import (
@@ -29,23 +27,18 @@ from passerby.cli.search import SearchOptions, protocol_of, reranking_of, show
 from passerby.data.datasets import DATASETS
 from passerby.data.distractors import PREFIX, with_distractors
 from passerby.data.join import trained_on
-from passerby.embedding.embedder import Embedder
-from passerby.evaluation.colour_histogram import histogram_embeddings
-from passerby.evaluation.embeddings_file import read_embeddings
 from passerby.evaluation.mean import mean_results, mean_table
-from passerby.evaluation.protocols import (
-    PROTOCOLS,
-    EvaluationProtocol,
-    MultiQuery,
-    evaluate_arrays,
-    evaluate_split,
-)
-from passerby.evaluation.ranker import Reranking
 from passerby.evaluation.results import write_plain, write_results
-from passerby.experiment import evaluate_run
 from passerby.methods import import_method
 from passerby.training.provenance import read_config, source_of
 from passerby.types import InputError, Sample, Split
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from passerby.evaluation.protocols import EvaluationProtocol
+    from passerby.evaluation.ranker import Reranking
 
 DESCRIPTION = """Rank the test pictures of a data set by a finished run, or do something like it:
   passerby evaluate RUN                  by a run, on its own data or on other data
@@ -186,6 +179,9 @@ def take_mean(options: MeanOptions) -> None:
 
 def rank_file(command: Any) -> None:
     """Ranks a file of embeddings."""
+    from passerby.evaluation.embeddings_file import read_embeddings
+    from passerby.evaluation.protocols import evaluate_arrays
+
     options: FileOptions = command.evaluation
     found = evaluate_arrays(
         read_embeddings(options.embeddings),
@@ -202,6 +198,9 @@ def rank_file(command: Any) -> None:
 
 def rank_colours(command: Any) -> None:
     """Ranks a data set by colour histograms."""
+    from passerby.evaluation.colour_histogram import histogram_embeddings
+    from passerby.evaluation.protocols import MultiQuery, evaluate_split
+
     options: HistogramOptions = command.evaluation
     console = Console(stderr=True)
     split = with_folder(load_split(command.data, console), options.distractors, console)
@@ -231,6 +230,9 @@ def rank_colours(command: Any) -> None:
 
 def rank_run(command: Any) -> None:
     """Ranks a data set by a run."""
+    from passerby.embedding.embedder import Embedder
+    from passerby.experiment import evaluate_run
+
     options: RunOptions = command.evaluation
     console = Console(stderr=True)
     method = import_method(options.method) if options.method else None
@@ -282,6 +284,9 @@ def results_file(
     keep_same_camera: bool,
 ) -> Path:
     """`RUN/results.json`, or `RUN/results-WHAT.json`: WHAT is all that is not the run's own."""
+    from passerby.evaluation.protocols import PROTOCOLS
+    from passerby.evaluation.ranker import Reranking
+
     own = trained_on(split)[0]
     trained = read_config(options.run).get("trained_on") or [own]
     settings = changed(protocol, PROTOCOLS[protocol.name]())

@@ -8,9 +8,6 @@ from pathlib import Path
 import tyro
 
 from passerby.cli.options import parse_options
-from passerby.embedding.embedder import Embedder
-from passerby.embedding.export import export_onnx
-from passerby.embedding.onnx_network import note_file
 from passerby.methods import import_method
 
 
@@ -31,6 +28,10 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     options: Options = parse_options(Options, arguments, "passerby export")
+    from passerby.embedding.embedder import Embedder
+    from passerby.embedding.export import export_onnx
+    from passerby.embedding.onnx_network import note_file
+
     method = import_method(options.method) if options.method else None
     model = Embedder.load(options.model, method=method, stage=options.stage)
     found = export_onnx(model, options.onnx)

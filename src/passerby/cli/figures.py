@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.console import Console
 
 from passerby.cli.dataset import load_run_split
@@ -22,17 +21,14 @@ from passerby.cli.figures_of_results import box_plots, curves, sweep
 from passerby.cli.figures_of_runs import distances, embeddings, grad_cam, lists, report
 from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
-from passerby.embedding.embedder import Embedder
-from passerby.figures.attention import PARTS_ALONE, draw_attention
-from passerby.figures.drawing_part import drawing_part
-from passerby.figures.hidden import draw_hidden, hidden_of, masks_and_hidden
-from passerby.figures.masks import draw_masks, masks_of
-from passerby.figures.on_person import on_person
 from passerby.figures.saving import check_target
 from passerby.files import write_text
 from passerby.methods import import_method
 from passerby.recipes import to_plain
 from passerby.types import CueSource, InputError, Sample, Split
+
+if TYPE_CHECKING:
+    from passerby.embedding.embedder import Embedder
 
 USAGE = """usage: passerby figures FIGURE ...
 
@@ -60,6 +56,9 @@ def run(arguments: list[str]) -> None:
 def masks(arguments: list[str]) -> None:
     """Draws masks."""
     command = parse(MaskOptions, arguments, "masks")
+    from passerby.figures.drawing_part import drawing_part
+    from passerby.figures.masks import draw_masks, masks_of
+
     options: MaskOptions = command.figure
     check_target(options.out, "masks")
     chosen = _chosen(options, command.data)
@@ -74,6 +73,8 @@ def masks(arguments: list[str]) -> None:
 def attention(arguments: list[str]) -> None:
     """Draws attention maps."""
     command = parse(AttentionOptions, arguments, "attention")
+    from passerby.figures.attention import PARTS_ALONE, draw_attention
+
     options: AttentionOptions = command.figure
     check_target(options.out, "attention maps")
     chosen = _chosen(options, command.data)
@@ -87,6 +88,8 @@ def attention(arguments: list[str]) -> None:
 def hidden(arguments: list[str]) -> None:
     """Draws hidden pictures."""
     command = parse(HiddenOptions, arguments, "hidden")
+    from passerby.figures.hidden import draw_hidden, hidden_of
+
     options: HiddenOptions = command.figure
     check_target(options.out, "hidden pictures")
     chosen = _chosen(options, command.data)
@@ -99,6 +102,9 @@ def hidden(arguments: list[str]) -> None:
 def on_person_command(arguments: list[str]) -> None:
     """Measures masks beside the true masks of the people."""
     command = parse(OnPersonOptions, arguments, "on-person")
+    from passerby.figures.hidden import masks_and_hidden
+    from passerby.figures.on_person import on_person
+
     options: OnPersonOptions = command.figure
     target = options.out or options.run / "on_person.json"
     if target.suffix.lower() != ".json":
@@ -130,6 +136,10 @@ class _Chosen:
 
 
 def _chosen(options: ChosenOptions, data: Any) -> _Chosen:
+    import numpy as np
+
+    from passerby.embedding.embedder import Embedder
+
     method = import_method(options.method) if options.method else None
     model = Embedder.load(options.run, method=method, device=options.device)
     split = load_run_split(data, options.run, Console(stderr=True))

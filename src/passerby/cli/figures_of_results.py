@@ -8,9 +8,7 @@ from pathlib import Path
 import tyro
 
 from passerby.cli.options import parse_options
-from passerby.figures.curves import draw_result_curves
 from passerby.figures.result_files import grouped, mean_of_modes, read_many
-from passerby.figures.runs import draw_box_plots, draw_sweep
 from passerby.types import InputError
 
 
@@ -58,6 +56,8 @@ class CurveOptions:
 def box_plots(arguments: list[str]) -> None:
     """Draws box plots."""
     options: BoxOptions = parse_options(BoxOptions, arguments, "passerby figures box-plots")
+    from passerby.figures.runs import draw_box_plots
+
     draw_box_plots(read_many(options.results), options.out, scores=options.scores)
     print(f"written: {options.out}")
 
@@ -65,6 +65,8 @@ def box_plots(arguments: list[str]) -> None:
 def sweep(arguments: list[str]) -> None:
     """Draws a sweep."""
     options: SweepOptions = parse_options(SweepOptions, arguments, "passerby figures sweep")
+    from passerby.figures.runs import draw_sweep
+
     results = read_many(options.results)
     if options.mean_of_modes:
         results = mean_of_modes(results)
@@ -84,5 +86,7 @@ def _range(text: str) -> tuple[float, float]:
 def curves(arguments: list[str]) -> None:
     """Draws curves."""
     options: CurveOptions = parse_options(CurveOptions, arguments, "passerby figures curves")
+    from passerby.figures.curves import draw_result_curves
+
     draw_result_curves(grouped(read_many(options.results)), options.out)
     print(f"written: {options.out}")

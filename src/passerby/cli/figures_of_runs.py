@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.console import Console
 
 from passerby.cli.dataset import load_run_split
@@ -18,23 +18,21 @@ from passerby.cli.figure_options import (
 )
 from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
-from passerby.embedding.embedder import Embedder
-from passerby.figures.distance_histogram import draw_distances, pair_distances
-from passerby.figures.embedding_plane import draw_plane, plane_of
-from passerby.figures.grad_cam_drawing import identity_strips, pair_strips
-from passerby.figures.masks import grid, with_text
-from passerby.figures.ranked_lists import Side, draw_lists_of_two, draw_ranked_lists, ranked_lists
-from passerby.figures.report import write_report
-from passerby.figures.report_page import write_page
 from passerby.figures.saving import check_target, save_image
 from passerby.methods import import_method
 from passerby.training.progress import counting
 from passerby.types import CueSource, InputError, Split
 
+if TYPE_CHECKING:
+    from passerby.embedding.embedder import Embedder
+    from passerby.figures.ranked_lists import Side
+
 
 def lists(arguments: list[str]) -> None:
     """Draws ranked lists."""
     command = parse(ListOptions, arguments, "lists")
+    from passerby.figures.ranked_lists import draw_lists_of_two, draw_ranked_lists
+
     options: ListOptions = command.figure
     check_target(options.out, "ranked lists")
     split = load_run_split(command.data, options.run, _console())
@@ -57,6 +55,12 @@ def lists(arguments: list[str]) -> None:
 def grad_cam(arguments: list[str]) -> None:
     """Draws Grad-CAM."""
     command = parse(GradCamOptions, arguments, "grad-cam")
+    import numpy as np
+
+    from passerby.figures.grad_cam_drawing import identity_strips, pair_strips
+    from passerby.figures.masks import grid, with_text
+    from passerby.figures.ranked_lists import ranked_lists
+
     options: GradCamOptions = command.figure
     check_target(options.out, "Grad-CAM")
     model = _model(options, options.run)
@@ -86,6 +90,8 @@ def grad_cam(arguments: list[str]) -> None:
 def embeddings(arguments: list[str]) -> None:
     """Draws embeddings."""
     command = parse(EmbeddingOptions, arguments, "embeddings")
+    from passerby.figures.embedding_plane import draw_plane, plane_of
+
     options: EmbeddingOptions = command.figure
     check_target(options.out, "embeddings")
     split = load_run_split(command.data, options.run, _console())
@@ -100,6 +106,8 @@ def embeddings(arguments: list[str]) -> None:
 def distances(arguments: list[str]) -> None:
     """Draws distances."""
     command = parse(DistanceOptions, arguments, "distances")
+    from passerby.figures.distance_histogram import draw_distances, pair_distances
+
     options: DistanceOptions = command.figure
     check_target(options.out, "distances")
     split = load_run_split(command.data, options.run, _console())
@@ -114,6 +122,9 @@ def distances(arguments: list[str]) -> None:
 def report(arguments: list[str]) -> None:
     """Writes the report."""
     command = parse(ReportOptions, arguments, "report")
+    from passerby.figures.report import write_report
+    from passerby.figures.report_page import write_page
+
     options: ReportOptions = command.figure
     target = options.out or options.run / "report.html"
     beside = dict(map(_beside, options.beside))
@@ -137,12 +148,16 @@ def _beside(place: Path) -> tuple[str, Path]:
 
 
 def _model(options: RunOptions, run: Path) -> Embedder:
+    from passerby.embedding.embedder import Embedder
+
     method = import_method(options.method) if options.method else None
     return Embedder.load(run, method=method, device=options.device)
 
 
 def _side(model: Embedder, run: Path, split: Split) -> Side:
     """The run's embeddings of the test pictures."""
+    from passerby.figures.ranked_lists import Side
+
     cues = _cues(model, split)
     found = {}
     for name, samples in (("query", split.query), ("gallery", split.gallery)):

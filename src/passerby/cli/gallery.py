@@ -39,7 +39,6 @@ from passerby.cli.gallery_output import (
     statistics_table,
 )
 from passerby.cli.options import parse_options
-from passerby.experiment import broken_among
 from passerby.figures.saving import check_target
 from passerby.gallery.answers import Reranking
 from passerby.gallery.labelled import read_labelled
@@ -202,6 +201,8 @@ def _add(command: Any) -> None:
     model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     options: AddOptions = command.AddOptions
     expires = None if options.keep is None else time.time() + age_of(options.keep)
+    from passerby.experiment import broken_among
+
     console = Console(stderr=True)
     split = load_split(command.Data, console)
     part = options.part or ("all" if command.Data.data in ("folder", "manifest") else "gallery")

@@ -6,15 +6,18 @@ import datetime
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
-from passerby.embedding.embedder import Embedder
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.settings import Model, Space
 from passerby.methods import import_method
 from passerby.types import InputError
+
+if TYPE_CHECKING:
+    from passerby.embedding.embedder import Embedder
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -83,6 +86,8 @@ def open_gallery(place: Place, model: Model | Space | None = None) -> Gallery:
 
 def load_model(options: ModelOptions) -> Embedder:
     """The model that the options name."""
+    from passerby.embedding.embedder import Embedder
+
     method = import_method(options.method) if options.method else None
     return Embedder.load(options.model, method=method, device=options.device)
 

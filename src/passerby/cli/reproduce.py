@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 import yaml
@@ -14,22 +14,17 @@ from rich.console import Console
 
 from passerby.cli.dataset import data_options, flat, load_split, value_of
 from passerby.cli.options import parse_options
-from passerby.experiment import checked
 from passerby.files import write_text
-from passerby.method import Method
 from passerby.methods import METHODS
-from passerby.reproduce.across import across_rows
-from passerby.reproduce.carry_out import carry_out, device_of, parse_part
 from passerby.reproduce.declared import Table
-from passerby.reproduce.filled import fill
-from passerby.reproduce.found import Library
-from passerby.reproduce.plan import make_plan, plan_table
-from passerby.reproduce.report import csv_of, markdown_of, page, write_table
 from passerby.reproduce.tables import ACROSS, TABLES, tables_of
-from passerby.reproduce.wanted import Task
 from passerby.training.interrupt import Interrupted
 from passerby.training.settings import Settings
 from passerby.types import InputError
+
+if TYPE_CHECKING:
+    from passerby.method import Method
+    from passerby.reproduce.found import Library
 
 RESULTS = Path("docs/results/runs")
 """Where the repository keeps the result files that its pages quote."""
@@ -75,6 +70,12 @@ def run(arguments: list[str]) -> None:
         return
     name, *rest = arguments
     command = parse(name, rest)
+    from passerby.experiment import checked
+    from passerby.reproduce.carry_out import carry_out, parse_part
+    from passerby.reproduce.found import Library
+    from passerby.reproduce.plan import make_plan, plan_table
+    from passerby.reproduce.wanted import Task
+
     options: Options = command.run
     part, changes = parse_part(options.part), parse_changes(options.change)
     tables_of(name, command.data.data, options.table)
@@ -174,6 +175,11 @@ def check_configurations(changes: Mapping[str, Any], tables: Sequence[Table]) ->
 
 def write(table: Table, name: str, library: Library, out: Path) -> list[Path]:
     """Writes a table as Markdown, CSV and HTML; prints the Markdown."""
+    from passerby.reproduce.across import across_rows
+    from passerby.reproduce.carry_out import device_of
+    from passerby.reproduce.filled import fill
+    from passerby.reproduce.report import csv_of, markdown_of, page, write_table
+
     filled = fill(table, library)
     files = write_table(filled, name, out)
     if table.number != ACROSS:

@@ -6,20 +6,17 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 from rich.console import Console
 
-from passerby.evaluation.protocols import (
-    PROTOCOLS,
-    Evaluation,
-    EvaluationProtocol,
-    SingleQuery,
-)
-from passerby.evaluation.ranker import Reranking
 from passerby.evaluation.results import results_table, verification_table
 from passerby.types import InputError
+
+if TYPE_CHECKING:
+    from passerby.evaluation.protocols import Evaluation, EvaluationProtocol
+    from passerby.evaluation.ranker import Reranking
 
 _WITH = {"pooling": "--multi-query", "galleries": "--single-gallery-shot"}
 _WITH["gallery_seed"] = _WITH["galleries"]
@@ -77,6 +74,8 @@ def protocol_of(options: SearchOptions, own: str) -> EvaluationProtocol:
     Raises:
         InputError: two protocols, or a setting that goes with another one.
     """
+    from passerby.evaluation.protocols import PROTOCOLS, SingleQuery
+
     flags = {kind: getattr(options, kind.replace("-", "_")) for kind in PROTOCOLS}
     named = [kind for kind, given in flags.items() if given]
     if len(named) > 1:
@@ -100,6 +99,8 @@ def reranking_of(options: SearchOptions) -> Reranking | None:
     Raises:
         InputError: settings without --rerank.
     """
+    from passerby.evaluation.ranker import Reranking
+
     given = _given(options, [field.name for field in dataclasses.fields(Reranking)])
     if given and not options.rerank:
         raise InputError(f"--{next(iter(given)).replace('_', '-')} goes with --rerank alone")

@@ -17,11 +17,11 @@ from passerby.cli.cue_options import NetworkOptions, with_networks
 from passerby.cli.dataset import flat
 from passerby.cli.gallery_options import ModelOptions, Place, load_model
 from passerby.cli.options import parse_options
-from passerby.gallery.gallery import Gallery
 from passerby.types import InputError
 
 if TYPE_CHECKING:
     from passerby.embedding.embedder import Embedder
+    from passerby.gallery.gallery import Gallery
 
 TOKEN_USAGE = """usage: passerby serve token add|list|remove GALLERY ...
 
@@ -162,6 +162,8 @@ def serve_gallery(
 
 
 def _opened(place: Place, model: Embedder, resident: bool) -> Gallery:
+    from passerby.gallery.gallery import Gallery
+
     token = None if place.token_file is None else place.token_file.read_text("utf-8").strip()
     return Gallery.open(
         place.gallery, model, resident=resident, token=token, audit=place.audit, who=place.who

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -14,12 +14,12 @@ from passerby.cli.dataset import data_options, flat, load_also, load_split, valu
 from passerby.cli.options import parse_options
 from passerby.data.join import join
 from passerby.evaluation.results import results_table
-from passerby.experiment import check_ranked, evaluate_run, make_recipe, train
-from passerby.method import Method
 from passerby.methods import METHODS, import_method
-from passerby.training.processes import is_first_process
 from passerby.training.settings import Settings
 from passerby.types import InputError
+
+if TYPE_CHECKING:
+    from passerby.method import Method
 
 USAGE = """usage: passerby train METHOD --data NAME --root DIR [options]
 
@@ -59,6 +59,9 @@ def run(arguments: list[str]) -> None:
     name, *rest = arguments
     method = import_method(name)
     command = parse(method, rest)
+    from passerby.experiment import check_ranked, evaluate_run, train
+    from passerby.training.processes import is_first_process
+
     console = Console(stderr=True)
     options: Options = command.run
     split = load_split(command.data, console)
@@ -89,6 +92,8 @@ def run(arguments: list[str]) -> None:
 
 def parse(method: Method, arguments: list[str]) -> Any:
     """The command line as a dataclass with the fields data, run, settings, recipe."""
+    from passerby.experiment import make_recipe
+
     data = value_of(arguments, "--data", "market1501")
     preset = value_of(arguments, "--preset", "paper")
     recipe = make_recipe(method, data, "small" if preset == "small" else "paper")

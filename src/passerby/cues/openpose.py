@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from passerby.cues.networks import Pixels
 from passerby.cues.package_index import PackagedFile, packaged_file
-from passerby.data.transforms import MIRRORED_JOINTS
 from passerby.types import JOINT_NAMES, InputError
 
 THIN_MOBILENET = PackagedFile(
@@ -123,6 +122,8 @@ class OpenPose:
 
     def heat_maps(self, pictures: Sequence[Pixels]) -> NDArray[np.float32]:
         """Mean heat maps of N pictures of one size: (N, 18, finer * H, finer * W)."""
+        from passerby.data.transforms import MIRRORED_JOINTS
+
         height, width = pictures[0].shape[:2]
         size = (height * self.settings.finer, width * self.settings.finer)
         total = np.zeros((len(pictures), JOINTS, *size), np.float32)

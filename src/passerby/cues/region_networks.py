@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,41 +23,11 @@ from torch import Tensor, nn
 
 from passerby.cues.layouts import to_coco_18
 from passerby.cues.networks import Pixels, extended
+from passerby.cues.region_settings import RegionSettings
 from passerby.types import InputError
 
 PERSON = 1
 """COCO's class."""
-
-
-@dataclass(frozen=True)
-class RegionSettings:
-    """How torchvision's networks are used."""
-
-    pad: int = 3
-    """The zero-padded picture is so many times as wide and high as the picture (an odd number)."""
-    scale: float = 1.0
-    """Of the padded picture on its way into the network."""
-    anchors: tuple[int, ...] = (32, 64)
-    """Sides of the square anchors, one for each feature map from the finest on."""
-    ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    """Height / width of the anchors."""
-    score: float = 0.25
-    """Least score of a person."""
-    threshold: float = 0.5
-    """Least probability of a mask's pixel."""
-    extend: int = 3
-    """Pixels of the picture by which a mask's outline is moved out."""
-    device: str = "cpu"
-    """Where to compute."""
-
-    def __post_init__(self) -> None:
-        if self.pad < 1 or self.pad % 2 == 0 or self.scale <= 0 or self.extend < 0:
-            raise InputError(
-                "pad must be an odd number from 1 on, scale above 0, extend at least 0: given "
-                f"{self.pad}, {self.scale}, {self.extend}"
-            )
-        if not 1 <= len(self.anchors) <= 5:
-            raise InputError(f"anchors are one to five sides: given {self.anchors}")
 
 
 class _FinestMaps(nn.Module):

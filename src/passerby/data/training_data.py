@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from passerby.data.images import read_image
-from passerby.method import Inputs
 from passerby.types import CueSource, InputError, Picture, Sample
+
+if TYPE_CHECKING:
+    from passerby.method import Inputs
 
 
 @dataclass(frozen=True)

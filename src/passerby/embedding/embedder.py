@@ -21,13 +21,13 @@ from passerby.embedding.embedded import CueOrigin, Embedded
 from passerby.embedding.given import AnyPicture, known_pictures
 from passerby.embedding.model_files import fingerprint, read_model, write_model
 from passerby.embedding.onnx_network import OnnxNetwork, OnnxRecipe, read_content, read_note
-from passerby.embedding.optimised import Optimised, Precision, chosen_precision
+from passerby.embedding.optimised import Optimised, chosen_precision
 from passerby.embedding.preprocessing import Preprocessing
 from passerby.extract import device_of, embed_batches, embed_pictures, embed_samples
 from passerby.method import Descriptor, Method
 from passerby.methods import METHODS, find_method
 from passerby.recipes import from_plain, override, to_plain
-from passerby.types import CueSource, InputError, Progress, Sample
+from passerby.types import CueSource, InputError, Precision, Progress, Sample
 
 FOREIGN: dict[str, Method] = {
     found.METHOD.name: found.METHOD for found in (checkpoints, onnx_network)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,16 +23,13 @@ from torch.nn.utils import convert_conv2d_weight_memory_format, fuse_conv_bn_eva
 
 from passerby.extract import device_of
 from passerby.methods.trunks.resnet import BasicBlock, Bottleneck, ResNet
-from passerby.types import InputError
+from passerby.types import InputError, Precision
 
 ROWS = 4096
 """Rows for which the weights of products are laid out; other numbers work too."""
 
 PIXELS = 2**18
 """Of the pictures that a CPU computes at once, 8 of 256 x 128: their maps stay in its caches."""
-
-Precision = Literal["float32", "bfloat16", "auto"]
-"""`auto`: bfloat16 where the processor computes it, else float32."""
 
 
 def has_bfloat16(device: str | torch.device) -> bool:

@@ -8,14 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passerby.embedding.embedded import CueUse
-from passerby.evaluation.protocols import Evaluation
 from passerby.files import write_text
-from passerby.ranking.verification import Verification
 from passerby.types import InputError, Scores
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from passerby.embedding.embedded import CueUse
+    from passerby.evaluation.protocols import Evaluation
+    from passerby.ranking.verification import Verification
 
 FORMAT = 1
 """Version of the file's layout."""

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from passerby.figures.result_files import Result, where
 from passerby.figures.saving import new_figure, save_figure
-from passerby.ranking.verification import Verification
 from passerby.types import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from passerby.ranking.verification import Verification
 
 
 def draw_cmc(curves: Mapping[str, NDArray[np.float64]], target: str | Path) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.gallery.entries import UNKNOWN, Entry, embeddings_of, to_entries
-from passerby.ranking.rerank import rerank
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,6 +108,8 @@ def _order(
     order: NDArray[Any] = np.arange(rows.num_rows)
     if reranking is None or rows.num_rows < 2:
         return order, None
+    from passerby.ranking.rerank import rerank
+
     k1, k2 = min(reranking.k1, rows.num_rows), min(reranking.k2, rows.num_rows)
     embeddings = embeddings_of(rows)
     weight = reranking.lambda_value

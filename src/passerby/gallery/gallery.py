@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from passerby.gallery.answers import Answer, Groups, Reranking, answer
 from passerby.gallery.audit import AuditLog
-from passerby.gallery.calibration import calibrate
 from passerby.gallery.engines import audit_file, open_store
 from passerby.gallery.entries import DETAILS, UNKNOWN, Entry, embeddings_of, to_entries
 from passerby.gallery.filters import Filter
@@ -361,6 +360,8 @@ class Gallery:
         Raises:
             InputError: as `passerby.gallery.calibration.calibrate`.
         """
+        from passerby.gallery.calibration import calibrate
+
         settings = self._checked_settings()
         cameras: NDArray[np.int64] | None
         if embeddings is None:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.gallery.entries import DETAILS, embeddings_of
-from passerby.ranking.nearest import nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,12 +23,14 @@ def nearest_of_batches(
         query: (Q, D).
         batches: rows with all columns.
         k: how many at most.
-        metric: one of `passerby.ranking.features.METRICS`.
+        metric: one of `passerby.ranking.metric.METRICS`.
 
     Returns:
         Q tables with the column `distance` beside the others; None: there was no row.
     """
     import pyarrow as pa
+
+    from passerby.ranking.nearest import nearest
 
     best = np.full((len(query), k), np.inf, np.float32)
     places = np.full((len(query), k), -1, np.int64)

@@ -19,7 +19,6 @@ from passerby.gallery.entries import (
     key_of,
     make_rows,
 )  # fmt: skip
-from passerby.ranking.tiles import check_features
 from passerby.types import InputError, Sample
 
 if TYPE_CHECKING:
@@ -98,6 +97,8 @@ def check_embeddings(
         raise InputError(
             f"embeddings of this gallery must be (N, {width}), at least one: given {array.shape}"
         )
+    from passerby.ranking.tiles import check_features
+
     checked, _ = check_features(array, array[:1], metric)
     return checked.numpy()
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from passerby.ranking.features import check_metric
+from passerby.ranking.metric import check_metric
 from passerby.types import CueSource, InputError
 
 FORMAT = 1

@@ -13,7 +13,6 @@ from passerby.gallery.entries import DETAILS, embeddings_of, schema
 from passerby.gallery.filters import Condition, fulfilled
 from passerby.gallery.nearby import in_order
 from passerby.gallery.store import Store
-from passerby.ranking.nearest import nearest_among
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -75,6 +74,8 @@ class Snapshot:
     ) -> list[pa.Table]:
         """As `Store.nearest`, of the table as it stands now."""
         import pyarrow as pa
+
+        from passerby.ranking.nearest import nearest_among
 
         matrix, rows = self._now()
         among = fulfilled(conditions, rows)

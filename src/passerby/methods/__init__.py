@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from passerby.method import Method
-from passerby.methods.attention_driven import METHOD as ATTENTION_DRIVEN
-from passerby.methods.bag_of_tricks import METHOD as BAG_OF_TRICKS
-from passerby.methods.feature_mask import METHOD as FEATURE_MASK
-from passerby.methods.generated_masks import METHOD as GENERATED_MASKS
-from passerby.methods.mask_pooling import METHOD as MASK_POOLING
-from passerby.methods.msreid import METHOD as MSREID
 from passerby.types import InputError
 
-METHODS: dict[str, Method] = {
-    "attention_driven": ATTENTION_DRIVEN,
-    "bag_of_tricks": BAG_OF_TRICKS,
-    "feature_mask": FEATURE_MASK,
-    "generated_masks": GENERATED_MASKS,
-    "mask_pooling": MASK_POOLING,
-    "msreid": MSREID,
-}
-"""By name. A new method is one more line here."""
+if TYPE_CHECKING:
+    from passerby.method import Method
+
+_FILES = (
+    "attention_driven",
+    "bag_of_tricks",
+    "feature_mask",
+    "generated_masks",
+    "mask_pooling",
+    "msreid",
+)
+"""A new method is one more line here."""
+
+
+class _Methods(Mapping[str, "Method"]):
+    """Imports a method's file, and torch with it, when somebody asks for it."""
+
+    def __getitem__(self, name: str) -> Method:
+        if name not in _FILES:
+            raise KeyError(name)
+        method: Method = import_module(f"{__name__}.{name}").METHOD
+        return method
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_FILES)
+
+    def __len__(self) -> int:
+        return len(_FILES)
+
+
+METHODS = _Methods()
+"""By name."""
 
 
 def find_method(method: str | Method) -> Method:
@@ -32,7 +51,7 @@ def find_method(method: str | Method) -> Method:
     Raises:
         InputError: for an unknown name.
     """
-    if isinstance(method, Method):
+    if not isinstance(method, str):
         return method
     if method not in METHODS:
         raise InputError(f"method must be one of {', '.join(METHODS)}; given {method!r}")
@@ -45,6 +64,8 @@ def import_method(name: str) -> Method:
     Raises:
         InputError: an unknown name, no such file, or no `Method` of that name in it.
     """
+    from passerby.method import Method
+
     path, colon, variable = name.rpartition(":")
     if not colon or not path.endswith(".py"):
         return find_method(name)

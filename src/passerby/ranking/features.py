@@ -17,9 +17,6 @@ from passerby.types import InputError
 Array = NDArray[Any] | Tensor
 """NumPy array (a memory-mapped one too) or torch tensor."""
 
-METRICS = ("euclidean", "squared_euclidean", "cosine")
-"""Cosine distance is 1 - cosine."""
-
 SCAN_BYTES = 4 * 2**20
 """Rows are looked through in blocks of about this size."""
 
@@ -92,12 +89,6 @@ class Features:
 
     def _float(self, rows: Tensor) -> Tensor:
         return rows.to(self.device, torch.float32).contiguous()
-
-
-def check_metric(metric: str) -> None:
-    """Refuses an unknown metric."""
-    if metric not in METRICS:
-        raise InputError(f"the metric must be one of {', '.join(METRICS)}: given {metric!r}")
 
 
 def check_shapes(query: Features, gallery: Features) -> None:

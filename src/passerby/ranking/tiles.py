@@ -10,16 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from passerby.ranking.features import (
-    METRICS,
     Array,
     Features,
-    check_metric,
     check_shapes,
     have_distances,
     squared_lengths,
     sums_of_squares,
 )
 from passerby.ranking.kernels import kernels
+from passerby.ranking.metric import METRICS, check_metric
 from passerby.ranking.product import RightSide, full_precision, in_parallel, worker_count
 
 __all__ = [

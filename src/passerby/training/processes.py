@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 from numpy.typing import NDArray
 from torch import nn
 
 from passerby.training.settings import Settings
 from passerby.types import InputError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def connect(settings: Settings) -> Fabric:
@@ -21,6 +23,10 @@ def connect(settings: Settings) -> Fabric:
     Raises:
         InputError: an accelerator that is not there, or synchronised BatchNorm on a CPU.
     """
+    # Takes seconds, which a finished run that is evaluated would wait for nothing.
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     if settings.accelerator == "cuda" and not torch.cuda.is_available():

@@ -8,16 +8,19 @@ import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 import yaml
 
-from passerby.data.loader import TrainingData
 from passerby.files import write_text
-from passerby.training.settings import Settings
 from passerby.types import InputError, Source
 from passerby.version import VERSION
+
+if TYPE_CHECKING:
+    import torch
+
+    from passerby.data.training_data import TrainingData
+    from passerby.training.settings import Settings
 
 
 def claim(out: Path, resume: bool, config: Mapping[str, Any]) -> None:
@@ -104,6 +107,8 @@ def data_fingerprint(data: TrainingData) -> str:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions and machine, as a run states them."""
+    import torch
+
     on_gpu = device.type == "cuda"
     return {
         "versions": {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from passerby.types import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Settings:
     @property
     def dtype(self) -> torch.dtype:
         """What matrix products and convolutions compute in."""
+        import torch
+
         by_name = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         return by_name[self.precision]
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from passerby.method import Turn
 from passerby.training.freeze import frozen
 from passerby.training.settings import Settings
 from passerby.types import Batch
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class TurnAtWork:
