@@ -69,4 +69,3 @@ def test_gallery_commands_without_a_model_import_no_torch(tmp_path):
     found = imported(*(["gallery", name, str(place), *rest] for name, *rest in lines))
     assert "lance" in found
     assert found & (TORCH | SERVING) == set()
-
