@@ -156,6 +156,9 @@ class Recipe:
     """Beta: weight of the center loss (3.6); 0: there is none."""
     center_rate: float = 0.5
     """Learning rate of the centers (the authors' program)."""
+    average: float = 0.0
+    """Share of the weights' moving average that each step keeps, e.g. 0.999; the run ends with the
+    average. 0: with the last step's weights."""
     feature: Literal["after", "before"] = "after"
     """Side of the neck that pictures are compared on (3.5)."""
     metric: Literal["cosine", "euclidean"] = "cosine"
@@ -251,7 +254,17 @@ def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequenc
     )
     turn = BagOfTricksTurn(recipe, network, criterion)
     sampler = IdentityBalanced(recipe.identities, recipe.pictures)
-    return [Stage("train", recipe.epochs, [turn], sampler, augmentation, group=recipe.pictures)]
+    return [
+        Stage(
+            "train",
+            recipe.epochs,
+            [turn],
+            sampler,
+            augmentation,
+            average=recipe.average,
+            group=recipe.pictures,
+        )
+    ]
 
 
 def _descriptor(recipe: Recipe) -> Descriptor:

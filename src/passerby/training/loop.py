@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from passerby.data.loader import Loader
 from passerby.data.transforms import normalise, to_device
+from passerby.training.average import WeightAverage
 from passerby.training.interrupt import Interrupted
 from passerby.training.meter import Meter
 from passerby.training.processes import anyone, mean_over_processes, share_buffers
@@ -59,6 +61,10 @@ def train_stage(run: Run, standing: Standing) -> None:
     turns = [TurnAtWork(turn, run.fabric, run.settings, stage.group) for turn in stage.turns]
     for turn, state in zip(turns, standing.turns or [], strict=False):
         turn.load_state_dict(state)
+    standing.average = WeightAverage(run.network, stage.average) if stage.average else None
+    if standing.average and standing.average_state:
+        standing.average.load_state_dict(standing.average_state)
+    standing.average_state = None
     run.network.train()
     run.criterion.train()
     for _ in range(standing.position.epoch, stage.epochs):
@@ -86,6 +92,8 @@ def train_epoch(run: Run, standing: Standing, turns: list[TurnAtWork], loader: L
         seed_step(run.settings.seed, position, rank)
         for turn in turns:
             standing.meter.add(position.step, turn.take(batch))
+        if standing.average:
+            standing.average.step()
         missed = {cue: loader.missing[cue] - missing[cue] for cue in run.data.inputs.cues}
         if missed:
             standing.meter.add(position.step, without_cues(batch, missed))
@@ -115,7 +123,7 @@ def end_epoch(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
     position, stage = standing.position, run.stages[standing.position.stage]
     share_buffers(run.fabric, run.network, run.criterion)
     numbers = mean_over_processes(run.fabric, standing.meter.means())
-    numbers |= run.validate() if run.validate else {}
+    numbers |= validated(run, standing)
     label, speed = f"{stage.name} {position.epoch + 1}/{stage.epochs}", standing.images_per_second
     run.progress.epoch(run.epochs_before(position) + 1, label, numbers, speed)
     for name, value in (numbers | rates(turns) | {"images_per_second": speed}).items():
@@ -125,9 +133,20 @@ def end_epoch(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
     last = standing.position.epoch == stage.epochs
     if last:
         standing.position = replace(standing.position, stage=position.stage + 1, epoch=0)
+        if standing.average:
+            standing.average.put()
+            standing.average = None
     save(run, standing, turns, stage.name if last else None)
     if anyone(run.fabric, run.stop.asked) and standing.position.stage < len(run.stages):
         raise Interrupted(f"interrupted; saved {run.record.last}: go on with --resume")
+
+
+def validated(run: Run, standing: Standing) -> dict[str, float]:
+    """Scores on held-out identities, of the weights that the stage would leave behind now."""
+    if run.validate is None:
+        return {}
+    with standing.average.in_place() if standing.average else nullcontext():
+        return run.validate()
 
 
 def between_steps(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:

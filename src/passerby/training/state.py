@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from passerby.training.average import WeightAverage
 from passerby.training.meter import Meter
 from passerby.training.record import Position
 from passerby.training.turns import TurnAtWork
@@ -30,6 +31,10 @@ class Standing:
     """The epoch's sums so far."""
     turns: list[dict[str, Any]] | None = None
     """States of the stage's turns, until they are taken up."""
+    average: WeightAverage | None = None
+    """Mean of the stage's weights, where the stage wants one."""
+    average_state: dict[str, Any] | None = None
+    """Its state, until it is taken up."""
     images_per_second: float = 0.0
     """Of the last epoch, over all processes."""
 
@@ -45,13 +50,14 @@ def capture(
         "turns": [turn.state_dict() for turn in turns],
         "batches": None if batches is None else [torch.from_numpy(b) for b in batches],
         "meter": standing.meter.state_dict(),
+        "average": standing.average.state_dict() if standing.average else None,
     }
 
 
 def restore(state: dict[str, Any] | None, network: nn.Module, criterion: nn.Module) -> Standing:
     """Takes a captured state up again; None starts anew.
 
-    The turns' states wait in the result until the stage has made its turns.
+    The states of turns and average wait in the result until the stage has made them.
     """
     if state is None:
         return Standing()
@@ -63,6 +69,7 @@ def restore(state: dict[str, Any] | None, network: nn.Module, criterion: nn.Modu
         standing.batches = [batch.numpy() for batch in state["batches"]]
     if standing.position.in_stage:
         standing.turns = state["turns"]
+        standing.average_state = state.get("average")
     return standing
 
 
