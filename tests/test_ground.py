@@ -30,7 +30,7 @@ PACKAGES = {file.relative_to(SOURCE).parts[0].removesuffix(".py") for file in FI
     "__init__", "__main__",
 }  # fmt: skip
 
-LEAVES = {"types", "files", "randomness", "version"}
+LEAVES = {"types", "files", "randomness", "version", "terminal"}
 BELOW_EXPERIMENT = LEAVES | {
     "method", "recipes", "ranking", "losses", "drawing", "data", "cues", "extract",
     "methods", "training", "embedding", "evaluation",
@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "types": set(),
     "files": set(),
     "version": set(),
-    "randomness": {"types", "files", "version"},
+    "terminal": set(),
+    "randomness": LEAVES - {"randomness"},
     "drawing": LEAVES,
     "method": LEAVES,
     "recipes": LEAVES,

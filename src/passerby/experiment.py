@@ -33,6 +33,7 @@ from passerby.evaluation.streaming import embed_in_chunks
 from passerby.method import Method
 from passerby.methods import find_method
 from passerby.recipes import override, to_plain
+from passerby.terminal import say, terminal
 from passerby.training.earlier_run import take_over
 from passerby.training.interrupt import StopRequest
 from passerby.training.loop import fit
@@ -115,7 +116,7 @@ def train(
     """
     method = find_method(method)
     settings = settings or Settings()
-    console = console or Console(stderr=True)
+    console = console or terminal(errors=True)
     out = Path(out)
     if evaluate:
         check_ranked(split, ": evaluate=False trains alone")
@@ -132,7 +133,7 @@ def train(
     data = training_data(samples, inputs, cues, settings.seed)
     fabric = connect(settings)
     first = fabric.is_global_zero
-    console = console if first else Console(quiet=True)
+    console = console if first else terminal(quiet=True)
     network, criterion = build(method, chosen, data.identities, settings, fabric.device)
     stages = method.stages(chosen, network, criterion)
     check_stages(stages)
@@ -382,5 +383,5 @@ def broken_among(
     if not skip_broken:
         raise InputError(f"{message} (--skip-broken leaves them out)")
     if console is not None:
-        console.print(f"left out: {message}", highlight=False, soft_wrap=True)
+        say(console, f"left out: {message}")
     return broken

@@ -16,6 +16,7 @@ from rich.console import Console
 from passerby.cli.cues import JointOptions, MaskOptions, joint_network, mask_network
 from passerby.cues.networks import ComputedCues
 from passerby.cues.source import FileCues, find_named_cues
+from passerby.terminal import say
 from passerby.types import InputError, Sample
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def embed_queries(
     samples = [Sample(file, _name(file, folder), -1, -1) for file in pictures]
     found = model.embed_samples(samples, missing=missing)
     for cue, count in sorted(missing.items()):
-        console.print(f"note: without {cue}: {count} of {len(pictures)}", highlight=False)
+        say(console, f"note: without {cue}: {count} of {len(pictures)}")
     return found
 
 

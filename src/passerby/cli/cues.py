@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
-from rich.console import Console
 
 from passerby.cli.dataset import data_options, flat, load_split, value_of
 from passerby.cues.extraction import UNFINISHED, CueCounts, compute_joints, compute_masks
@@ -17,6 +16,7 @@ from passerby.cues.openpose import OpenPose, PoseSettings
 from passerby.cues.region_settings import RegionSettings
 from passerby.cues.segmenter import OnnxSegmenter, SegmenterSettings
 from passerby.cues.source import JOINT_FILES, FileCues
+from passerby.terminal import terminal
 from passerby.training.progress import counting
 from passerby.types import InputError, Sample, Split
 
@@ -90,7 +90,7 @@ def run(arguments: list[str]) -> None:
 
 def masks(arguments: list[str]) -> None:
     """Computes masks."""
-    command, console = parse(MaskOptions, arguments, "masks"), Console(stderr=True)
+    command, console = parse(MaskOptions, arguments, "masks"), terminal(errors=True)
     options: MaskOptions = command.cues
     split = load_split(command.data, console)
     everything = pictures_of(split)
@@ -108,7 +108,7 @@ def masks(arguments: list[str]) -> None:
 
 def joints(arguments: list[str]) -> None:
     """Computes joints."""
-    command, console = parse(JointOptions, arguments, "joints"), Console(stderr=True)
+    command, console = parse(JointOptions, arguments, "joints"), terminal(errors=True)
     options: JointOptions = command.cues
     split = load_split(command.data, console)
     everything = pictures_of(split)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from passerby.cli.options import parse_options
 from passerby.data.datasets import DATASETS, load
+from passerby.terminal import say
 from passerby.training.provenance import source_of
 from passerby.types import InputError, Source, Split
 
@@ -99,10 +100,10 @@ def load_split(options: Any, console: Console) -> Split:
 
         if not (options.root / DONE).is_file():
             told = f"note: {options.root}: holds no finished set, people are drawn there first"
-            console.print(told, highlight=False, soft_wrap=True)
+            say(console, told)
     split = load(values.pop("data"), values.pop("root"), **values)
     for warning in split.warnings:
-        console.print(f"note: {warning}", highlight=False, soft_wrap=True)
+        say(console, f"note: {warning}")
     return split
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from passerby.cli.options import parse_options
 from passerby.data.datasets import load
 from passerby.drawing import SyntheticRecipe, write_synthetic
 from passerby.evaluation.results import rank_share, write_results
+from passerby.terminal import say, terminal
 from passerby.training.progress import counting
 from passerby.training.settings import Settings
 from passerby.types import JUNK_ID, InputError, Split
@@ -64,38 +66,39 @@ def run(arguments: list[str]) -> None:
     from passerby.figures.report import write_report
 
     started = time.monotonic()
-    say = Console(stderr=True, highlight=False, soft_wrap=True)
-    split = people(options, say)
-    say.print("2. The baseline: comparing colours, without learning anything")
+    console = terminal(errors=True)
+    split = people(options, console)
+    say(console, "2. The baseline: comparing colours, without learning anything")
     colours = colour_baseline(split, options.out / "colours.json")
-    say.print(f"3. Training a small network on the {options.train_identities} training people")
-    model = train_once(options, split, say)
-    say.print("4. Finding the test people again in the pictures of the other cameras")
-    learned = evaluate_run(model, split, options.out / "run", console=say)
+    say(console, f"3. Training a small network on the {options.train_identities} training people")
+    model = train_once(options, split, console)
+    say(console, "4. Finding the test people again in the pictures of the other cameras")
+    learned = evaluate_run(model, split, options.out / "run", console=console)
     place = options.out / "people.gallery"
-    say.print("5. Filling a gallery with the test people")
+    say(console, "5. Filling a gallery with the test people")
     embeddings = model.embed_samples(split.query), model.embed_samples(split.gallery)
     searched = fill_gallery(model, split, embeddings[1], place)
     lists, page = options.out / "ranked_lists.png", options.out / "report.html"
-    say.print("6. Writing the report")
+    say(console, "6. Writing the report")
     draw_ranked_lists(split, *embeddings, lists, metric=model.descriptor.metric)
     beside = {"colours alone": options.out / "colours.json"}
     write_report(options.out / "run", page, model, split, embeddings=embeddings, beside=beside)
-    report = Console(highlight=False, soft_wrap=True)
-    report.print(table(colours, learned))
-    report.print(
+    answer = terminal()
+    answer.print(table(colours, learned))
+    say(
+        answer,
         f"report   {page}   (open it in a browser; it needs no network)\n"
         f"scores   {options.out / 'run' / 'results.json'}\n"
         f"pictures {lists}   (left: who is looked for; green: found, red: somebody else)\n"
         f"model    {options.out / 'run'}   (passerby.Embedder.load)\n"
         f"gallery  {searched}\n"
-        f"time     {time.monotonic() - started:.0f} s"
+        f"time     {time.monotonic() - started:.0f} s",
     )
     if options.serve:
-        serve_people(model, split, options, place, say)
+        serve_people(model, split, options, place, console)
 
 
-def people(options: Options, say: Console) -> Split:
+def people(options: Options, console: Console) -> Split:
     """Draws the people where they are not drawn yet."""
     recipe = SyntheticRecipe(
         train_identities=options.train_identities,
@@ -106,8 +109,11 @@ def people(options: Options, say: Console) -> Split:
         junk=options.test_identities,
         seed=options.seed,
     )
-    say.print(f"1. Drawing people as {options.cameras} cameras see them: {options.out / 'people'}")
-    with counting("drawing", say) as progress:
+    say(
+        console,
+        f"1. Drawing people as {options.cameras} cameras see them: {options.out / 'people'}",
+    )
+    with counting("drawing", console) as progress:
         write_synthetic(options.out / "people", recipe, progress=progress)
     return load("synthetic", options.out / "people")
 
@@ -129,7 +135,7 @@ def colour_baseline(split: Split, results: Path) -> Evaluation:
     return found
 
 
-def train_once(options: Options, split: Split, say: Console) -> Embedder:
+def train_once(options: Options, split: Split, console: Console) -> Embedder:
     """Trains BagOfTricks, goes on with a run that was interrupted, or takes the finished one."""
     from passerby.experiment import train
 
@@ -145,7 +151,7 @@ def train_once(options: Options, split: Split, say: Console) -> Embedder:
         settings=Settings(seed=options.seed),
         resume=(options.out / "run").exists(),
         evaluate=False,
-        console=say,
+        console=console,
     )
 
 
@@ -186,15 +192,15 @@ def fill_gallery(
 
 
 def serve_people(
-    model: Embedder, split: Split, options: Options, place: Path, say: Console
+    model: Embedder, split: Split, options: Options, place: Path, console: Console
 ) -> None:
     """Serves the page over the gallery until it is stopped."""
     from passerby.cli.gallery_options import Place
     from passerby.cli.serve import ServeOptions, serve_gallery
 
-    say.print(f"7. Serving it; pictures to search by: {options.out / 'people' / 'query'}")
+    say(console, f"7. Serving it; pictures to search by: {options.out / 'people' / 'query'}")
     served = ServeOptions(pictures=split.root, port=options.port, open=True, quiet=True)
-    serve_gallery(Place(str(place)), model, served, say.print)
+    serve_gallery(Place(str(place)), model, served, partial(say, console))
 
 
 def table(colours: Evaluation, learned: Evaluation) -> Table:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
-from rich.console import Console
 
 from passerby.cli.cue_options import cues_in
 from passerby.cli.options import parse_options
 from passerby.methods import import_method
+from passerby.terminal import say, terminal
 from passerby.training.progress import counting
 from passerby.types import Precision
 
@@ -69,7 +69,7 @@ def run(arguments: list[str]) -> None:
     from passerby.embedding.quality import Quality
     from passerby.embedding.to_files import EmbedSettings, embed_to_files
 
-    console = Console(stderr=True)
+    console = terminal(errors=True)
     rank, world = (
         int(os.environ.get(name, text)) for name, text in (("RANK", "0"), ("WORLD_SIZE", "1"))
     )
@@ -131,7 +131,8 @@ def report(outcome: Outcome, out: Path) -> None:
         if count:
             print(f"without {cue}: {count:,}")
     if tally.failed:
-        Console(stderr=True, soft_wrap=True).print(
+        say(
+            terminal(errors=True),
             f"passerby: {len(tally.failed):,} of {tally.pictures:,} pictures could not be read: "
             f"{out / FAILED}",
             highlight=False,

@@ -30,6 +30,7 @@ from passerby.data.join import trained_on
 from passerby.evaluation.mean import mean_results, mean_table
 from passerby.evaluation.results import write_plain, write_results
 from passerby.methods import import_method
+from passerby.terminal import say, terminal
 from passerby.training.provenance import read_config, source_of
 from passerby.types import InputError, Sample, Split
 
@@ -174,7 +175,7 @@ def take_mean(options: MeanOptions) -> None:
     found = mean_results(options.mean_of)
     if options.json is not None:
         write_plain(options.json, found)
-    Console().print(mean_table(found))
+    terminal().print(mean_table(found))
 
 
 def rank_file(command: Any) -> None:
@@ -202,7 +203,7 @@ def rank_colours(command: Any) -> None:
     from passerby.evaluation.protocols import MultiQuery, evaluate_split
 
     options: HistogramOptions = command.evaluation
-    console = Console(stderr=True)
+    console = terminal(errors=True)
     split = with_folder(load_split(command.data, console), options.distractors, console)
     protocol = protocol_of(command.search, split.protocol)
 
@@ -234,7 +235,7 @@ def rank_run(command: Any) -> None:
     from passerby.experiment import evaluate_run
 
     options: RunOptions = command.evaluation
-    console = Console(stderr=True)
+    console = terminal(errors=True)
     method = import_method(options.method) if options.method else None
     changes = parse_changes(options.change)
     if changes and options.json is None:
@@ -272,7 +273,7 @@ def with_folder(split: Split, distractors: Path | None, console: Console) -> Spl
     if distractors is None:
         return split
     found = with_distractors(split, distractors)
-    console.print(f"note: {found.warnings[-1]}", highlight=False, soft_wrap=True)
+    say(console, f"note: {found.warnings[-1]}")
     return found
 
 

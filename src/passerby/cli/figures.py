@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from passerby.cli.dataset import load_run_split
 from passerby.cli.figure_options import (
     AttentionOptions,
@@ -25,6 +23,7 @@ from passerby.figures.saving import check_target
 from passerby.files import write_text
 from passerby.methods import import_method
 from passerby.recipes import to_plain
+from passerby.terminal import terminal
 from passerby.types import CueSource, InputError, Sample, Split
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def _chosen(options: ChosenOptions, data: Any) -> _Chosen:
 
     method = import_method(options.method) if options.method else None
     model = Embedder.load(options.run, method=method, device=options.device)
-    split = load_run_split(data, options.run, Console(stderr=True))
+    split = load_run_split(data, options.run, terminal(errors=True))
     samples = getattr(split, options.part)
     count = len(samples) if options.count is None else options.count
     if count < 1 or not samples:

@@ -20,6 +20,7 @@ from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
 from passerby.figures.saving import check_target, save_image
 from passerby.methods import import_method
+from passerby.terminal import terminal
 from passerby.training.progress import counting
 from passerby.types import CueSource, InputError, Split
 
@@ -175,4 +176,4 @@ def _cues(model: Embedder, split: Split) -> CueSource | None:
 
 
 def _console() -> Console:
-    return Console(stderr=True)
+    return terminal(errors=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tyro
-from rich.console import Console
 
 from passerby.cli.cue_options import (
     FileOptions,
@@ -44,6 +43,7 @@ from passerby.gallery.answers import Reranking
 from passerby.gallery.labelled import read_labelled
 from passerby.gallery.pictures import add_samples, re_embed
 from passerby.gallery.settings import Space
+from passerby.terminal import terminal
 from passerby.training.progress import counting
 from passerby.types import InputError
 
@@ -203,7 +203,7 @@ def _add(command: Any) -> None:
     expires = None if options.keep is None else time.time() + age_of(options.keep)
     from passerby.experiment import broken_among
 
-    console = Console(stderr=True)
+    console = terminal(errors=True)
     split = load_split(command.Data, console)
     part = options.part or ("all" if command.Data.data in ("folder", "manifest") else "gallery")
     parts = ("train", "query", "gallery") if part == "all" else (part,)
@@ -237,7 +237,7 @@ def _search(command: Any) -> None:
     camera, folder = options.query_camera, command.FileOptions.cues
     with open_gallery(command.Place, model) as gallery:
         answers = gallery.search(
-            embed_queries(model, options.pictures, folder, Console(stderr=True)),
+            embed_queries(model, options.pictures, folder, terminal(errors=True)),
             options.k,
             filter_of(command.FilterOptions),
             threshold=options.threshold,
@@ -251,7 +251,7 @@ def _search(command: Any) -> None:
         print(answers_json(names, answers))
         return
     for name, answer in zip(names, answers, strict=True):
-        Console().print(answer_table(name, answer))
+        terminal().print(answer_table(name, answer))
 
 
 def _remove(command: Any) -> None:
@@ -282,7 +282,7 @@ def _calibrate(command: Any) -> None:
         from passerby.figures.calibration import draw_calibration
 
         draw_calibration(found, options.histogram)
-    Console().print(calibration_table(found))
+    terminal().print(calibration_table(found))
     print(
         f"threshold {found.threshold:.6g}: false match rate {found.false_match_rate:g}, false "
         f"non-match rate {found.false_non_match_rate:.4g}, measured on {found.genuine:,} pairs of "
@@ -337,7 +337,7 @@ def _restore(command: Any) -> None:
 
 def _statistics(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
-        Console().print(statistics_table(gallery.statistics()))
+        terminal().print(statistics_table(gallery.statistics()))
 
 
 def _check(command: Any) -> None:
@@ -353,7 +353,7 @@ def _re_embed(command: Any) -> None:
     with (
         open_gallery(command.Place) as old,
         open_gallery(target, model) as new,
-        counting("embedding", Console(stderr=True)) as progress,
+        counting("embedding", terminal(errors=True)) as progress,
     ):
         found = re_embed(old, new, model, options.root, progress=progress)
     print(f"embedded: {found.added:,}   there already: {found.known:,}   now calibrate it")

@@ -8,7 +8,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from passerby.evaluation.results import NOT_ENOUGH
@@ -29,7 +28,7 @@ def answers_json(names: Sequence[str], answers: Sequence[Answer]) -> str:
 def answer_table(name: str, answer: Answer) -> Table:
     """The hits of one query, or that there is none."""
     limit = "none" if answer.threshold is None else f"{answer.threshold:.4g}"
-    title = f"{escape(name)}   (threshold: {limit})"
+    title = f"{name}   (threshold: {limit})"
     if not answer.hits:
         nearest = "no entry fulfils the filter"
         if answer.nearest is not None:
@@ -45,7 +44,7 @@ def answer_table(name: str, answer: Answer) -> Table:
             _or_dash(entry.person_id),
             _or_dash(entry.camera_id),
             time_text(entry.timestamp),
-            escape(entry.key),
+            entry.key,
         )
     return table
 
@@ -106,7 +105,7 @@ def statistics_table(found: Statistics) -> Table:
     }
     table = Table(show_header=False)
     for name, value in rows.items():
-        table.add_row(name, escape(f"{value:,}" if type(value) is int else str(value)))
+        table.add_row(name, f"{value:,}" if type(value) is int else str(value))
     return table
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 import yaml
-from rich.console import Console
 
 from passerby.cli.dataset import data_options, flat, load_split, value_of
 from passerby.cli.options import parse_options
@@ -18,6 +17,7 @@ from passerby.files import write_text
 from passerby.methods import METHODS
 from passerby.reproduce.declared import Table
 from passerby.reproduce.tables import ACROSS, TABLES, tables_of
+from passerby.terminal import terminal
 from passerby.training.interrupt import Interrupted
 from passerby.training.settings import Settings
 from passerby.types import InputError
@@ -86,7 +86,7 @@ def run(arguments: list[str]) -> None:
         # A mistyped one would have all of its runs trained again.
         if not place.is_dir():
             raise InputError(f"--found {place}: no such folder")
-    console = Console(stderr=True)
+    console = terminal(errors=True)
     split = checked(load_split(command.data, console), skip_broken=False, console=console)
     tables = tables_of(name, split.name, options.table)
     task = Task(
@@ -101,7 +101,7 @@ def run(arguments: list[str]) -> None:
     out = options.out or Path("reproduced") / folder
     library = Library(task, out, [RESULTS, *options.found])
     steps = make_plan(task, tables, library)
-    Console().print(plan_table(steps))
+    terminal().print(plan_table(steps))
     if options.plan:
         return
     if not options.fill:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
-from rich.console import Console
 
 from passerby.evaluation.results import results_table, verification_table
+from passerby.terminal import terminal
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def show(found: Evaluation, options: SearchOptions) -> None:
             + (["re-ranked"] if found.reranking else [])
         )
         draw_cmc_and_roc({label: found.step.cmc}, {label: found.verification}, options.curves)
-    console = Console()
+    console = terminal()
     console.print(results_table(found, options.average_precision))
     if options.verification:
         console.print(verification_table(found))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
 
 from passerby.cli.options import parse_options
 from passerby.drawing import DrawingRecipe, SyntheticRecipe, write_synthetic
+from passerby.terminal import terminal
 from passerby.training.progress import counting
 
 
@@ -55,7 +55,7 @@ def run(arguments: list[str]) -> None:
         options = parse_options(Options2, arguments, "passerby synth")
     else:
         options = parse_options(Options, arguments, "passerby synth")
-    console = Console(stderr=True)
+    console = terminal(errors=True)
     with counting("drawing people", console) as progress:
         write_synthetic(options.root, options.recipe, workers=options.workers, progress=progress)
     print(f"written: {options.root}")

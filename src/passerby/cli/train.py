@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
-from rich.console import Console
 
 from passerby.cli.dataset import data_options, flat, load_also, load_split, value_of
 from passerby.cli.options import parse_options
 from passerby.data.join import join
 from passerby.evaluation.results import results_table
 from passerby.methods import METHODS, import_method
+from passerby.terminal import terminal
 from passerby.training.settings import Settings
 from passerby.types import InputError
 
@@ -62,7 +62,7 @@ def run(arguments: list[str]) -> None:
     from passerby.experiment import check_ranked, evaluate_run, train
     from passerby.training.processes import is_first_process
 
-    console = Console(stderr=True)
+    console = terminal(errors=True)
     options: Options = command.run
     split = load_split(command.data, console)
     split = join([split, *(load_also(text, console) for text in options.also)])
@@ -86,7 +86,7 @@ def run(arguments: list[str]) -> None:
     if options.evaluate:
         workers, skip = command.settings.workers, options.skip_broken
         found = evaluate_run(model, split, out, workers=workers, skip_broken=skip, console=console)
-        Console().print(results_table(found))
+        terminal().print(results_table(found))
     print(f"run: {out}")
 
 

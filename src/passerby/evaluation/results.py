@@ -135,8 +135,8 @@ def results_table(evaluation: Evaluation, average_precision: str | None = None) 
     Raises:
         InputError: an unknown definition.
     """
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     mean_ap = {"step": evaluation.step.mean_ap, "trapezoid": evaluation.trapezoid.mean_ap}
     if average_precision is not None:
@@ -147,9 +147,11 @@ def results_table(evaluation: Evaluation, average_precision: str | None = None) 
             )
         mean_ap = {average_precision: mean_ap[average_precision]}
     table = Table(
-        title=f"{evaluation.data} ({evaluation.folder}), {evaluation.protocol}, "
-        f"{evaluation.metric} distance{', re-ranked' if evaluation.reranking else ''}, per cent",
-        caption=escape(_caption(evaluation)),
+        title=Text(
+            f"{evaluation.data} ({evaluation.folder}), {evaluation.protocol}, "
+            f"{evaluation.metric} distance{', re-ranked' if evaluation.reranking else ''}, per cent"
+        ),
+        caption=Text(_caption(evaluation)),
     )
     shares = {f"rank-{rank}": rank_share(evaluation.step, rank) for rank in RANKS[:3]}
     shares |= {f"mAP ({definition})": share for definition, share in mean_ap.items()}

@@ -15,6 +15,7 @@ from passerby.reproduce.declared import Search
 from passerby.reproduce.found import Library
 from passerby.reproduce.plan import Step
 from passerby.reproduce.wanted import Wanted, seeded
+from passerby.terminal import say
 from passerby.training.settings import Settings
 from passerby.types import InputError
 
@@ -47,7 +48,7 @@ def carry_out(
     for number, step in enumerate(todo, 1):
         run = step.run
         name = f"{run.training.method} {run.training.name}, seed {run.seed}"
-        console.print(f"{number} of {len(todo)}: {name}", highlight=False)
+        say(console, f"{number} of {len(todo)}: {name}")
         folder = library.finished(run) or _train(run, library, console)
         for search in step.missing:
             _evaluate(run, search, folder, library, console)

@@ -11,7 +11,11 @@ from types import TracebackType
 from rich import progress as rich_progress
 from rich.console import Console
 
+from passerby.terminal import say, terminal
 from passerby.types import Progress
+
+FIRST_LINE, NEXT_LINE = 5.0, 30.0
+"""Seconds until counted work says how far it is, and between two lines, without a terminal."""
 
 
 class TrainingProgress:
@@ -23,9 +27,9 @@ class TrainingProgress:
     """
 
     def __init__(self, epochs: int, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or terminal(errors=True)
         self._bar = rich_progress.Progress(
-            rich_progress.TextColumn("{task.description}"),
+            rich_progress.TextColumn("{task.description}", markup=False),
             rich_progress.BarColumn(),
             rich_progress.TextColumn("{task.percentage:.0f} %"),
             rich_progress.TextColumn("{task.fields[rate]} img/s"),
@@ -69,11 +73,10 @@ class TrainingProgress:
         first = done - 1 if self._resumed_at is None else self._resumed_at
         seconds = (time.monotonic() - self._started) / max(done - first, 1e-9)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-        self.console.print(
+        say(
+            self.console,
             f"{label}  {shown}  {images_per_second:.0f} img/s  "
             f"{_clock(seconds * (self._epochs - done))} left",
-            highlight=False,
-            soft_wrap=True,
         )
 
 
@@ -85,17 +88,34 @@ def _clock(seconds: float) -> str:
 
 @contextmanager
 def counting(label: str, console: Console | None = None) -> Iterator[Progress]:
-    """A bar for work that tells how much of it is done; nothing without a terminal."""
-    shown = console is not None and console.is_terminal
+    """For work that tells how much of it is done: a bar; without a terminal a line now and then."""
+    if console is not None and not console.is_terminal:
+        yield _Lines(label, console)
+        return
     bar = rich_progress.Progress(
-        rich_progress.TextColumn("{task.description}"),
+        rich_progress.TextColumn("{task.description}", markup=False),
         rich_progress.BarColumn(),
         rich_progress.MofNCompleteColumn(),
         rich_progress.TimeRemainingColumn(),
         console=console,
-        disable=not shown,
+        disable=console is None,
         transient=True,
     )
     with bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class _Lines:
+    """A line when work has gone on for a while, for logs; short work leaves none."""
+
+    def __init__(self, label: str, console: Console) -> None:
+        self._label = label
+        self._console = console
+        self._next = time.monotonic() + FIRST_LINE
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + NEXT_LINE
+        say(self._console, f"{self._label}: {done:,} of {total:,}")
