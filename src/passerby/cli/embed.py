@@ -135,6 +135,5 @@ def report(outcome: Outcome, out: Path) -> None:
             terminal(errors=True),
             f"passerby: {len(tally.failed):,} of {tally.pictures:,} pictures could not be read: "
             f"{out / FAILED}",
-            highlight=False,
         )
         raise SystemExit(1)
