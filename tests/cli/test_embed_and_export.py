@@ -8,7 +8,6 @@ import pytest
 import torch
 from PIL import Image
 
-from passerby.cli import export as export_command
 from passerby.cli.main import run
 from passerby.embedding.embedder import Embedder
 from passerby.embedding.export import ExportedModel
@@ -105,7 +104,7 @@ def test_export_says_what_it_wrote(model, tmp_path, capsys, monkeypatch):
         asked.append((embedder.fingerprint, file))
         return ExportedModel(file, ("image",), 256, 0.9999999)
 
-    monkeypatch.setattr(export_command, "export_onnx", export)
+    monkeypatch.setattr("passerby.embedding.export.export_onnx", export)
     assert run(["export", str(model[1]), "--onnx", str(tmp_path / "m.onnx")]) == 0
     assert asked == [(model[0].fingerprint, tmp_path / "m.onnx")]
     told = capsys.readouterr().out
