@@ -94,8 +94,8 @@ def add(gallery, first, stop):
     new = NewEntries(
         keys=[str(i) for i in numbers],
         file_names=[f"camera{i % 8}/{i:08d}.jpg" for i in numbers],
-        person_ids=[i % PERSONS for i in numbers],
-        camera_ids=[i // 7 % 8 for i in numbers],
+        persons=[str(i % PERSONS) for i in numbers],
+        cameras=[str(i // 7 % 8) for i in numbers],
         timestamps=[float(i) for i in numbers],
     )
     gallery.add(embeddings(first, stop), new)

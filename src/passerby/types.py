@@ -36,15 +36,20 @@ class Sample:
     name: str
     """Path relative to the data set's root, with `/`: what result and cue files call it."""
     person_id: int
-    """Identity; -1 is junk and never ranked. Gallery identities without a query are distractors."""
+    """Label of the identity, for training and evaluation alone; -1 is junk and never ranked.
+    Gallery identities without a query are distractors."""
     camera_id: int
-    """Camera."""
+    """Label of the camera, likewise."""
     timestamp: float | None = None
     """Seconds, on the data set's own clock (UTC epoch for one's own pictures)."""
     box: tuple[int, int, int, int] | None = None
     """x, y, width, height in pixels of `file`; None: the whole picture."""
     track_id: str | None = None
     """Pictures of one track show one person on one path."""
+    person: str | None = None
+    """Name of the person, as the data write it (`0002`, `anna`); None: not known, or junk."""
+    camera: str | None = None
+    """Name of the camera, likewise; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,6 @@ class Split:
     """What is searched; junk included (evaluation leaves it out)."""
     multi_query: tuple[Sample, ...] = ()
     """More pictures of the queries' identities in the queries' cameras (Market's `gt_bbox`)."""
-    person_names: Mapping[int, str] = field(default_factory=dict)
-    """Names behind the person ids, where the data's own ids are not numbers."""
-    camera_names: Mapping[int, str] = field(default_factory=dict)
-    """Names behind the camera ids, where the data's own are not numbers."""
     warnings: tuple[str, ...] = ()
     """What the loader noticed, e.g. counts that differ from the published ones."""
     variant: str = ""

@@ -48,8 +48,10 @@ def test_names_are_numbered_over_all_parts(tmp_path):
         "gallery/berta/gate_9_x.jpg",
     )
     split = load_folder(tmp_path)
-    assert split.person_names == {0: "anna", 1: "berta", 2: "carl"}
-    assert split.camera_names == {0: "door", 1: "gate"}
+    everybody = (*split.query, *split.gallery, *split.train)
+    assert [(s.person, s.camera) for s in everybody] == [
+        ("anna", "gate"), ("anna", "door"), ("berta", "gate"), ("carl", "door"),
+    ]  # fmt: skip
     assert [s.person_id for s in split.query] == [0]
     assert [(s.person_id, s.camera_id) for s in split.gallery] == [(0, 0), (1, 1)]
     assert [s.person_id for s in split.train] == [2]
@@ -69,6 +71,8 @@ def test_market_names_flat_or_in_folders(tmp_path):
     assert [(s.person_id, s.camera_id) for s in split.train] == [(0, 1), (3, 2)]
     assert [(s.person_id, s.camera_id) for s in split.query] == [(4, 1)]
     assert [(s.person_id, s.camera_id) for s in split.gallery] == [(4, 2), (5, 6)]
+    assert [(s.person, s.camera) for s in split.gallery] == [("0004", "2"), ("0005", "6")]
+    assert split.train[0].person == "0000"
 
 
 def test_without_queries_the_first_of_each_person_and_camera(tmp_path):

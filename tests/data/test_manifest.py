@@ -10,7 +10,7 @@ from PIL import Image
 
 from passerby.data import load
 from passerby.data.images import read_image
-from passerby.data.labels import numbered
+from passerby.data.labels import names_of, numbered
 from passerby.data.manifest import load_manifest, parse_time
 from passerby.types import InputError, Sample
 
@@ -47,9 +47,8 @@ def check_plain(split, root):
     assert summary(split.train) == [("a.png", 7, 2), ("b.png", 7, 1)]
     assert summary(split.query) == [("c.png", 3, 1)]
     assert summary(split.gallery) == [("e.png", -1, 2), ("sub/d.png", 3, 2)]
-    assert split.gallery[1] == Sample(root / "sub/d.png", "sub/d.png", 3, 2)
+    assert split.gallery[1] == Sample(root / "sub/d.png", "sub/d.png", 3, 2, person="3", camera="2")
     assert (split.name, split.root, split.warnings) == ("manifest", root, ())
-    assert (split.person_names, split.camera_names) == ({}, {})
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -86,7 +85,7 @@ def test_parquet_keeps_types(root):
     split = load_manifest(root / "m.parquet")
     assert [s.timestamp for s in split.gallery] == [3600.0, None]
     assert [s.box for s in split.gallery] == [(1, 2, 2, 3), None]
-    assert split.person_names == {0: "adam", 1: "eve"}
+    assert [s.person for s in (*split.gallery, *split.query)] == ["eve", "adam", "eve"]
     assert [s.person_id for s in split.query] == [1]
 
 
@@ -102,8 +101,7 @@ def test_aliases_and_flags(root):
     assert summary(split.train) == [("a.png", 0, 0)]
     assert summary(split.query) == [("b.png", 1, 1), ("e.png", 1, 0)]
     assert summary(split.gallery) == [("b.png", 1, 1), ("c.png", 1, 0)]
-    assert split.person_names == {0: "x", 1: "y"}
-    assert split.camera_names == {0: "door", 1: "gate"}
+    assert [(s.person, s.camera) for s in split.gallery] == [("y", "gate"), ("y", "door")]
 
 
 def test_boxes_cut_the_frame_on_load(root):
@@ -284,10 +282,16 @@ def test_load_finds_the_manifest(root):
 
 
 def test_numbers_of_ids():
-    assert numbered(["10", "2", "-1"]) == ({"10": 10, "2": 2, "-1": -1}, {})
-    assert numbered(["3.0", "-1.0"]) == ({"3.0": 3, "-1.0": -1}, {})
-    assert numbered(["10", "2", "b", "-1"]) == (
-        {"10": 0, "2": 1, "b": 2, "-1": -1},
-        {0: "10", 1: "2", 2: "b"},
-    )
-    assert numbered([]) == ({}, {})
+    assert numbered(["10", "2", "-1"]) == {"10": 10, "2": 2, "-1": -1}
+    assert numbered(["3.0", "-1.0"]) == {"3.0": 3, "-1.0": -1}
+    assert numbered(["10", "2", "b", "-1"]) == {"10": 0, "2": 1, "b": 2, "-1": -1}
+    assert numbered([]) == {}
+    # 4 and 0004 are two texts, so two people.
+    assert numbered(["4", "0004", "4.0"]) == {"0004": 0, "4": 1, "4.0": 1}
+    assert names_of(["4", "0004", "4.0", "-1"]) == {
+        "4": "4",
+        "0004": "0004",
+        "4.0": "4",
+        "-1": None,
+    }
+    assert names_of(["4.0", "door"]) == {"4.0": "4.0", "door": "door"}

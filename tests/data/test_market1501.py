@@ -60,24 +60,32 @@ def test_every_part(root):
             "bounding_box_train/0007_c1s1_000002_01.jpg",
             person_id=7,
             camera_id=1,
+            person="0007",
+            camera="1",
         ),
         Sample(
             root / "bounding_box_train" / "0007_c2s1_000001_00.jpg",
             "bounding_box_train/0007_c2s1_000001_00.jpg",
             person_id=7,
             camera_id=2,
+            person="0007",
+            camera="2",
         ),
         Sample(
             root / "bounding_box_train" / "0010_c6s3_077419_03.jpg",
             "bounding_box_train/0010_c6s3_077419_03.jpg",
             person_id=10,
             camera_id=6,
+            person="0010",
+            camera="6",
         ),
     )
     assert [(s.person_id, s.camera_id) for s in split.query] == [(1, 1), (2, 2)]
     assert [(s.person_id, s.camera_id) for s in split.gallery] == [
         (-1, 1), (0, 1), (1, 1), (1, 3), (2, 1),
     ]  # fmt: skip
+    # Junk and distractors are nobody in particular.
+    assert [s.person for s in split.gallery] == [None, None, "0001", "0001", "0002"]
     assert [s.name for s in split.multi_query] == [
         "gt_bbox/0001_c1s1_001051_00.jpg",
         "gt_bbox/0001_c1s1_001051_01.jpg",
@@ -206,11 +214,11 @@ def test_a_query_is_not_junk(root):
 @pytest.mark.parametrize(
     ("name", "meaning"),
     [
-        ("0002_c1s1_000451_03.jpg", (2, 1)),
-        ("-1_c12s3_000401_00.jpg", (-1, 12)),
-        ("12345_c6s1_000001_00.JPG", (12345, 6)),
-        ("0001_c1s1_001051_00.jpg.jpg", (1, 1)),
-        ("0001_c1s1_001051_00.png", (1, 1)),
+        ("0002_c1s1_000451_03.jpg", ("0002", "1")),
+        ("-1_c12s3_000401_00.jpg", ("-1", "12")),
+        ("12345_c6s1_000001_00.JPG", ("12345", "6")),
+        ("0001_c1s1_001051_00.jpg.jpg", ("0001", "1")),
+        ("0001_c1s1_001051_00.png", ("0001", "1")),
         ("2_c1s1_000451_03.jpg", None),
         ("0002_c1_000451_03.jpg", None),
         ("x0002_c1s1_000451_03.jpg", None),

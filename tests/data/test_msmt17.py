@@ -45,6 +45,10 @@ def test_parts(tmp_path, version):
         (f"{test}/0000/0000_001_02_0303morning_0020_0.jpg", 2, 2)
     ]
     assert [(s.person_id, s.camera_id) for s in split.gallery] == [(2, 3), (3, 15)]
+    # Person 0000 of the test part is not that of the training part.
+    assert [(s.person, s.camera) for s in (split.train[0], *split.gallery)] == [
+        ("train/0000", "01"), ("test/0000", "03"), ("test/0001", "15"),
+    ]  # fmt: skip
     assert all(s.file == root / s.name for s in (*split.train, *split.gallery))
 
 

@@ -40,10 +40,10 @@ def people(tmp_path):
     (root / "broken.png").write_bytes(b"\x89PNG no more")
     (root / "list.csv").write_text(
         "file_name,person_id,camera_id,timestamp,x,y,width,height,track_id\n"
-        "0.png,1,0,10,0,0,20,30,a\n"
-        "0.png,2,0,10,5,5,20,20,b\n"
-        "1.png,1,0,11,0,0,20,30,a\n"
-        "2.png,1,3,12,,,,,a\n"
+        "0.png,0001,0,10,0,0,20,30,a\n"
+        "0.png,0002,0,10,5,5,20,20,b\n"
+        "1.png,0001,0,11,0,0,20,30,a\n"
+        "2.png,0001,3,12,,,,,a\n"
         "3.png,,,,,,,,\n"
     )
     return root
@@ -63,15 +63,15 @@ def test_every_row_is_the_pictures_embedding(model, people, tmp_path):
         found = tuple(row[key] for key in ("x", "y", "width", "height"))
         assert (row["file_name"], found) == (name, box or (None,) * 4)
     np.testing.assert_allclose(embeddings, model.embed(crops), rtol=1e-4, atol=1e-5)
-    assert [row["person_id"] for row in rows] == [1, 2, 1, 1, None]
-    assert [row["camera_id"] for row in rows] == [0, 0, 0, 3, None]
+    assert [row["person"] for row in rows] == ["0001", "0002", "0001", "0001", None]
+    assert [row["camera"] for row in rows] == ["0", "0", "0", "3", None]
     assert [row["timestamp"] for row in rows] == [10, 10, 11, 12, None]
 
 
 def test_the_format(model, people, tmp_path):
     embed_to_files(model, list_places([people / "list.csv"]), tmp_path / "out")
     schema = pyarrow.parquet.read_schema(tmp_path / "out/embeddings-00000.parquet")
-    assert schema.names[:5] == ["file_name", "person_id", "camera_id", "timestamp", "embedding"]
+    assert schema.names[:5] == ["file_name", "person", "camera", "timestamp", "embedding"]
     assert str(schema.field("embedding").type).startswith("fixed_size_list<")
     assert schema.field("embedding").type.list_size == 256
     assert schema.metadata[b"passerby.fingerprint"].decode() == model.fingerprint
@@ -94,8 +94,9 @@ def test_tracks_have_one_mean_each(model, people, tmp_path):
     embed_to_files(model, listed, tmp_path / "tracks", EmbedSettings(tracks=True))
     _, single = read_embeddings(tmp_path / "all")
     rows, embeddings = read_embeddings(tmp_path / "tracks")
-    assert [(r["file_name"], r["track_id"], r["camera_id"], r["pictures"]) for r in rows] == [
-        ("0.png", "a", 0, 2), ("0.png", "b", 0, 1), ("2.png", "a", 3, 1), ("3.png", None, None, 1),
+    assert [(r["file_name"], r["track_id"], r["camera"], r["pictures"]) for r in rows] == [
+        ("0.png", "a", "0", 2), ("0.png", "b", "0", 1), ("2.png", "a", "3", 1),
+        ("3.png", None, None, 1),
     ]  # fmt: skip
     a, b = (row / np.linalg.norm(row) for row in single[[0, 2]].astype(float))
     mean = (a + b) / np.linalg.norm(a + b)
@@ -234,7 +235,7 @@ def test_a_gallery_takes_the_files_as_they_are(model, people, tmp_path):
         assert set(keys) == {
             "0.png#0,0,20,30", "0.png#5,5,20,20", "1.png#0,0,20,30", "2.png", "3.png",
         }  # fmt: skip
-        assert keys["2.png"].person_id == 1
-        assert keys["3.png"].person_id is None
+        assert keys["2.png"].person == "0001"
+        assert keys["3.png"].person is None
         (answer,) = gallery.search(model.embed([people / "2.png"]), 1)
         assert answer.hits[0].entry.key == "2.png"

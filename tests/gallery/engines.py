@@ -14,6 +14,12 @@ SERVER = os.environ.get("PASSERBY_TEST_MILVUS")
 """Address of a Milvus server to run the tests on, instead of Milvus Lite."""
 
 NOW = 2_000_000.0
+CAMERAS = ["entrance", "été 'n\"\\", "0002", "3"]
+
+
+def who(number):
+    """The name of a made-up person."""
+    return f"{number:04d}" if number % 2 else f'Zoë o\'"{number}" \\'
 
 
 def make(engine, folder, metric="euclidean", model="model-a", now=NOW):
@@ -38,8 +44,8 @@ class MadeUp:
         rng = np.random.default_rng(seed)
         self.embeddings = rng.standard_normal((count, width)).astype(np.float32)
         self.keys = [f'cam{i % 3}/it\'s "{i}".jpg' for i in range(count)]
-        self.persons = [None if i % 5 == 0 else int(rng.integers(0, 25)) for i in range(count)]
-        self.cameras = [None if i % 17 == 0 else i % 4 for i in range(count)]
+        self.persons = [None if i % 5 == 0 else who(int(rng.integers(0, 25))) for i in range(count)]
+        self.cameras = [None if i % 17 == 0 else CAMERAS[i % 4] for i in range(count)]
         self.times = [None if i % 11 == 0 else 1_000_000.0 + 10 * i for i in range(count)]
         self.tracks = [None if i % 7 == 0 else f"t{i // 3}" for i in range(count)]
         self.boxes = [None if i % 2 else (i, 2, 30, 60) for i in range(count)]
@@ -49,8 +55,8 @@ class MadeUp:
         return NewEntries(
             keys=self.keys[rows],
             file_names=[key + "?" for key in self.keys[rows]],
-            person_ids=self.persons[rows],
-            camera_ids=self.cameras[rows],
+            persons=self.persons[rows],
+            cameras=self.cameras[rows],
             timestamps=self.times[rows],
             boxes=self.boxes[rows],
             track_ids=self.tracks[rows],

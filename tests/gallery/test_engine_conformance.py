@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from engines import ENGINES, NOW, MadeUp, hits_of, make
+from engines import CAMERAS, ENGINES, NOW, MadeUp, hits_of, make, who
 
 from passerby.gallery.answers import Reranking
 from passerby.gallery.filters import Filter
@@ -49,9 +49,15 @@ def own(engine, tmp_path):
 
 FILTERS = {
     "all": (Filter(), lambda i: True),
-    "cameras": (Filter(cameras=[1, 3]), lambda i: made_up.cameras[i] in (1, 3)),
+    "cameras": (
+        Filter(cameras=[CAMERAS[1], "3"]),
+        lambda i: made_up.cameras[i] in (CAMERAS[1], "3"),
+    ),
     "no cameras": (Filter(cameras=[]), lambda i: False),
-    "not cameras": (Filter(not_cameras=[0, 2]), lambda i: made_up.cameras[i] not in (0, 2)),
+    "not cameras": (
+        Filter(not_cameras=["entrance", "0002"]),
+        lambda i: made_up.cameras[i] not in ("entrance", "0002"),
+    ),
     "since": (
         Filter(since=1_000_500.0),
         lambda i: made_up.times[i] is not None and made_up.times[i] >= 1_000_500,
@@ -62,13 +68,16 @@ FILTERS = {
     ),
     "known": (Filter(known=True), lambda i: made_up.persons[i] is not None),
     "unknown": (Filter(known=False), lambda i: made_up.persons[i] is None),
-    "persons": (Filter(persons=[3, 4, 99]), lambda i: made_up.persons[i] in (3, 4)),
+    "persons": (
+        Filter(persons=[who(3), who(4), "3", who(99)]),
+        lambda i: made_up.persons[i] in (who(3), who(4)),
+    ),
     "tracks": (Filter(tracks=["t3", "t4"]), lambda i: made_up.tracks[i] in ("t3", "t4")),
     "keys": (Filter(keys=made_up.keys[5:40]), lambda i: 5 <= i < 40),
     "several": (
-        Filter(cameras=[1, 2], known=True, since=1_000_100.0, until=1_002_000.0),
+        Filter(cameras=CAMERAS[1:3], known=True, since=1_000_100.0, until=1_002_000.0),
         lambda i: (
-            made_up.cameras[i] in (1, 2)
+            made_up.cameras[i] in CAMERAS[1:3]
             and made_up.persons[i] is not None
             and made_up.times[i] is not None
             and 1_000_100 <= made_up.times[i] < 1_002_000
@@ -94,8 +103,8 @@ def test_entries_are_those_of_the_filter(filled, name):
     found = filled.entries(where)
     assert [entry.key for entry in found] == [made_up.keys[i] for i in rows]
     for entry, i in zip(found, rows, strict=True):
-        assert entry.person_id == made_up.persons[i]
-        assert entry.camera_id == made_up.cameras[i]
+        assert entry.person == made_up.persons[i]
+        assert entry.camera == made_up.cameras[i]
         assert entry.timestamp == made_up.times[i]
         assert entry.track_id == made_up.tracks[i]
         assert entry.box == made_up.boxes[i]
@@ -113,17 +122,20 @@ def test_cosine(engine, tmp_path):
 
 
 def test_queries_leave_out_their_own_cameras(filled):
-    cameras = [0, 3, 0]
+    cameras = ["entrance", None, "3"]
     for query, camera, answer in zip(
         QUERIES, cameras, filled.search(QUERIES, 6, query_cameras=cameras), strict=True
     ):
-        keys, _ = made_up.search(query, 6, lambda i, c=camera: made_up.cameras[i] != c)
+        keys, _ = made_up.search(query, 6, lambda i, c=camera: c is None or made_up.cameras[i] != c)
         assert hits_of(answer)[0] == keys
 
 
 @pytest.mark.parametrize("group", ["person", "track"])
 def test_groups_are_their_nearest_entries(filled, group):
-    names = made_up.persons if group == "person" else made_up.tracks
+    names = made_up.persons
+    if group == "track":  # one of its camera
+        both = zip(made_up.cameras, made_up.tracks, strict=True)
+        names = [None if track is None else (camera, track) for camera, track in both]
     index = {key: i for i, key in enumerate(made_up.keys)}
     every, _ = made_up.search(QUERIES[0], 240)
     met, expected = set(), []
@@ -172,15 +184,18 @@ def test_identities_are_merged_and_split(own):
     def of(person):
         return {entry.key for entry in own.entries(Filter(persons=[person]))}
 
-    before = of(3) | of(4)
-    assert own.merge([3, 4], 4) == sum(person == 3 for person in made_up.persons[:60])
-    assert of(4) == before
-    assert of(3) == set()
+    before = of(who(3)) | of(who(4))
+    changed = sum(person == who(3) for person in made_up.persons[:60])
+    assert own.merge([who(3), who(4)], who(4)) == changed > 0
+    assert of(who(4)) == before
+    assert of(who(3)) == set()
     some = sorted(before)[:2]
-    assert own.split(some) == 1 + max(p for p in made_up.persons[:60] if p is not None)
-    assert of(4) == before - set(some)
+    assert own.split(some) == f"{who(4)}-2"
+    assert of(f"{who(4)}-2") == set(some)
+    assert of(who(4)) == before - set(some)
     assert own.assign(Filter(keys=some), None) == 2
-    assert own.entries(Filter(keys=some))[0].person_id is None
+    assert own.entries(Filter(keys=some))[0].person is None
+    assert own.split(some) == "person-1"
     assert hits_of(own.search(QUERIES[:1], 60)[0])[0]  # nothing was lost
     with pytest.raises(InputError, match="has 1 of the 2 entries"):
         own.split([made_up.keys[0], "nobody"])
@@ -217,8 +232,7 @@ def test_statistics(filled):
     assert found.unknown == people.count(None)
     assert found.tracks == len(set(made_up.tracks) - {None})
     assert found.cameras == {
-        -1 if camera is None else camera: made_up.cameras.count(camera)
-        for camera in (None, 0, 1, 2, 3)
+        camera or "": made_up.cameras.count(camera) for camera in (None, *CAMERAS)
     }
     times = [time for time in made_up.times if time is not None]
     assert (found.first, found.last) == (min(times), max(times))
@@ -236,14 +250,16 @@ def test_another_model_is_refused(own, engine, tmp_path):
 
 def test_export_import_backup_and_restore(own, engine, tmp_path):
     own.calibrate(0.05)
-    assert own.export(tmp_path / "part", Filter(cameras=[1])).rows == sum(
-        camera == 1 for camera in made_up.cameras[:60]
+    assert own.export(tmp_path / "part", Filter(cameras=["0002"])).rows == sum(
+        camera == "0002" for camera in made_up.cameras[:60]
     )
     own.backup(tmp_path / "backup")
     (tmp_path / "copy").mkdir()
     copy = make(engine, tmp_path / "copy", now=NOW + 5)
-    assert copy.import_files([tmp_path / "part"]).added == len(own.entries(Filter(cameras=[1])))
-    assert copy.restore(tmp_path / "backup").known == len(own.entries(Filter(cameras=[1])))
+    assert copy.import_files([tmp_path / "part"]).added == len(
+        own.entries(Filter(cameras=["0002"]))
+    )
+    assert copy.restore(tmp_path / "backup").known == len(own.entries(Filter(cameras=["0002"])))
     assert copy.entries() == own.entries()
     assert copy.settings.calibration == own.settings.calibration
     assert hits_of(copy.search(QUERIES[:1], 9)[0]) == hits_of(own.search(QUERIES[:1], 9)[0])
@@ -280,12 +296,12 @@ def test_calibrated_threshold_answers_no_match(own):
 
 
 def test_what_was_done_is_logged(own):
-    own.search(QUERIES, 3, Filter(cameras=[1]))
+    own.search(QUERIES, 3, Filter(cameras=["0002"]))
     own.remove(Filter(keys=[made_up.keys[3]]))
     lines = own.audit.lines()
     assert [line["what"] for line in lines] == ["add", "search", "remove"]
     assert (lines[0]["added"], lines[1]["queries"], lines[2]["entries"]) == (60, 3, 1)
-    assert lines[1]["filter"] == {"cameras": [1]}
+    assert lines[1]["filter"] == {"cameras": ["0002"]}
     assert all(line["who"] and line["time"] == NOW for line in lines)
 
 
@@ -297,8 +313,12 @@ def test_what_was_done_is_logged(own):
         ({"keys": ["a"]}, "as many as the embeddings: 1 for 2"),
         ({"keys": ["a", "b" * 300]}, "at most 256 bytes"),
         ({"file_names": None, "keys": None}, "need keys or file names"),
-        ({"person_ids": [1, -2]}, "person id must be at least 0"),
-        ({"camera_ids": [1, 2.5]}, "camera id must be a whole number"),
+        ({"persons": ["a", 2]}, "name of a person is a text of 1 to 256 bytes on one line"),
+        ({"persons": ["a", "é" * 200]}, "name of a person is a text"),
+        ({"persons": ["a", "b\n"]}, "name of a person is a text"),
+        ({"cameras": ["a", ""]}, "name of a camera is a text"),
+        ({"cameras": ["a", "\x1b[31mred"]}, "name of a camera is a text"),
+        ({"track_ids": ["a", " "]}, "name of a track is a text"),
         ({"timestamps": [1, math.nan]}, "must be seconds since 1970"),
         ({"boxes": [None, (1, 2, 0, 4)]}, "a box is"),
     ],
@@ -312,7 +332,7 @@ def test_bad_entries_are_refused_whole(own, change, message):
 def test_bad_searches_are_refused(own):
     for arguments, message in [
         ({"k": 0}, "at least 1"),
-        ({"query_cameras": [1]}, "as many as the queries"),
+        ({"query_cameras": ["1"]}, "as many as the queries"),
         ({"threshold": math.nan}, "must be a number"),
         ({"group_by": "camera"}, "person or track"),
     ]:
@@ -320,7 +340,7 @@ def test_bad_searches_are_refused(own):
             own.search(QUERIES, **arguments)
     with pytest.raises(InputError, match="finite"):
         own.search(QUERIES * np.nan)
-    for does in (own.remove, lambda where: own.assign(where, 1)):
+    for does in (own.remove, lambda where: own.assign(where, "anna")):
         with pytest.raises(InputError, match="empty one means every entry"):
             does(Filter())
 

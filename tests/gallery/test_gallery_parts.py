@@ -19,12 +19,14 @@ SPACE = Space("a-model")
 
 
 def test_filters_quote_what_they_are_given():
-    where = Filter(keys=["it's", 'a "b" \\'], cameras=[2, 1])
-    assert sql(where.conditions()) == "camera_id IN (1, 2) AND key IN ('a \"b\" \\', 'it''s')"
-    assert milvus_expression(where.conditions()) == (
-        'camera_id in [1, 2] and key in ["a \\"b\\" \\\\", "it\'s"]'
+    where = Filter(keys=["it's", 'a "b" \\'], cameras=["2", "01"], known=False)
+    assert sql(where.conditions()) == (
+        "camera IN ('01', '2') AND key IN ('a \"b\" \\', 'it''s') AND person == ''"
     )
-    for wrong in ({"keys": "abc"}, {"cameras": ["1"]}, {"since": float("nan")}, {"persons": 3}):
+    assert milvus_expression(where.conditions()) == (
+        'camera in ["01", "2"] and key in ["a \\"b\\" \\\\", "it\'s"] and person == ""'
+    )
+    for wrong in ({"keys": "abc"}, {"cameras": [1]}, {"since": float("nan")}, {"persons": "anna"}):
         with pytest.raises(InputError):
             Filter(**wrong)
 
@@ -96,7 +98,9 @@ def test_pictures_are_added_once_and_move_to_another_model(tmp_path):
     for number in range(7):
         file = tmp_path / f"{number}.png"
         Image.new("RGB", (4, 8), (number * 30, 10, 200)).save(file)
-        samples.append(Sample(file, file.name, number % 3 - 1, 2, timestamp=5.0 + number))
+        samples.append(
+            Sample(file, file.name, -1, -1, 5.0 + number, person="anna" if number % 3 else None)
+        )
     model, better = MeanColour(1), MeanColour(2)
     gallery = Gallery.open(tmp_path / "old", model)
     assert add_samples(gallery, model, samples[:5], at_once=2).added == 5
@@ -107,8 +111,8 @@ def test_pictures_are_added_once_and_move_to_another_model(tmp_path):
         keys = [sample.name for sample in samples]
         np.testing.assert_array_equal(target.embeddings(keys), 2 * gallery.embeddings(keys))
         for old, new in zip(gallery.entries(), target.entries(), strict=True):
-            assert (old.key, old.person_id, old.timestamp, old.added) == (
-                new.key, new.person_id, new.timestamp, new.added,
+            assert (old.key, old.person, old.content, old.timestamp, old.added) == (
+                new.key, new.person, new.content, new.timestamp, new.added,
             )  # fmt: skip
     samples[3].file.unlink()
     with pytest.raises(InputError, match=r"3\.png: the picture of the entry '3\.png' is not there"):

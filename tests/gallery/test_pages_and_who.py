@@ -25,8 +25,8 @@ def test_pages_are_the_sorted_keys_one_after_the_other(filled):
 
 def test_pages_of_a_filter(filled):
     made, gallery = filled
-    keys = sorted(k for k, camera in zip(made.keys, made.cameras, strict=True) if camera == 2)
-    assert [e.key for e in gallery.page(5, where=Filter(cameras=[2]))] == keys[:5]
+    keys = sorted(k for k, camera in zip(made.keys, made.cameras, strict=True) if camera == "0002")
+    assert [e.key for e in gallery.page(5, where=Filter(cameras=["0002"]))] == keys[:5]
 
 
 def test_a_search_without_given_entries(filled):

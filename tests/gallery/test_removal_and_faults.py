@@ -52,7 +52,7 @@ def test_one_of_a_thousand_is_in_no_file(thousand, tmp_path):
     gallery, made_up = thousand
     row = made_up.embeddings[500]
     assert holding(tmp_path, row)
-    gallery.assign(Filter(keys=[made_up.keys[500]]), 77)  # leaves a second copy behind
+    gallery.assign(Filter(keys=[made_up.keys[500]]), "anna")  # leaves a second copy behind
     assert len(holding(tmp_path, row)) == 2
     gallery.index()
     assert gallery.remove(Filter(keys=[made_up.keys[500]])) == 1
@@ -111,7 +111,10 @@ def test_resident_snapshot_follows_the_table(tmp_path):
 def test_damaged_files_are_named(thousand, tmp_path):
     gallery, made_up = thousand
     folder = tmp_path / "gallery"
-    file = max((folder / "entries.lance" / "data").iterdir(), key=lambda each: each.stat().st_size)
+    file = max(
+        (folder / f"{lance_store.TABLE}.lance" / "data").iterdir(),
+        key=lambda each: each.stat().st_size,
+    )
     whole = file.read_bytes()
     place = whole.index(made_up.embeddings[500].tobytes())
     file.write_bytes(whole[: place + 2] + bytes([whole[place + 2] ^ 64]) + whole[place + 3 :])
@@ -129,8 +132,8 @@ def test_damaged_files_are_named(thousand, tmp_path):
 
 def test_later_formats_and_other_folders_are_refused(thousand, tmp_path):
     file = tmp_path / "gallery" / "gallery.json"
-    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(InputError, match="has format 2; this version reads 1"):
+    file.write_text(file.read_text().replace('"format": 2', '"format": 3'))
+    with pytest.raises(InputError, match="has format 3; this version reads 2"):
         Gallery.open(tmp_path / "gallery")
     with pytest.raises(InputError, match="is not empty and no gallery"):
         Gallery.open(tmp_path)

@@ -49,13 +49,13 @@ def test_conditions_hold_before_similarity(api):
     picture = drawn(0, seed=99)
     found = keys(search(made, picture, k=3, camera=[2, 3], since=1_790_000_300.0))
     expected = nearest(
-        service, picture, lambda e: e.camera_id in (2, 3) and e.timestamp >= 1_790_000_300.0
+        service, picture, lambda e: e.camera in ("2", "3") and e.timestamp >= 1_790_000_300.0
     )
     assert found == expected[:3]
     found = keys(search(made, picture, k=50, query_camera=1))
-    assert found == nearest(service, picture, lambda e: e.camera_id != 1)
+    assert found == nearest(service, picture, lambda e: e.camera != "1")
     found = keys(search(made, picture, k=50, known=False))
-    assert found == nearest(service, picture, lambda e: e.person_id is None)
+    assert found == nearest(service, picture, lambda e: e.person is None)
 
 
 def test_the_threshold_decides_what_a_match_is(api):
@@ -75,8 +75,8 @@ def test_the_threshold_decides_what_a_match_is(api):
 def test_groups_show_each_person_once(api):
     made, _ = api
     hits = search(made, drawn(1, seed=99), k=24, group_by="person").json()["hits"]
-    persons = [hit["entry"]["person_id"] for hit in hits]
-    assert sorted(p for p in persons if p is not None) == [0, 1, 2, 3, 4]
+    persons = [hit["entry"]["person"] for hit in hits]
+    assert sorted(p for p in persons if p is not None) == ["0", "1", "2", "3", "4"]
 
 
 def test_an_entry_finds_others_and_not_itself(api):
@@ -85,21 +85,27 @@ def test_an_entry_finds_others_and_not_itself(api):
     query = {"key": entry.key, "k": 50, "everything": True}
     found = keys(made.get("/v1/search/entry", params=query))
     picture = drawn(3, 0)
-    assert found == nearest(service, picture, lambda e: e.camera_id != entry.camera_id)
+    assert found == nearest(service, picture, lambda e: e.camera != entry.camera)
     found = keys(made.get("/v1/search/entry", params={**query, "own_camera": True}))
     assert found == nearest(service, picture)[1:]
 
 
 def test_what_is_added_is_found(api):
     made, service = api
-    query = {"key": "new/1", "person_id": 7, "camera_id": 9, "timestamp": 5.0, "track_id": "t"}
+    query = {
+        "key": "new/1",
+        "person": "Anna",
+        "camera": "entrance",
+        "timestamp": 5.0,
+        "track_id": "t",
+    }
     sent = as_bytes(drawn(2, seed=5))
     answer = made.post("/v1/entries", params=query, content=sent, headers=PNG)
     assert answer.json() == {"added": 1, "known": 0}
     again = made.post("/v1/entries", params=query, content=sent, headers=PNG)
     assert again.json() == {"added": 0, "known": 1}
     [entry] = service.gallery.entries(Filter(keys=["new/1"]))
-    assert (entry.person_id, entry.camera_id, entry.timestamp) == (7, 9, 5.0)
+    assert (entry.person, entry.camera, entry.timestamp) == ("Anna", "entrance", 5.0)
     assert keys(search(made, drawn(2, seed=5), k=1)) == ["new/1"]
 
 
@@ -129,7 +135,7 @@ def test_removal_of_entries_and_of_a_person(api):
     made, service = api
     answer = made.delete("/v1/entries", params={"key": ["p0/0.png", "p0/1.png", "absent"]})
     assert answer.json() == {"removed": 2}
-    assert made.delete("/v1/persons/1").json() == {"removed": 4}
+    assert made.delete("/v1/persons", params={"person": "1"}).json() == {"removed": 4}
     left = {entry.key for entry in service.gallery.entries()}
     assert left == {f"p{p}/{s}.png" for p in range(6) for s in range(4)} - {
         "p0/0.png", "p0/1.png", *(f"p1/{shot}.png" for shot in range(4))
@@ -140,16 +146,16 @@ def test_corrections_of_identities(api):
     made, service = api
 
     def persons():
-        return {entry.key: entry.person_id for entry in service.gallery.entries()}
+        return {entry.key: entry.person for entry in service.gallery.entries()}
 
-    made.post("/v1/persons/merge", json={"persons": [0, 1], "into": 1})
-    assert {persons()[f"p0/{shot}.png"] for shot in range(4)} == {1}
+    made.post("/v1/persons/merge", json={"persons": ["0", "1"], "into": "1"})
+    assert {persons()[f"p0/{shot}.png"] for shot in range(4)} == {"1"}
     answer = made.post("/v1/persons/split", json={"keys": ["p0/2.png"]}).json()
-    assert answer == {"person_id": 5, "changed": 1}
-    assert persons()["p0/2.png"] == 5
-    made.post("/v1/persons/assign", json={"keys": ["p5/0.png"], "person_id": 2})
-    made.post("/v1/persons/assign", json={"keys": ["p2/0.png"], "person_id": None})
-    assert (persons()["p5/0.png"], persons()["p2/0.png"]) == (2, None)
+    assert answer == {"person": "1-2", "changed": 1}
+    assert persons()["p0/2.png"] == "1-2"
+    made.post("/v1/persons/assign", json={"keys": ["p5/0.png"], "person": "2"})
+    made.post("/v1/persons/assign", json={"keys": ["p2/0.png"], "person": None})
+    assert (persons()["p5/0.png"], persons()["p2/0.png"]) == ("2", None)
 
 
 def test_statistics_health_and_metrics(api):
@@ -186,6 +192,6 @@ def test_the_document_describes_every_route(api):
     assert set(document["paths"]) == {
         "/v1/health", "/v1/metrics", "/v1/statistics", "/v1/session", "/v1/search/picture",
         "/v1/search/entry", "/v1/overlay", "/v1/entries", "/v1/entries/picture",
-        "/v1/entries/overlay", "/v1/persons/{person_id}", "/v1/persons/assign",
+        "/v1/entries/overlay", "/v1/persons", "/v1/persons/assign",
         "/v1/persons/merge", "/v1/persons/split",
     }  # fmt: skip

@@ -97,9 +97,9 @@ def test_what_is_taken(api, kind):
     "query",
     [
         {"k": 0}, {"k": -1}, {"k": 201}, {"k": 1e9}, {"k": "x"}, {"k": "9" * 5000},
-        {"camera": -1}, {"camera": 2**63}, {"camera": "1 OR 1=1"}, {"since": "nan"},
+        {"camera": ""}, {"person": "é" * 257}, {"since": "nan"},
         {"since": "inf"}, {"until": "-inf"}, {"since": 1e300}, {"group_by": "everything"},
-        {"unheard_of": 1}, {"known": "perhaps"}, {"query_camera": "1;drop"},
+        {"unheard_of": 1}, {"known": "perhaps"}, {"query_camera": ""},
     ],
 )  # fmt: skip
 def test_conditions_that_break_a_rule(api, query):
@@ -276,3 +276,13 @@ def test_too_much_at_once_is_told_to_come_back(tmp_path):
         held.set()
         one.join(20)
     assert first[0].status_code == 200
+
+
+@pytest.mark.parametrize("name", ["1 OR 1=1", "1;drop", "'", "\\", '"] or true', "-1", str(2**63)])
+def test_names_that_look_like_code_name_nobody(api, name):
+    made, _, _ = api
+    for query in ({"camera": name}, {"person": name}):
+        answer = made.post(
+            "/v1/search/picture", params=query, content=as_bytes(drawn(0)), headers=PNG
+        )
+        assert (answer.status_code, answer.json()["hits"]) == (200, [])

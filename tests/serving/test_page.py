@@ -130,22 +130,22 @@ def test_confirm_and_reject_change_the_gallery(own_page, tmp_path):
     unknown = page.locator(".hit:has-text('unknown person')")
     assert unknown.count() == 4
     unknown.first.locator("[data-act=confirm]").click()
-    page.wait_for_selector("#summary:has-text('a new identity, person 5')")
+    page.wait_for_selector("#summary:has-text('a new identity, person-1')")
     unknown.first.locator("[data-act=confirm]").click()
-    page.wait_for_selector("#summary:has-text('Confirmed: person 5')")
-    assert persons(page).count("person 5") == 2
-    page.locator(".hit:has-text('person 5')").first.focus()
+    page.wait_for_selector("#summary:has-text('Confirmed: person-1')")
+    assert persons(page).count("person-1") == 2
+    page.locator(".hit:has-text('person-1')").first.focus()
     page.keyboard.press("r")
     page.wait_for_selector("#summary:has-text('Split off')")
     assert page.locator(".hit.rejected").count() == 1
     page.wait_for_selector("#gallery-line:has-text('7 persons')")
     page.locator(".hit:has-text('person 0')").first.locator("[data-act=confirm]").click()
-    assert "person 0 become person 5" in page.inner_text("#confirm-text")
+    assert "person 0 become person-1" in page.inner_text("#confirm-text")
     page.click("#confirm-no")
     page.locator(".hit:has-text('person 0')").first.locator("[data-act=confirm]").click()
     page.click("#confirm-yes")
     page.wait_for_selector("#gallery-line:has-text('6 persons')")
-    assert persons(page).count("person 5") == 5
+    assert persons(page).count("person-1") == 5
 
 
 def test_removal_asks_first(own_page, tmp_path):

@@ -43,10 +43,10 @@ READS = [("GET", "/v1/statistics"), ("GET", "/v1/metrics"), ("GET", "/v1/entries
          ("GET", "/v1/entries/picture?key=p0/0.png")]  # fmt: skip
 WRITES = [
     ("POST", "/v1/entries?key=x", None), ("DELETE", "/v1/entries?key=p0/0.png", None),
-    ("DELETE", "/v1/persons/0", None),
-    ("POST", "/v1/persons/merge", {"persons": [0], "into": 1}),
+    ("DELETE", "/v1/persons?person=0", None),
+    ("POST", "/v1/persons/merge", {"persons": ["0"], "into": "1"}),
     ("POST", "/v1/persons/split", {"keys": ["p0/0.png"]}),
-    ("POST", "/v1/persons/assign", {"keys": ["p0/0.png"], "person_id": 3}),
+    ("POST", "/v1/persons/assign", {"keys": ["p0/0.png"], "person": "3"}),
 ]  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def test_a_page_logs_in_once(guarded):
         assert part in cookie
     assert texts["reader"] not in cookie
     assert made.get("/v1/statistics").status_code == 200
-    refused(made.delete("/v1/persons/0"), 403)
+    refused(made.delete("/v1/persons?person=0"), 403)
     kept.remove("reader")
     refused(made.get("/v1/statistics"), 401)
 

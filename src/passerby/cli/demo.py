@@ -175,10 +175,10 @@ def fill_gallery(
     from passerby.gallery.new_rows import NewEntries
 
     rows = [row for row, one in enumerate(split.gallery) if one.person_id != JUNK_ID]
-    people = sorted({split.gallery[row].person_id for row in rows} - {DISTRACTOR_ID})
-    unknown = {DISTRACTOR_ID, *people[::10]}
+    people = sorted({name for row in rows if (name := split.gallery[row].person) is not None})
+    unknown = set(people[::10])
     told = [
-        replace(one, person_id=-1) if one.person_id in unknown else one
+        replace(one, person=None) if one.person in unknown else one
         for one in (split.gallery[row] for row in rows)
     ]
     with Gallery.open(place, model) as gallery:

@@ -29,6 +29,7 @@ from passerby.cli.gallery_options import (
     load_model,
     open_gallery,
     seconds_of,
+    token_of,
 )
 from passerby.cli.gallery_output import (
     MISSES_MOST,
@@ -42,7 +43,8 @@ from passerby.figures.saving import check_target
 from passerby.gallery.answers import Reranking
 from passerby.gallery.labelled import read_labelled
 from passerby.gallery.pictures import add_samples, re_embed
-from passerby.gallery.settings import Space
+from passerby.gallery.settings import FORMAT, Space
+from passerby.gallery.upgrade import upgrade
 from passerby.terminal import terminal
 from passerby.training.progress import counting
 from passerby.types import InputError
@@ -80,7 +82,7 @@ class SearchOptions:
     """Hits at most."""
     threshold: float | None = None
     """Distance from which on nothing is a match; as calibrated if not given; inf: none."""
-    query_camera: int | None = None
+    query_camera: str | None = None
     """The camera that took the pictures: its own entries are left out."""
     group_by: Literal["person", "track"] | None = None
     """One hit for each person or track."""
@@ -124,9 +126,9 @@ class CalibrateOptions:
 class MergeOptions:
     """Which identities."""
 
-    persons: tyro.conf.Positional[tuple[int, ...]]
+    persons: tyro.conf.Positional[tuple[str, ...]]
     """That are one person."""
-    into: int
+    into: str
     """The identity that they become."""
 
 
@@ -136,8 +138,8 @@ class SplitOptions:
 
     keys: tyro.conf.Positional[tuple[str, ...]]
     """That are another person."""
-    into: int | None = None
-    """The identity that they become; a new one if not given."""
+    into: str | None = None
+    """The identity that they become; a new name if not given."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,14 @@ class ImportOptions:
     """Of the model, for files that do not say it."""
     metric: Literal["euclidean", "squared_euclidean", "cosine"] = "euclidean"
     """Goes with --fingerprint."""
+
+
+@dataclass(frozen=True)
+class UpgradeOptions:
+    """Where the pictures are."""
+
+    root: Path | None = None
+    """The folder that a gallery's file names start from, so that searches know its pictures."""
 
 
 @dataclass(frozen=True)
@@ -214,11 +224,6 @@ def _add(command: Any) -> None:
         raise InputError(f"{split.root} has no {part} pictures")
     broken = {(one.file, one.box) for one, _ in broken_among(samples, options.skip_broken, console)}
     samples = [sample for sample in samples if (sample.file, sample.box) not in broken]
-    if command.Data.data in _DISTRACTORS:
-        # Id 0 stands for many people there, none of whom is known.
-        samples = [
-            dataclasses.replace(sample, person_id=sample.person_id or -1) for sample in samples
-        ]
     model = with_files(model, command.FileOptions, split.root)
     with (
         open_gallery(command.Place, model) as gallery,
@@ -359,6 +364,16 @@ def _re_embed(command: Any) -> None:
     print(f"embedded: {found.added:,}   there already: {found.known:,}   now calibrate it")
 
 
+def _upgrade(command: Any) -> None:
+    place: Place = command.Place
+    found = upgrade(
+        place.gallery, root=command.UpgradeOptions.root, token=token_of(place),
+        audit=place.audit, who=place.who, now=time.time(),
+    )  # fmt: skip
+    what = f"embeddings in {found.files} files" if found.files else "entries"
+    print(f"brought to format {FORMAT}: {found.rows:,} {what}")
+
+
 def _log(command: Any) -> None:
     since = command.LogOptions.since
     first = float("-inf") if since is None else seconds_of(since)
@@ -384,6 +399,7 @@ COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
     "backup": ((FolderOption,), _backup, "write everything to a folder, with checksums"),
     "restore": ((FolderOption,), _restore, "add what a backup holds"),
     "re-embed": ((ReEmbedOptions, *_MODEL), _re_embed, "make a gallery of another model"),
+    "upgrade": ((UpgradeOptions,), _upgrade, "bring a gallery or files of an older format over"),
     "statistics": ((), _statistics, "count what is there"),
     "check": ((), _check, "read everything and compare checksums"),
     "log": ((LogOptions,), _log, "print the audit log"),
@@ -391,4 +407,3 @@ COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
 """By name: the options, what it does, and that in words."""
 
 _WITH_DATA = {"add"}
-_DISTRACTORS = {"market1501", "synthetic"}

@@ -52,9 +52,9 @@ class ModelOptions:
 class FilterOptions:
     """Which entries."""
 
-    cameras: tuple[int, ...] | None = None
+    cameras: tuple[str, ...] | None = None
     """Only of these cameras."""
-    not_cameras: tuple[int, ...] = ()
+    not_cameras: tuple[str, ...] = ()
     """Not of these cameras."""
     since: str | None = None
     """Taken then or later: 2026-11-20T09:30 (UTC), or seconds since 1970."""
@@ -62,7 +62,7 @@ class FilterOptions:
     """Taken before then."""
     known: bool | None = None
     """With a known identity, or without one."""
-    persons: tuple[int, ...] | None = None
+    persons: tuple[str, ...] | None = None
     """Only of these identities."""
     tracks: tuple[str, ...] | None = None
     """Only of these tracks."""
@@ -76,12 +76,18 @@ def open_gallery(place: Place, model: Model | Space | None = None) -> Gallery:
     Raises:
         InputError: as `Gallery.open`; a token's file that is not there.
     """
-    token = None
-    if place.token_file is not None:
-        if not place.token_file.is_file():
-            raise InputError(f"{place.token_file}: no such file")
-        token = place.token_file.read_text(encoding="utf-8").strip()
-    return Gallery.open(place.gallery, model, token=token, audit=place.audit, who=place.who)
+    return Gallery.open(
+        place.gallery, model, token=token_of(place), audit=place.audit, who=place.who
+    )
+
+
+def token_of(place: Place) -> str | None:
+    """What the token's file says; None: none is named."""
+    if place.token_file is None:
+        return None
+    if not place.token_file.is_file():
+        raise InputError(f"{place.token_file}: no such file")
+    return place.token_file.read_text(encoding="utf-8").strip()
 
 
 def load_model(options: ModelOptions) -> Embedder:

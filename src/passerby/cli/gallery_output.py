@@ -41,8 +41,8 @@ def answer_table(name: str, answer: Answer) -> Table:
         table.add_row(
             str(rank),
             f"{hit.distance:.4g}",
-            _or_dash(entry.person_id),
-            _or_dash(entry.camera_id),
+            _or_dash(entry.person),
+            _or_dash(entry.camera),
             time_text(entry.timestamp),
             entry.key,
         )
@@ -88,8 +88,8 @@ def statistics_table(found: Statistics) -> Table:
         "persons": f"{found.persons:,}",
         "entries without identity": f"{found.unknown:,}",
         "tracks": f"{found.tracks:,}",
-        "entries by camera (-1: unknown)": ", ".join(
-            f"{camera}: {count:,}" for camera, count in found.cameras.items()
+        "entries by camera": ", ".join(
+            f"{camera or '(not known)'}: {count:,}" for camera, count in found.cameras.items()
         ),
         "first, last picture (UTC)": f"{time_text(found.first)}, {time_text(found.last)}",
         "model": f"{settings.space.fingerprint}, {settings.width} numbers, {settings.space.metric}",
@@ -124,5 +124,5 @@ def _interval(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else "({:.3g} to {:.3g})".format(*(100 * end for end in interval))
 
 
-def _or_dash(value: int | None) -> str:
-    return "-" if value is None else str(value)
+def _or_dash(value: str | None) -> str:
+    return "-" if value is None else value

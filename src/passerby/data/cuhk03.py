@@ -197,10 +197,19 @@ def _parsed(folder: Path) -> list[tuple[str, Person, int]]:
 
 def _samples(folder: Path, rows: Iterable[tuple[str, int, int]]) -> tuple[Sample, ...]:
     made = [
-        Sample(folder / name, f"{folder.name}/{name}", person, camera)
+        Sample(
+            folder / name, f"{folder.name}/{name}", person, camera,
+            person=_name(name) or str(person), camera=str(camera),
+        )
         for name, person, camera in rows
-    ]
+    ]  # fmt: skip
     return tuple(sorted(made, key=lambda sample: sample.name))
+
+
+def _name(file_name: str) -> str | None:
+    """Pair and person, as a picture's name has them: `1_001`."""
+    match = NAME.fullmatch(file_name)
+    return f"{match[1]}_{match[2]}" if match else None
 
 
 def _places(root: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from passerby.data.images import is_picture
-from passerby.data.labels import numbered
+from passerby.data.labels import names_of, numbered
 from passerby.data.market1501 import parse_name
 from passerby.types import JUNK_ID, InputError, Sample, Split
 
@@ -35,7 +35,7 @@ def load_folder(root: str | Path, test_share: float = 0.5) -> Split:
     where evaluation leaves it out of its own ranking (same person, same camera).
 
     The camera is what stands before the first `_` of a picture's name (in Market-1501's names,
-    the number after `c`). Ids that are not all whole numbers are numbered in sorted order.
+    the number after `c`). Names that are not all whole numbers are labelled in sorted order.
 
     Args:
         root: the folder.
@@ -58,14 +58,18 @@ def load_folder(root: str | Path, test_share: float = 0.5) -> Split:
         )
     parts = _given_parts(root) or _dealt_parts(root, test_share)
     everything = [found for part in ("train", "query", "gallery") for found in parts[part]]
-    people, person_names = numbered(found.person for found in everything)
-    cameras, camera_names = numbered(found.camera for found in everything)
+    people = numbered(found.person for found in everything)
+    cameras = numbered(found.camera for found in everything)
+    persons = names_of(people)
 
     def samples(part: str) -> tuple[Sample, ...]:
         made = [
-            Sample(f.file, f.file.relative_to(root).as_posix(), people[f.person], cameras[f.camera])
+            Sample(
+                f.file, f.file.relative_to(root).as_posix(), people[f.person], cameras[f.camera],
+                person=persons[f.person], camera=f.camera,
+            )
             for f in parts[part]
-        ]
+        ]  # fmt: skip
         return tuple(sorted(made, key=lambda sample: sample.name))
 
     train, query, gallery = samples("train"), samples("query"), samples("gallery")
@@ -81,10 +85,7 @@ def load_folder(root: str | Path, test_share: float = 0.5) -> Split:
             f"{root}: no train and gallery folders: {_people(train)} people for training, "
             f"{_people(gallery)} to search for"
         )
-    return Split(
-        "folder", root, train, query, gallery,
-        person_names=person_names, camera_names=camera_names, warnings=tuple(notes),
-    )  # fmt: skip
+    return Split("folder", root, train, query, gallery, warnings=tuple(notes))
 
 
 def first_pictures(samples: Sequence[Sample]) -> tuple[Sample, ...]:
@@ -148,7 +149,7 @@ def _read_person(folder: Path) -> Iterable[_Found]:
                 raise InputError(
                     f"{entry}: names in a person's folder start with the camera, <camera>_*"
                 )
-            yield _Found(entry, folder.name, camera if parsed is None else str(parsed[1]))
+            yield _Found(entry, folder.name, camera if parsed is None else parsed[1])
 
 
 def _market_name(file: Path) -> tuple[str, str]:
@@ -158,7 +159,7 @@ def _market_name(file: Path) -> tuple[str, str]:
             f"{file}: a picture lies in its person's folder, or is called like "
             "0002_c1s1_000451_03.jpg (person 2, camera 1)"
         )
-    return str(parsed[0]), str(parsed[1])
+    return parsed
 
 
 def _people(samples: Iterable[Sample]) -> int:

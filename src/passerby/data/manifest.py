@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from passerby.data.labels import numbered
+from passerby.data.labels import names_of, numbered
 from passerby.data.tables import ALIASES, Table, read_table
 from passerby.types import JUNK_ID, InputError, Sample, Split
 
@@ -31,10 +31,9 @@ def load_manifest(file: str | Path, root: str | Path | None = None) -> Split:
     """The pictures that a manifest lists.
 
     `split` says train, query or gallery; test means gallery unless `is_query` / `is_gallery` of
-    the row say otherwise. These two may both be true. Person and camera ids that are not all whole
-    numbers are numbered in sorted order (`Split.person_names`, `camera_names`); person -1 is junk.
-    A timestamp is a number of seconds or ISO 8601, in UTC where it names no zone. A box is rounded
-    to pixels.
+    the row say otherwise. These two may both be true. Names of persons and cameras that are not all
+    whole numbers are labelled in sorted order; person -1 is junk. A timestamp is a number of
+    seconds or ISO 8601, in UTC where it names no zone. A box is rounded to pixels.
 
     Args:
         file: `.csv` or `.parquet`.
@@ -47,12 +46,13 @@ def load_manifest(file: str | Path, root: str | Path | None = None) -> Split:
     table = read_table(file)
     root = table.file.parent if root is None else Path(root)
     _check_columns(table)
-    people, person_names = _ids(table, "person_id")
-    cameras, camera_names = _ids(table, "camera_id")
+    people, cameras = _labels(table, "person_id"), _labels(table, "camera_id")
+    named = _names(table, "person_id"), _names(table, "camera_id")
     parts: dict[str, list[Sample]] = {"train": [], "query": [], "gallery": []}
     seen: dict[tuple[str, Sample], int] = {}
     for row in range(table.rows):
-        sample = _sample(table, row, root, people[row], cameras[row])
+        labels = people[row], cameras[row]
+        sample = _sample(table, row, root, labels, (named[0][row], named[1][row]))
         for part in _parts(table, row):
             if part != "gallery" and sample.person_id == JUNK_ID:
                 _fail(table, row, f"person -1 is junk and cannot be in {part}")
@@ -62,28 +62,22 @@ def load_manifest(file: str | Path, root: str | Path | None = None) -> Split:
             parts[part].append(sample)
     _check_files(table, {sample.file for samples in parts.values() for sample in samples})
     train, query, gallery = (tuple(sorted(samples, key=_order)) for samples in parts.values())
-    return Split(
-        "manifest", root, train, query, gallery,
-        person_names=person_names, camera_names=camera_names,
-        warnings=tuple(_warnings(table, train, (*query, *gallery))),
-    )  # fmt: skip
+    warnings = tuple(_warnings(table, train, (*query, *gallery)))
+    return Split("manifest", root, train, query, gallery, warnings=warnings)
 
 
-def list_pictures(
-    file: str | Path, root: str | Path | None = None
-) -> tuple[tuple[Sample, ...], dict[int, str], dict[int, str]]:
+def list_pictures(file: str | Path, root: str | Path | None = None) -> tuple[Sample, ...]:
     """The pictures that a manifest lists, for embedding: only `file_name` must be there.
 
-    Person and camera are -1 where there is no such column or value. Parts (`split`) do not matter,
-    and files that do not exist are no error here.
+    Person and camera are None where there is no such column or value; there are no labels. Parts
+    (`split`) do not matter, and files that do not exist are no error here.
 
     Args:
         file: `.csv` or `.parquet`.
         root: folder that the file names are relative to; None: the manifest's own.
 
     Returns:
-        The pictures in the manifest's order, and the names behind person and camera ids where
-        those are not whole numbers.
+        The pictures in the manifest's order.
 
     Raises:
         InputError: the column `file_name` is missing, or a value is wrong (names the row).
@@ -95,12 +89,10 @@ def list_pictures(
         missing += [name for name in _BOX if name not in table.columns]
     if missing:
         raise InputError(f"{table.file}: the column {' and '.join(missing)} is missing")
-    people, person_names = _known_ids(table, "person_id")
-    cameras, camera_names = _known_ids(table, "camera_id")
-    samples = tuple(
-        _sample(table, row, root, people[row], cameras[row]) for row in range(table.rows)
+    named = zip(_names(table, "person_id"), _names(table, "camera_id"), strict=True)
+    return tuple(
+        _sample(table, row, root, (JUNK_ID, JUNK_ID), names) for row, names in enumerate(named)
     )
-    return samples, person_names, camera_names
 
 
 def parse_time(text: str) -> float:
@@ -139,32 +131,35 @@ def _check_columns(table: Table) -> None:
         raise InputError(f"{table.file}: lists no pictures")
 
 
-def _ids(table: Table, column: str) -> tuple[list[int], dict[int, str]]:
+def _labels(table: Table, column: str) -> list[int]:
     texts = table.columns[column]
     for row, text in enumerate(texts):
         if not text:
             _fail(table, row, f"{column} is empty")
     try:
-        numbers, names = numbered(texts)
+        numbers = numbered(texts)
     except InputError as error:
         raise InputError(f"{table.file}: {column}: {error}") from None
     if column == "camera_id" and JUNK_ID in numbers.values():
         row = next(row for row, text in enumerate(texts) if numbers[text] == JUNK_ID)
         _fail(table, row, f"camera_id is at least 0, got {texts[row]}")
-    return [numbers[text] for text in texts], names
+    return [numbers[text] for text in texts]
 
 
-def _known_ids(table: Table, column: str) -> tuple[list[int], dict[int, str]]:
-    """As `_ids`; -1 where nothing is known."""
+def _names(table: Table, column: str) -> list[str | None]:
+    """None where nothing is known."""
     texts = table.columns.get(column, [""] * table.rows)
-    try:
-        numbers, names = numbered(text for text in texts if text)
-    except InputError as error:
-        raise InputError(f"{table.file}: {column}: {error}") from None
-    return [numbers[text] if text else JUNK_ID for text in texts], names
+    names = names_of(text for text in texts if text)
+    return [names.get(text) for text in texts]
 
 
-def _sample(table: Table, row: int, root: Path, person: int, camera: int) -> Sample:
+def _sample(
+    table: Table,
+    row: int,
+    root: Path,
+    labels: tuple[int, int],
+    names: tuple[str | None, str | None],
+) -> Sample:
     # Manifests made on Windows part folders with a backslash.
     name = table.columns["file_name"][row].replace("\\", "/")
     if not name:
@@ -173,8 +168,8 @@ def _sample(table: Table, row: int, root: Path, person: int, camera: int) -> Sam
     if file.is_relative_to(root):
         name = file.relative_to(root).as_posix()
     return Sample(
-        file, name, person, camera, _time(table, row), _box(table, row),
-        _value(table, row, "track_id") or None,
+        file, name, *labels, _time(table, row), _box(table, row),
+        _value(table, row, "track_id") or None, *names,
     )  # fmt: skip
 
 

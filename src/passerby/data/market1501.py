@@ -138,14 +138,14 @@ def find_layout(root: str | Path, layout: Layout = MARKET) -> Path:
     )
 
 
-def parse_name(name: str) -> tuple[int, int] | None:
+def parse_name(name: str) -> tuple[str, str] | None:
     """Person and camera of a file name in Market-1501's style; None: it is another style.
 
     >>> parse_name("0002_c1s1_000451_03.jpg")
-    (2, 1)
+    ('0002', '1')
     """
     match = NAME.fullmatch(name)
-    return (int(match[1]), int(match[2])) if match else None
+    return (match[1], match[2]) if match else None
 
 
 def compare_counts(split: Split, published: dict[str, int]) -> str | None:
@@ -185,7 +185,16 @@ def _read_part(root: Path, part: str, layout: Layout) -> tuple[Sample, ...]:
             f"{len(odd)} of {len(names)} here do not"
         )
     return tuple(
-        Sample(root / part / name, f"{part}/{name}", int(match[1]), int(match[2]))
+        _sample(root, f"{part}/{name}", match[1], match[2])
         for name, match in parsed
         if match is not None
     )
+
+
+def _sample(root: Path, name: str, person: str, camera: str) -> Sample:
+    # Id 0 stands for many people, none of whom is known.
+    known = int(person) not in (JUNK_ID, DISTRACTOR_ID)
+    return Sample(
+        root / name, name, int(person), int(camera),
+        person=person if known else None, camera=camera,
+    )  # fmt: skip

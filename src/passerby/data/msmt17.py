@@ -22,7 +22,7 @@ FOLDERS = {"V1": ("train", "test"), "V2": ("mask_train_v2", "mask_test_v2")}
 LISTS = ("list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt")
 
 _LINE = re.compile(r"(\S.*?)\s+(\d+)")
-_NAME = re.compile(r"\d+_\d+_(\d{2})_.*")
+_NAME = re.compile(r"(?P<person>\d+)_\d+_(?P<camera>\d{2})_.*")
 _FOLDER = re.compile(r"msmt[-_ ]?17.*", re.I)
 _PUBLISHED = {
     "training pictures": 32621,
@@ -42,7 +42,8 @@ def load_msmt17(
     """MSMT17, V1 or V2; `Split.variant` says which.
 
     The lists number the people of the training and of the test part from 0 each; here the test
-    people are numbered on after the training people. Counts of V1 that differ from the published
+    people are numbered on after the training people, and a person's name starts with the part
+    (`train/0000`, `test/0000`). Counts of V1 that differ from the published
     ones become one line in `Split.warnings`.
 
     Args:
@@ -111,16 +112,20 @@ def _read_list(root: Path, name: str, folder: str, first: int) -> list[Sample]:
         if not line.strip():
             continue
         parts = _LINE.fullmatch(line.strip())
-        camera = _NAME.fullmatch(Path(parts[1]).name) if parts else None
-        if parts is None or camera is None:
+        named = _NAME.fullmatch(Path(parts[1]).name) if parts else None
+        if parts is None or named is None:
             raise InputError(
                 f"{file}: line {number} has to look like 0000/0000_000_01_0303morning_0008_0.jpg 0 "
                 f"(picture, person), got {line.strip()[:80]!r}"
             )
         sample_name = f"{folder}/{parts[1]}"
+        part = "test" if "test" in folder else "train"
         samples.append(
-            Sample(root / sample_name, sample_name, first + int(parts[2]), int(camera[1]))
-        )
+            Sample(
+                root / sample_name, sample_name, first + int(parts[2]), int(named["camera"]),
+                person=f"{part}/{named['person']}", camera=named["camera"],
+            )
+        )  # fmt: skip
     if not samples:
         raise InputError(f"{file}: lists no pictures")
     return samples

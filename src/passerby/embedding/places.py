@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerby.data.images import is_picture
@@ -23,13 +23,9 @@ class Listed:
     """Pictures to embed."""
 
     samples: tuple[Sample, ...]
-    """In order of name and box; person and camera -1: not known."""
+    """In order of name and box; without labels, with names of people and cameras where known."""
     root: Path | None
     """The one folder that names are relative to; None: there are several."""
-    person_names: dict[int, str] = field(default_factory=dict)
-    """Names behind the person ids, where a manifest's are not numbers."""
-    camera_names: dict[int, str] = field(default_factory=dict)
-    """Likewise of cameras."""
 
 
 def list_places(places: Sequence[str | Path]) -> Listed:
@@ -42,27 +38,19 @@ def list_places(places: Sequence[str | Path]) -> Listed:
 
     Raises:
         InputError: a place that does not exist or is no picture; none at all; a folder without
-            pictures; one picture twice; manifests that name people or cameras in words, of which
-            there may be only one.
+            pictures; one picture twice.
     """
     if not places:
         raise InputError("embed needs pictures, folders or manifests")
     found: list[Sample] = []
-    people: dict[int, str] = {}
-    cameras: dict[int, str] = {}
     for place in map(Path, places):
         here = _folder(place)
         prefix = "" if len(places) == 1 or here == Path() else here.as_posix() + "/"
         if place.suffix.lower() in TABLES and place.is_file():
-            listed, own_people, own_cameras = list_pictures(place)
-            if len(places) > 1 and (own_people or own_cameras):
-                raise InputError(
-                    f"{place}: people or cameras have names, not numbers: embed it by itself"
-                )
-            people, cameras = own_people, own_cameras
+            listed = list_pictures(place)
             if not listed:
                 raise InputError(f"{place}: lists no pictures")
-            found += [_named(sample, prefix + sample.name) for sample in listed]
+            found += [replace(sample, name=prefix + sample.name) for sample in listed]
         else:
             found += [
                 Sample(file, prefix + file.relative_to(here).as_posix(), -1, -1)
@@ -75,18 +63,11 @@ def list_places(places: Sequence[str | Path]) -> Listed:
         where = "" if box is None else f" (box {', '.join(map(str, box))})"
         raise InputError(f"{name}{where} is given {most} times")
     root = _folder(Path(places[0])) if len(places) == 1 else None
-    return Listed(tuple(ordered), root, people, cameras)
+    return Listed(tuple(ordered), root)
 
 
 def _folder(place: Path) -> Path:
     return place if place.is_dir() else place.parent
-
-
-def _named(sample: Sample, name: str) -> Sample:
-    return Sample(
-        sample.file, name, sample.person_id, sample.camera_id, sample.timestamp, sample.box,
-        sample.track_id,
-    )  # fmt: skip
 
 
 def _files(place: Path) -> list[Path]:

@@ -1,14 +1,16 @@
 """Embeddings in Parquet files: one shard a file, whole or not there.
 
-Columns: `file_name, person_id, camera_id, timestamp, embedding` (fixed-size list of float32), and
-`x, y, width, height, track_id, pictures`. What is not known is null. The metadata hold fingerprint
-and metric (`passerby.fingerprint`, `passerby.metric`: a gallery imports the files as they are) and
-what became of the pictures that have no row.
+Columns: `file_name, person, camera` (names, as text), `timestamp, embedding` (fixed-size list of
+float32), and `x, y, width, height, track_id, pictures`. What is not known is null. The metadata
+hold fingerprint and metric (`passerby.fingerprint`, `passerby.metric`: a gallery imports the files
+as they are) and what became of the pictures that have no row.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +21,15 @@ from numpy.typing import NDArray
 
 from passerby.files import atomic
 from passerby.types import InputError, Sample
+
+FORMAT = 2
+"""Version of the columns: from 2 on people and cameras are names."""
+
+OLD_COLUMNS = {"person_id": "person", "camera_id": "camera"}
+"""Columns of format 1, whole numbers, and what they are called since."""
+
+PLAN = "embeddings.json"
+"""Lies beside the shards and says what they hold: model, metric, list, settings."""
 
 FINGERPRINT = b"passerby.fingerprint"
 """Key in the metadata: the model's, with the source of its cues."""
@@ -91,8 +102,8 @@ def write_shard(
     corners = [[None if row.box is None else row.box[k] for row in rows] for k in range(4)]
     columns = {
         "file_name": pa.array([row.name for row in rows], pa.string()),
-        "person_id": pa.array([_known(row.person_id) for row in rows], pa.int64()),
-        "camera_id": pa.array([_known(row.camera_id) for row in rows], pa.int64()),
+        "person": pa.array([row.person for row in rows], pa.string()),
+        "camera": pa.array([row.camera for row in rows], pa.string()),
         "timestamp": pa.array([row.timestamp for row in rows], pa.float64()),
         "embedding": pa.FixedSizeListArray.from_arrays(numbers, width),
         **{
@@ -118,6 +129,30 @@ def read_tally(file: Path) -> Tally:
     return Tally(**json.loads(_metadata(file)[TALLY]))
 
 
+def old_format(place: str | Path) -> str:
+    """Why files or a gallery with numbers for people are refused, in one line."""
+    return (
+        f"{place}: is of format 1, which has numbers for people and cameras: "
+        f"`passerby gallery upgrade {shlex.quote(str(place))}` brings it to format {FORMAT}, "
+        "which has their names"
+    )
+
+
+def check_columns(names: Sequence[str], file: Path) -> None:
+    """Refuses the columns of format 1.
+
+    Raises:
+        InputError: they are there.
+    """
+    if set(OLD_COLUMNS) & set(names):
+        raise InputError(old_format(written_together(file)))
+
+
+def written_together(file: Path) -> Path:
+    """What is brought over as one: the folder of a file that passerby numbered, else the file."""
+    return file.parent if re.fullmatch(r"(embeddings|entries)-\d+\.parquet", file.name) else file
+
+
 def open_parquet(file: Path) -> Any:
     """A `pyarrow.parquet.ParquetFile`; its rows are not read yet.
 
@@ -140,7 +175,7 @@ def read_embeddings(folder: str | Path) -> tuple[list[dict[str, Any]], NDArray[n
     """All rows of a folder of shards in order, as dicts without the embedding; and (N, D).
 
     Raises:
-        InputError: there are no shards, or they are of different models.
+        InputError: there are no shards, or they are of different models, or of format 1.
     """
     import pyarrow.parquet
 
@@ -154,14 +189,11 @@ def read_embeddings(folder: str | Path) -> tuple[list[dict[str, Any]], NDArray[n
     parts = []
     for file in files:
         table = pyarrow.parquet.read_table(file)
+        check_columns(table.column_names, file)
         rows += table.drop_columns(["embedding"]).to_pylist()
         column = table.column("embedding").combine_chunks()
         parts.append(column.flatten().to_numpy().reshape(table.num_rows, column.type.list_size))
     return rows, np.concatenate(parts)
-
-
-def _known(number: int) -> int | None:
-    return None if number < 0 else number
 
 
 def _metadata(file: Path) -> dict[bytes, bytes]:

@@ -27,18 +27,18 @@ from passerby.embedding.quality import Quality
 from passerby.embedding.reading import Read, read_pictures
 from passerby.embedding.shards import (
     FINGERPRINT,
+    FORMAT,
     METRIC,
+    PLAN,
     PRECISION,
     Tally,
+    old_format,
     read_tally,
     shard_file,
     write_shard,
 )
 from passerby.files import one_at_a_time, write_text
 from passerby.types import CueSource, InputError, Progress, Sample
-
-PLAN = "embeddings.json"
-"""What the folder holds: model, metric, list, settings."""
 
 FAILED = "failed.csv"
 """Pictures that could not be read; there only if there are any."""
@@ -158,16 +158,17 @@ def _width(model: Embedder) -> int:
 def _units(samples: Sequence[Sample], tracks: bool) -> list[Unit]:
     if not tracks:
         return [(sample,) for sample in samples]
-    groups: dict[tuple[int, str, str], list[Sample]] = {}
+    groups: dict[tuple[str | None, str, str], list[Sample]] = {}
     for place, sample in enumerate(samples):
         alone = "" if sample.track_id is not None else str(place)
-        groups.setdefault((sample.camera_id, sample.track_id or "", alone), []).append(sample)
+        groups.setdefault((sample.camera, sample.track_id or "", alone), []).append(sample)
     for (camera, track, _), members in groups.items():
-        people = sorted({sample.person_id for sample in members})
+        people = sorted({sample.person or "unknown" for sample in members})
         if len(people) > 1:
             raise InputError(
-                f"a track shows one person; track {track!r} of camera {camera} has the persons "
-                f"{', '.join(map(str, people[:5]))}"
+                f"a track shows one person; track {track!r} of camera {camera or 'unknown'} has "
+                f"the persons "
+                f"{', '.join(people[:5])}"
             )
     return [tuple(members) for members in groups.values()]
 
@@ -195,10 +196,10 @@ def _plan(
 ) -> dict[str, Any]:
     digest = hashlib.blake2b(digest_size=16)
     for s in listed.samples:
-        known = (s.name, s.box, s.person_id, s.camera_id, s.timestamp, s.track_id)
+        known = (s.name, s.box, s.person, s.camera, s.timestamp, s.track_id)
         digest.update(repr(known).encode())
     return {
-        "format": 1,
+        "format": FORMAT,
         "fingerprint": fingerprint,
         "method": model.method.name,
         "metric": model.descriptor.metric,
@@ -211,8 +212,6 @@ def _plan(
         "quality": asdict(settings.quality),
         "shard_size": settings.shard_size,
         "shards": shards,
-        "person_names": {str(key): name for key, name in listed.person_names.items()},
-        "camera_names": {str(key): name for key, name in listed.camera_names.items()},
     }
 
 
@@ -228,6 +227,8 @@ def _check_plan(out: Path, plan: Mapping[str, Any]) -> None:
             there = dict(json.loads(file.read_text(encoding="utf-8")))
         except ValueError as error:
             raise InputError(f"{file}: is damaged: {error}") from error
+    if there.get("format") == 1:
+        raise InputError(old_format(out))
     differ = [name for name in plan if there.get(name) != plan[name]]
     if differ:
         name = differ[0]

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from passerby.data.images import read_image
 from passerby.figures.lettering import INK, PALE, font, shortened, wrapped
-from passerby.types import Sample, Split
+from passerby.types import Sample
 
 HEIGHT = 160
 """Of every picture, in pixels."""
@@ -34,13 +34,12 @@ class RankedList:
 
 
 def lists_figure(
-    lists: Sequence[Sequence[RankedList]], split: Split, caption: str, names: Sequence[str] = ()
+    lists: Sequence[Sequence[RankedList]], caption: str, names: Sequence[str] = ()
 ) -> Image.Image:
     """A page: a row for each query, with its lists side by side.
 
     Args:
         lists: for each query at least one, all of the same query; all queries have as many.
-        split: gives the names of persons and cameras.
         caption: below.
         names: above the lists, one for each of a query's; or none.
     """
@@ -51,7 +50,7 @@ def lists_figure(
     cell = max(_LEAST_WIDTH, *(picture.width for row in pictures for picture in row)) + 2 * _FRAME
     rows = []
     for row, drawn in zip(lists, pictures, strict=True):
-        about = [_about_query(row[0], split), *(a for one in row for a in about_found(one, split))]
+        about = [_about_query(row[0]), *(a for one in row for a in about_found(one))]
         rows.append([_cell(p, cell, *said) for p, said in zip(drawn, about, strict=True)])
     # Lists are as long as each other: the gallery is one, only junk and own pictures differ.
     longest = [max(len(row[side].found) for row in lists) for side in range(len(lists[0]))]
@@ -91,26 +90,36 @@ def _places(row: Sequence[RankedList], longest: Sequence[int], lefts: Sequence[i
     return places
 
 
-def camera_name(sample: Sample, split: Split) -> str:
+def camera_name(sample: Sample) -> str:
     """The camera's own name, or its number."""
-    return split.camera_names.get(sample.camera_id, f"camera {sample.camera_id}")
+    return _called("camera", sample.camera, sample.camera_id)
 
 
-def _about_query(row: RankedList, split: Split) -> tuple[tuple[int, int, int], str, str]:
-    person = split.person_names.get(row.query.person_id, f"person {row.query.person_id}")
-    return _QUERY, person, camera_name(row.query, split)
+def person_name(sample: Sample) -> str:
+    """The person's own name, or its number."""
+    return _called("person", sample.person, sample.person_id)
 
 
-def about_found(row: RankedList, split: Split) -> list[tuple[tuple[int, int, int], str, str]]:
+def _about_query(row: RankedList) -> tuple[tuple[int, int, int], str, str]:
+    return _QUERY, person_name(row.query), camera_name(row.query)
+
+
+def about_found(row: RankedList) -> list[tuple[tuple[int, int, int], str, str]]:
     """Frame colour, distance and camera of each picture of a list."""
     return [
         (
             _RIGHT if sample.person_id == row.query.person_id else _WRONG,
             f"{distance:.3f}" if distance < 100 else f"{distance:.4g}",
-            camera_name(sample, split),
+            camera_name(sample),
         )
         for sample, distance in zip(row.found, row.distances, strict=True)
     ]
+
+
+def _called(kind: str, name: str | None, number: int) -> str:
+    if name is None:
+        return f"{kind} {number}"
+    return f"{kind} {name}" if name.isdecimal() else name
 
 
 def scaled_picture(sample: Sample) -> Image.Image:

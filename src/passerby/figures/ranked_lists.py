@@ -88,7 +88,7 @@ def draw_ranked_lists(
         f"{_which(split, len(lists), matched, choice, seed)}; nearest first by "
         f"{metric.replace('_', ' ')} distance (the number under a picture). {LEGEND}"
     )
-    save_image(lists_figure([[row] for row in lists], split, caption, names), target)
+    save_image(lists_figure([[row] for row in lists], caption, names), target)
 
 
 def draw_lists_of_two(
@@ -127,7 +127,7 @@ def draw_lists_of_two(
         f"{side.name} by {side.metric.replace('_', ' ')} distance" for side in (first, second)
     )
     caption = f"{_which(split, len(lists), matched, choice, seed)}; {how}, nearest first. {LEGEND}"
-    save_image(lists_figure(lists, split, caption, (first.name, second.name)), target)
+    save_image(lists_figure(lists, caption, (first.name, second.name)), target)
 
 
 LEGEND = (

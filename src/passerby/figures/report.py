@@ -25,7 +25,13 @@ from passerby.figures.distance_histogram import pair_distances
 from passerby.figures.embedding_plane import plane_of
 from passerby.figures.grad_cam_drawing import identity_strips, pair_strips
 from passerby.figures.hidden import hidden_strip, masks_and_hidden
-from passerby.figures.lists_drawing import RankedList, about_found, camera_name, scaled_picture
+from passerby.figures.lists_drawing import (
+    RankedList,
+    about_found,
+    camera_name,
+    person_name,
+    scaled_picture,
+)
 from passerby.figures.masks import heat_strip, range_of, whole_picture
 from passerby.figures.page_charts import Axis, Line, bar_chart, line_chart, point_chart
 from passerby.figures.page_style import filter_style
@@ -95,7 +101,7 @@ def write_report(
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(split.train))[:pictures]
     trained = [split.train[index] for index in sorted(order)]
     sections = [
-        _lists(rows, split),
+        _lists(rows),
         _spread(split, embeddings, model.descriptor.metric, seed, speed),
         *_able(model, "mask", "Masks", lambda: _masks(model, Path(run), chosen, cues), run),
         *_able(model, "attention_maps", "Attention", lambda: _attention(model, chosen, cues), run),
@@ -123,7 +129,7 @@ def _rows(
     return list(rows.values())
 
 
-def _lists(rows: Sequence[tuple[set[str], RankedList]], split: Split) -> Section:
+def _lists(rows: Sequence[tuple[set[str], RankedList]]) -> Section:
     """Queries and what is found; buttons hide kinds of them, by CSS alone."""
     counts = {name: sum(name == "all" or name in kinds for kinds, _ in rows) for name in FILTERS}
     inputs = "".join(
@@ -138,7 +144,7 @@ def _lists(rows: Sequence[tuple[set[str], RankedList]], split: Split) -> Section
     empty = "".join(
         f'<p class="none no-{name}">There is none.</p>' for name in FILTERS if not counts[name]
     )
-    lists = "\n".join(_list(kinds, row, split) for kinds, row in rows)
+    lists = "\n".join(_list(kinds, row) for kinds, row in rows)
     html = (
         f"<p>{LEGEND} Solid frame and ✓: right; dashed frame and ✗: wrong. The number is the "
         "distance. AP: average precision over the whole gallery.</p>"
@@ -147,14 +153,14 @@ def _lists(rows: Sequence[tuple[set[str], RankedList]], split: Split) -> Section
     return Section("lists", "Ranked lists", html)
 
 
-def _list(kinds: set[str], row: RankedList, split: Split) -> str:
-    person = split.person_names.get(row.query.person_id, f"person {row.query.person_id}")
+def _list(kinds: set[str], row: RankedList) -> str:
+    person = person_name(row.query)
     cells = [
         f'<figure class="query"><img src="{_small(row.query)}" alt="query: {escape(person)}">'
-        f"<figcaption>query<br>{escape(camera_name(row.query, split))}</figcaption></figure>"
+        f"<figcaption>query<br>{escape(camera_name(row.query))}</figcaption></figure>"
     ]
     for rank, (sample, (_, distance, camera)) in enumerate(
-        zip(row.found, about_found(row, split), strict=True), 1
+        zip(row.found, about_found(row), strict=True), 1
     ):
         right = sample.person_id == row.query.person_id
         kind, mark = ("right", "✓") if right else ("wrong", "✗")

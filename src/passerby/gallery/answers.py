@@ -120,12 +120,13 @@ def _order(
 def _first_of_group(
     rows: pa.Table, order: NDArray[np.int64], group_by: Groups
 ) -> NDArray[np.bool_]:
-    column, unknown = ("person_id", UNKNOWN) if group_by == "person" else ("track_id", "")
-    names = rows.column(column).to_pylist()
-    met: set[Any] = set()
+    names = rows.column("person" if group_by == "person" else "track_id").to_pylist()
+    # A track is one of its camera.
+    cameras = rows.column("camera").to_pylist() if group_by == "track" else [""] * len(names)
+    met: set[tuple[str, str]] = set()
     first = np.ones(len(order), bool)
     for place, row in enumerate(order.tolist()):
-        name = names[row]
-        first[place] = name == unknown or name not in met
+        name = (cameras[row], names[row])
+        first[place] = names[row] == UNKNOWN or name not in met
         met.add(name)
     return first

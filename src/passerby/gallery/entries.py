@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from passerby.embedding.shards import OLD_COLUMNS
 from passerby.types import InputError, Sample
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-UNKNOWN = -1
-"""Person id or camera id that is not known; no null is stored, not every engine has them."""
+Box = tuple[int, int, int, int]
+
+UNKNOWN = ""
+"""Text that is not known (person, camera, track, content); no null is stored, not every engine has
+them."""
 
 NO_TIME = -1e18
 """Timestamp that is not known."""
@@ -26,10 +30,12 @@ NO_TIME = -1e18
 NEVER = 1e18
 """Expiry of an entry that does not expire."""
 
-TEXTS = {"key": 256, "file_name": 2048, "track_id": 256}
+TEXTS = {
+    "key": 256, "file_name": 2048, "person": 256, "camera": 256, "track_id": 256, "content": 64,
+}  # fmt: skip
 """Text columns and the most bytes that they take."""
 
-WHOLE = ("person_id", "camera_id", "x", "y", "width", "height", "checksum")
+WHOLE = ("x", "y", "width", "height", "checksum")
 """Columns of whole numbers."""
 
 TIMES = ("timestamp", "seen", "added", "expires")
@@ -45,15 +51,15 @@ class Entry:
 
     key: str
     """Names the entry: an entry whose key is there already is not added again."""
-    person_id: int | None
-    """Identity; None: not known."""
-    camera_id: int | None
-    """Camera; None: not known."""
+    person: str | None
+    """Name of the identity; None: not known."""
+    camera: str | None
+    """Name of the camera; None: not known."""
     timestamp: float | None
     """When the picture was taken, seconds since 1970 in UTC; None: not known."""
     file_name: str
     """The picture as it was named when it was added; empty: none."""
-    box: tuple[int, int, int, int] | None
+    box: Box | None
     """x, y, width, height of the person in the picture; None: the whole picture."""
     track_id: str | None
     """Pictures of one track show one person on one path."""
@@ -63,6 +69,15 @@ class Entry:
     """When the entry is to be removed; searches leave it out from then on. None: never."""
     fingerprint: str
     """Of the model that made the embedding."""
+    content: str | None = None
+    """Digest of the picture's bytes (`content_of`); None: not known."""
+
+
+def content_of(picture: bytes, box: Box | None = None) -> str:
+    """Digest of a picture file's bytes, and of the box in it: the same picture has the same."""
+    digest = hashlib.blake2b(picture, digest_size=16)
+    digest.update(repr(box and tuple(box)).encode())
+    return digest.hexdigest()
 
 
 def key_of(sample: Sample) -> str:
@@ -84,6 +99,20 @@ def schema(width: int) -> pa.Schema:
             *((name, pa.float64()) for name in TIMES),
             ("fingerprint", pa.string()),
             ("embedding", pa.list_(pa.float32(), width)),
+        ]
+    )
+
+
+def old_schema(width: int) -> pa.Schema:
+    """The columns of format 1: numbers for people and cameras, and no digest of the picture."""
+    import pyarrow as pa
+
+    numbers = {new: old for old, new in OLD_COLUMNS.items()}
+    return pa.schema(
+        [
+            pa.field(numbers[field.name], pa.int64()) if field.name in numbers else field
+            for field in schema(width)
+            if field.name != "content"
         ]
     )
 
@@ -122,8 +151,8 @@ def to_entries(rows: pa.Table) -> list[Entry]:
     return [
         Entry(
             key=row["key"],
-            person_id=_known(row["person_id"]),
-            camera_id=_known(row["camera_id"]),
+            person=row["person"] or None,
+            camera=row["camera"] or None,
             timestamp=None if row["timestamp"] == NO_TIME else row["timestamp"],
             file_name=row["file_name"],
             box=(row["x"], row["y"], row["width"], row["height"]) if row["width"] else None,
@@ -131,6 +160,7 @@ def to_entries(rows: pa.Table) -> list[Entry]:
             added=row["added"],
             expires=None if row["expires"] == NEVER else row["expires"],
             fingerprint=row["fingerprint"],
+            content=row["content"] or None,
         )
         for row in rows.select(DETAILS).to_pylist()
     ]
@@ -147,17 +177,37 @@ def check_texts(name: str, values: Sequence[str]) -> list[str]:
     return list(values)
 
 
-def check_ids(name: str, values: Sequence[int | None]) -> NDArray[np.int64]:
-    """Ids as whole numbers from 0, with `UNKNOWN` for None and -1."""
-    found = np.empty(len(values), np.int64)
-    for row, value in enumerate(values):
-        number = UNKNOWN if value is None else value
-        if not isinstance(number, (int, np.integer)) or isinstance(number, bool):
-            raise InputError(f"a {name} must be a whole number or None: given {value!r}")
-        if not UNKNOWN <= number < 2**63:
-            raise InputError(f"a {name} must be at least 0, or -1 for unknown: given {value!r}")
-        found[row] = number
-    return found
+def check_name(kind: str, value: str) -> str:
+    """A name of a person, camera or track.
+
+    Raises:
+        InputError: no text, empty, too long, with blanks at an end, or with letters that cannot be
+            shown.
+    """
+    fits = isinstance(value, str) and value == value.strip() and value.isprintable()
+    if not fits or not 0 < len(value.encode()) <= TEXTS["person"]:
+        raise InputError(
+            f"a name of a {kind} is a text of 1 to {TEXTS['person']} bytes on one line, without "
+            f"blanks at its ends: given {str(value)[:80]!r}"
+        )
+    return value
+
+
+def check_names(kind: str, values: Sequence[str | None]) -> list[str]:
+    """Names as they are stored, `UNKNOWN` for None."""
+    good: dict[str, str] = {}
+    for value in values:
+        if value is not None and value not in good:
+            good[value] = check_name(kind, value)
+    return [UNKNOWN if value is None else good[value] for value in values]
+
+
+def labels_of(names: Sequence[str | None]) -> NDArray[np.int64]:
+    """(N,) a number for each name, the same for the same, -1 for None and `UNKNOWN`."""
+    numbers: dict[str | None, int] = {None: -1, UNKNOWN: -1}
+    for name in names:
+        numbers.setdefault(name, len(numbers) - 2)
+    return np.array([numbers[name] for name in names], np.int64)
 
 
 def check_times(name: str, values: Sequence[float | None], unknown: float) -> NDArray[np.float64]:
@@ -168,7 +218,3 @@ def check_times(name: str, values: Sequence[float | None], unknown: float) -> ND
         if not math.isfinite(found[row]) or abs(found[row]) > NEVER:
             raise InputError(f"a {name} must be seconds since 1970 or None: given {value!r}")
     return found
-
-
-def _known(number: int) -> int | None:
-    return None if number == UNKNOWN else number

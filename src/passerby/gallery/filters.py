@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Filter:
     """Entries that fulfil every condition given; none given: all entries."""
 
-    cameras: Sequence[int] | None = None
+    cameras: Sequence[str] | None = None
     """Only of these cameras."""
-    not_cameras: Sequence[int] = ()
+    not_cameras: Sequence[str] = ()
     """Not of these cameras; entries of unknown cameras stay."""
     since: float | None = None
     """Taken then or later, seconds since 1970 in UTC; entries without a time are left out."""
@@ -31,7 +31,7 @@ class Filter:
     """Taken before then; entries without a time are left out."""
     known: bool | None = None
     """True: with a known identity; False: without one."""
-    persons: Sequence[int] | None = None
+    persons: Sequence[str] | None = None
     """Only of these identities."""
     tracks: Sequence[str] | None = None
     """Only of these tracks."""
@@ -39,6 +39,8 @@ class Filter:
     """Only these entries."""
     not_keys: Sequence[str] = ()
     """Not these entries."""
+    contents: Sequence[str] | None = None
+    """Only of these pictures, by their digests."""
     seen_before: float | None = None
     """Taken before then, or added before then where it is not known when they were taken."""
     expired_by: float | None = None
@@ -47,14 +49,15 @@ class Filter:
     """Not yet expired then."""
 
     def __post_init__(self) -> None:
-        for name in ("cameras", "not_cameras", "persons", "tracks", "keys", "not_keys"):
+        for name in ("cameras", "not_cameras", "persons", "tracks", "keys", "not_keys", "contents"):
             values = getattr(self, name)
-            kind = str if name in ("tracks", "keys", "not_keys") else (int, np.integer)
-            bad = isinstance(values, (str, int)) or not all(
-                isinstance(value, kind) for value in values or ()
+            listed = values is None or (
+                isinstance(values, Sequence) and not isinstance(values, str)
             )
-            if bad:
-                raise InputError(f"{name} of a filter must be a list: given {values!r}")
+            if not listed or not all(isinstance(value, str) for value in values or ()):
+                raise InputError(f"{name} of a filter must be a list of texts: given {values!r}")
+            if not all(_can_be_stored(value) for value in values or ()):
+                raise InputError(f"{name} of a filter have letters that no entry has: {values!r}")
         for name in ("since", "until", "seen_before", "expired_by", "alive_at"):
             time = getattr(self, name)
             if time is not None and not np.isfinite(time):
@@ -69,17 +72,18 @@ class Filter:
         """The same as conditions on columns, all of which must hold."""
         found: list[Condition] = []
         columns = {
-            "cameras": "camera_id", "persons": "person_id", "tracks": "track_id", "keys": "key"
+            "cameras": "camera", "persons": "person", "tracks": "track_id", "keys": "key",
+            "contents": "content",
         }  # fmt: skip
         for name, column in columns.items():
             if getattr(self, name) is not None:
                 found.append(Condition(column, "in", _plain(getattr(self, name))))
         if self.not_cameras:
-            found.append(Condition("camera_id", "not in", _plain(self.not_cameras)))
+            found.append(Condition("camera", "not in", _plain(self.not_cameras)))
         if self.not_keys:
             found.append(Condition("key", "not in", _plain(self.not_keys)))
         if self.known is not None:
-            found.append(Condition("person_id", "==" if self.known is False else "!=", UNKNOWN))
+            found.append(Condition("person", "==" if self.known is False else "!=", UNKNOWN))
         times = (
             ("since", "timestamp", ">="), ("until", "timestamp", "<"),
             ("seen_before", "seen", "<"), ("expired_by", "expires", "<="),
@@ -112,7 +116,7 @@ class Condition:
     sign: str
     """`in`, `not in`, `==`, `!=`, `<`, `<=`, `>` or `>=`."""
     value: Any
-    """A list of numbers or texts for the first two, else a number."""
+    """A list of texts for the first two, else a number or a text."""
 
 
 def sql(conditions: Sequence[Condition]) -> str | None:
@@ -122,7 +126,10 @@ def sql(conditions: Sequence[Condition]) -> str | None:
 
 def milvus_expression(conditions: Sequence[Condition]) -> str:
     """In the words of Milvus; empty: no condition."""
-    parts = [f"{one.column} {one.sign} {json.dumps(one.value)}" for one in conditions]
+    # Its strings know no \\u escapes.
+    parts = [
+        f"{one.column} {one.sign} {json.dumps(one.value, ensure_ascii=False)}" for one in conditions
+    ]
     return " and ".join(parts)
 
 
@@ -149,15 +156,23 @@ def fulfilled(conditions: Sequence[Condition], rows: pa.Table) -> NDArray[np.boo
 
 def _sql(one: Condition) -> str:
     if not isinstance(one.value, list):
-        return f"{one.column} {one.sign} {one.value!r}"
+        return f"{one.column} {one.sign} {_quoted(one.value)}"
     if not one.value:
         return "false" if one.sign == "in" else "true"
-    values = ", ".join(
-        "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
-        for value in one.value
-    )
-    return f"{one.column} {one.sign.upper()} ({values})"
+    return f"{one.column} {one.sign.upper()} ({', '.join(map(_quoted, one.value))})"
 
 
-def _plain(values: Sequence[Any]) -> list[Any]:
-    return sorted({value if isinstance(value, str) else int(value) for value in values})
+def _quoted(value: str | float) -> str:
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+
+
+def _can_be_stored(text: str) -> bool:
+    """Half a character (a lone surrogate) is no text of any file, and zeros end one."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _plain(values: Sequence[str]) -> list[str]:
+    return sorted(set(values))

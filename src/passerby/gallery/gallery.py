@@ -17,8 +17,17 @@ from numpy.typing import NDArray
 from passerby.gallery.answers import Answer, Groups, Reranking, answer
 from passerby.gallery.audit import AuditLog
 from passerby.gallery.engines import audit_file, open_store
-from passerby.gallery.entries import DETAILS, UNKNOWN, Entry, embeddings_of, to_entries
+from passerby.gallery.entries import (
+    DETAILS,
+    UNKNOWN,
+    Entry,
+    check_name,
+    embeddings_of,
+    labels_of,
+    to_entries,
+)  # fmt: skip
 from passerby.gallery.filters import Filter
+from passerby.gallery.naming import new_name
 from passerby.gallery.new_rows import NewEntries, check_embeddings, rows_of
 from passerby.gallery.queries import Fetch, query_filters, threshold_of
 from passerby.gallery.settings import (
@@ -171,7 +180,7 @@ class Gallery:
         where: Filter | None = None,
         *,
         threshold: float | None = None,
-        query_cameras: Sequence[int] | None = None,
+        query_cameras: Sequence[str | None] | None = None,
         group_by: Groups | None = None,
         reranking: Reranking | None = None,
         approximate: bool = False,
@@ -184,8 +193,9 @@ class Gallery:
             where: which entries count; expired ones never do.
             threshold: distance from which on nothing is a match; None: as calibrated, if it is;
                 `math.inf`: none.
-            query_cameras: Q cameras that took the queries: their own entries are left out.
-            group_by: `person` or `track`: one hit for each, its nearest entry.
+            query_cameras: Q cameras that took the queries, None where not known: their own
+                entries are left out.
+            group_by: `person` or `track` (of a camera): one hit for each, its nearest entry.
             reranking: re-ranks the nearest entries; the threshold stays one of the distance.
             approximate: by the index (`index`): faster in great galleries, may miss some.
 
@@ -263,48 +273,50 @@ class Gallery:
             )
         return np.stack([found[key] for key in keys])
 
-    def assign(self, where: Filter, person_id: int | None) -> int:
-        """Gives entries an identity, or none; returns how many.
+    def assign(self, where: Filter, person: str | None) -> int:
+        """Gives entries an identity by its name, or none; returns how many.
 
         Raises:
-            InputError: a filter that means all entries, or a bad identity.
+            InputError: a filter that means all entries, or a bad name.
         """
         self._checked_settings()
         _refuse_everything(where, "assign")
-        number = UNKNOWN if person_id is None else person_id
-        if number < UNKNOWN:
-            raise InputError(f"a person id must be at least 0, or -1 for unknown: given {number}")
-        rows = self._store.assign(where.conditions(), number)
+        name = UNKNOWN if person is None else check_name("person", person)
+        rows = self._store.assign(where.conditions(), "person", name)
         self._audit.write(
-            "assign", self._clock(), person=number, entries=rows, filter=where.described()
+            "assign", self._clock(), person=person, entries=rows, filter=where.described()
         )
         return rows
 
-    def merge(self, persons: Sequence[int], into: int) -> int:
+    def merge(self, persons: Sequence[str], into: str) -> int:
         """Makes several identities one; returns how many entries changed."""
         others = [person for person in persons if person != into]
         return self.assign(Filter(persons=others), into)
 
-    def split(self, keys: Sequence[str], into: int | None = None) -> int:
-        """Makes entries an identity of their own; returns its number.
+    def split(self, keys: Sequence[str], into: str | None = None) -> str:
+        """Makes entries an identity of their own; returns its name.
 
         Args:
             keys: of the entries.
-            into: the identity's number; None: one above the greatest there is.
+            into: the identity's name; None: a new one, after the identity that all of them had.
 
         Raises:
             InputError: a key that the gallery does not have.
         """
-        if into is None:
-            batches = self._rows(Filter(known=True), ("person_id",))
-            into = 1 + max((int(np.max(batch.column(0))) for batch in batches), default=-1)
-        count = self._store.count(Filter(keys=list(keys)).conditions())
-        if count < len(set(keys)):
+        entries = self.entries(Filter(keys=list(keys)))
+        if len(entries) < len(set(keys)):
             raise InputError(
-                f"the gallery has {count} of the {len(set(keys))} entries to split off"
+                f"the gallery has {len(entries)} of the {len(set(keys))} entries to split off"
             )
+        if into is None:
+            into = new_name({entry.person for entry in entries}, self.persons())
         self.assign(Filter(keys=list(keys)), into)
         return into
+
+    def persons(self) -> list[str]:
+        """The names of all identities, sorted."""
+        batches = self._looked_up(Filter(known=True), ("person",))
+        return sorted({name for batch in batches for name in batch.column("person").to_pylist()})
 
     def remove(self, where: Filter, *, reason: str = "remove") -> int:
         """Removes entries, out of the files too; returns how many.
@@ -342,8 +354,8 @@ class Gallery:
         self,
         false_match_rate: float = 1e-3,
         embeddings: NDArray[np.float32] | None = None,
-        person_ids: Sequence[int] | None = None,
-        camera_ids: Sequence[int] | None = None,
+        persons: Sequence[str | None] | None = None,
+        cameras: Sequence[str | None] | None = None,
         *,
         pairs: Pairs = "other-camera",
     ) -> Calibration:
@@ -352,8 +364,8 @@ class Gallery:
         Args:
             false_match_rate: wanted FMR.
             embeddings: (N, D) of labelled pictures; None: the gallery's entries of known identity.
-            person_ids: N, with `embeddings`.
-            camera_ids: N or None, with `embeddings`.
+            persons: N names, with `embeddings`; None where one is not known.
+            cameras: N or None, with `embeddings`.
             pairs: of pictures of two cameras (`other-camera`), as a search with `query_cameras`
                 compares them, or `any`.
 
@@ -363,19 +375,15 @@ class Gallery:
         from passerby.gallery.calibration import calibrate
 
         settings = self._checked_settings()
-        cameras: NDArray[np.int64] | None
         if embeddings is None:
-            embeddings, people, cameras = self._labelled()
-        else:
-            embeddings = check_embeddings(embeddings, settings.width, settings.space.metric)
-            people = np.asarray(person_ids, np.int64)
-            cameras = None if camera_ids is None else np.asarray(camera_ids, np.int64)
-            if people.shape != (len(embeddings),) or (
-                cameras is not None and cameras.shape != people.shape
-            ):
-                raise InputError("person_ids and camera_ids must be as many as the embeddings")
+            embeddings, persons, cameras = self._labelled()
+        embeddings = check_embeddings(embeddings, settings.width, settings.space.metric)
+        lengths = {len(each) for each in (persons or (), cameras) if each is not None}
+        if lengths != {len(embeddings)}:
+            raise InputError("persons and cameras must be as many as the embeddings")
         found = calibrate(
-            embeddings, people, cameras, settings.space,
+            embeddings, labels_of(persons or ()), None if cameras is None else labels_of(cameras),
+            settings.space,
             false_match_rate=false_match_rate, now=self._clock(), pairs=pairs,
         )  # fmt: skip
         self._keep_calibration(found)
@@ -395,7 +403,7 @@ class Gallery:
             InputError: no gallery yet.
         """
         settings = self._checked_settings()
-        columns = ("person_id", "camera_id", "track_id", "timestamp", "expires")
+        columns = ("person", "camera", "track_id", "timestamp", "expires")
         batches = self._store.scan([], columns)
         resident = 0 if self._snapshot is None else self._snapshot.bytes
         return measure(batches, settings, self._store.described(), self._clock(), resident)
@@ -514,17 +522,15 @@ class Gallery:
         self._checked_settings()
         return self._in_memory().scan(where.conditions(), columns)
 
-    def _labelled(
-        self,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-        parts = [
-            (embeddings_of(batch), batch.column("person_id"), batch.column("camera_id"))
-            for batch in self._rows(Filter(known=True), ("person_id", "camera_id", "embedding"))
-        ]
-        if not parts:
+    def _labelled(self) -> tuple[NDArray[np.float32], list[str], list[str]]:
+        batches = list(self._rows(Filter(known=True), ("person", "camera", "embedding")))
+        if not batches:
             raise InputError("calibration needs entries whose identity is known: there are none")
-        embeddings, people, cameras = zip(*parts, strict=True)
-        return np.concatenate(embeddings), np.concatenate(people), np.concatenate(cameras)
+        people, cameras = (
+            [name for batch in batches for name in batch.column(column).to_pylist()]
+            for column in ("person", "camera")
+        )
+        return np.concatenate([embeddings_of(batch) for batch in batches]), people, cameras
 
     def _keep_calibration(self, found: Calibration) -> None:
         def change(plain: dict[str, Any] | None) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from passerby.types import InputError
 
 def read_labelled(
     paths: Sequence[str | Path], space: Space
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """(N, D) embeddings with N identities and N cameras, -1 where one is not known.
+) -> tuple[NDArray[np.float32], list[str | None], list[str | None]]:
+    """(N, D) embeddings with N names of people and N of cameras, None where one is not known.
 
     Args:
         paths: Parquet files that `passerby embed` or `gallery export` wrote, or folders of them.
@@ -26,25 +26,26 @@ def read_labelled(
     Raises:
         InputError: not readable, of another model, or without anybody who is known.
     """
-    embeddings, people, cameras = [], [], []
+    embeddings: list[NDArray[np.float32]] = []
+    people: list[str | None] = []
+    cameras: list[str | None] = []
     for file in parquet_files([Path(path) for path in paths]):
         theirs = space_of_file(file)
         if theirs is not None and theirs != space:
             raise InputError(another_space(str(file), theirs, space))
         for rows in read_batches(file):
-            if "person_id" not in rows.column_names:
-                raise InputError(f"{file}: has no column person_id: nobody in it is known")
+            if "person" not in rows.column_names:
+                raise InputError(f"{file}: has no column person: nobody in it is known")
             embeddings.append(np.array(embeddings_of(rows)))
-            people.append(rows.column("person_id").to_numpy())
-            unknown = np.full(rows.num_rows, -1)
-            there = "camera_id" in rows.column_names
-            cameras.append(rows.column("camera_id").to_numpy() if there else unknown)
+            people += (name or None for name in rows.column("person").to_pylist())
+            there = "camera" in rows.column_names
+            names = rows.column("camera").to_pylist() if there else [None] * rows.num_rows
+            cameras += (name or None for name in names)
     if not embeddings:
         raise InputError(f"no embedding in {', '.join(map(str, paths))}")
-    everybody = np.concatenate(people)
-    if (everybody < 0).all():
+    if not any(people):
         raise InputError(
             f"{', '.join(map(str, paths))}: nobody in it is known: passerby embed takes person_id "
             "from a manifest, passerby gallery export from the gallery"
         )
-    return np.concatenate(embeddings), everybody, np.concatenate(cameras)
+    return np.concatenate(embeddings), people, cameras

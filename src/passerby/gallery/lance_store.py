@@ -28,7 +28,9 @@ from passerby.types import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TABLE = "entries"
+TABLE = "entries-2"
+"""Of this format: rows of another stand beside it while they are written anew."""
+OLD_TABLE = "entries"
 SETTINGS = "gallery.json"
 PENDING = "removal-pending"
 """Lies in the folder from before rows are removed until their bytes are gone from the files."""
@@ -71,7 +73,9 @@ class LanceStore:
                 raise InputError(f"{folder}: is not empty and no gallery: it has no {SETTINGS}")
         self.folder = folder
         self._locks = FolderLocks(folder)
-        if (folder / PENDING).exists():
+        if (folder / f"{TABLE}.lance").exists() and self._is_new():
+            self.forget_old()
+        if (folder / PENDING).exists() and self._is_new():
             self._finish_if_there_is_room()
 
     def settings(self) -> Settings | None:
@@ -154,12 +158,12 @@ class LanceStore:
         with self._locks.shared(), self._plain_errors():
             return int(self._dataset().count_rows(filter=sql(conditions)))
 
-    def assign(self, conditions: Sequence[Condition], person_id: int) -> int:
+    def assign(self, conditions: Sequence[Condition], column: str, value: str) -> int:
         """See `Store`."""
         with self._locks.writing(), self._plain_errors():
             table = self._table()
             where = sql(conditions)
-            return int(table.update(where=where, values={"person_id": person_id}).rows_updated)
+            return int(table.update(where=where, values={column: value}).rows_updated)
 
     def remove(self, conditions: Sequence[Condition]) -> int:
         """See `Store`; when it returns, the embeddings' bytes are in no file of the folder."""
@@ -176,6 +180,44 @@ class LanceStore:
                 self._clean()
             (self.folder / PENDING).unlink()
         return rows
+
+    def upgrade(self, settings: Settings, convert: Callable[[pa.Table], pa.Table]) -> int:
+        """See `Store`: the new settings are what makes the new table the gallery's."""
+        import lance
+        import pyarrow as pa
+
+        old, new = (self.folder / f"{name}.lance" for name in (OLD_TABLE, TABLE))
+        with self._locks.alone(), self._plain_errors():
+            shutil.rmtree(new, ignore_errors=True)
+            dataset = lance.dataset(str(old))
+            rows = int(dataset.count_rows())
+            wanted = schema(settings["width"])
+            self._check_room(sum(file.stat().st_size for file in old.rglob("*") if file.is_file()))
+
+            def batches() -> Iterator[pa.RecordBatch]:
+                for batch in dataset.scanner(batch_size=_BATCH).to_batches():
+                    made = convert(pa.Table.from_batches([batch])).select(wanted.names)
+                    yield from made.cast(wanted).to_batches()
+
+            reader = pa.RecordBatchReader.from_batches(wanted, batches())
+            made = lance.write_dataset(reader, str(new), mode="create")
+            read = sum(part.num_rows for part in made.scanner().to_batches())
+            if read != rows:
+                raise InputError(f"{self.folder}: {read} of {rows} entries were written anew")
+            write_text(self.folder / SETTINGS, json.dumps(settings, indent=1) + "\n")
+            shutil.rmtree(old)
+            (self.folder / PENDING).unlink(missing_ok=True)
+        return rows
+
+    def forget_old(self) -> None:
+        """See `Store`."""
+        old = self.folder / f"{OLD_TABLE}.lance"
+        if old.exists():
+            with self._locks.alone():
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _is_new(self) -> bool:
+        return (self.settings() or {}).get("format") != 1
 
     def index(self, metric: str) -> None:
         """See `Store`: IVF with scalar quantisation; candidates are compared exactly."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.gallery.engine_errors import plain_errors
-from passerby.gallery.entries import TEXTS, TIMES, WHOLE, schema
+from passerby.gallery.entries import TEXTS, TIMES, WHOLE, old_schema, schema
 from passerby.gallery.filters import Condition, milvus_expression
 from passerby.gallery.nearby import by_distance, shown_columns
 from passerby.gallery.store import Parts, Settings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NAME = "passerby"
-"""Collection, where the address names none."""
+"""Gallery, where the address names none: its collections are `passerby_entries`, `..._settings`."""
 
 MOST_HITS = 16_384
 """Milvus returns no more rows of one search."""
@@ -54,11 +54,16 @@ class MilvusStore:
                 "a gallery on a Milvus server needs pymilvus: pip install 'passerby[milvus]'"
             ) from error
         self._place = place
-        address, self._name = _address(place)
-        if not re.fullmatch(r"[A-Za-z_]\w{0,200}", self._name):
+        address, name = _address(place)
+        if not re.fullmatch(r"[A-Za-z_]\w{0,200}", name):
             raise InputError(
-                f"{place}: a collection's name has letters, digits and _: given {self._name!r}"
+                f"{place}: a collection's name has letters, digits and _: given {name!r}"
             )
+        self._name, self._settings_name, self._old_name = (
+            f"{name}_entries",
+            f"{name}_settings",
+            name,
+        )
         with plain_errors(f"{place}: no Milvus server answers"):
             self._client: Any = MilvusClient(uri=address, token=token or "", timeout=20)
 
@@ -141,15 +146,8 @@ class MilvusStore:
         kinds = schema(width)
         shape = pa.schema([kinds.field(name) for name in columns])
         wanted = [*columns, *({"key"} - set(columns))]
-        # In pages by the last key seen: iterators of several versions of Milvus skip rows.
-        last = ""
         with self._plain_errors():
-            while True:
-                page = self._query([*conditions, Condition("key", ">", last)], wanted, _AT_ONCE)
-                if not page:
-                    return
-                page.sort(key=lambda row: str(row["key"]))
-                last = page[-1]["key"]
+            for page in self._pages(self._name, conditions, wanted):
                 yield pa.RecordBatch.from_pylist(
                     [{name: row[name] for name in columns} for row in page], schema=shape
                 )
@@ -163,12 +161,12 @@ class MilvusStore:
             )  # fmt: skip
         return int(found[0]["count(*)"])
 
-    def assign(self, conditions: Sequence[Condition], person_id: int) -> int:
+    def assign(self, conditions: Sequence[Condition], column: str, value: str) -> int:
         """See `Store`."""
         batches = list(self.scan(conditions, schema(1).names))
         with self._plain_errors():
             for batch in batches:
-                rows = [{**row, "person_id": person_id} for row in batch.to_pylist()]
+                rows = [{**row, column: value} for row in batch.to_pylist()]
                 self._client.upsert(self._name, rows)
         return sum(batch.num_rows for batch in batches)
 
@@ -182,6 +180,38 @@ class MilvusStore:
                 with contextlib.suppress(Exception):  # Milvus Lite has no such call
                     self._client.compact(self._name)
         return rows
+
+    def upgrade(self, settings: Settings, convert: Callable[[pa.Table], pa.Table]) -> int:
+        """See `Store`: the new settings are what makes the new collection the gallery's."""
+        import pyarrow as pa
+
+        width = int(settings["width"])
+        wanted = schema(width)
+        with self._plain_errors():
+            if self._client.has_collection(self._name):
+                self._client.drop_collection(self._name)
+            self._make_entries(width, settings["space"]["metric"])
+            rows = 0
+            before = old_schema(width)
+            for page in self._pages(self._old_name, [], before.names):
+                table = convert(pa.Table.from_pylist(page, schema=before))
+                found = table.select(wanted.names).cast(wanted).to_pylist()
+                self._client.upsert(self._name, found)
+                rows += len(found)
+            if self.count([]) != rows:
+                raise InputError(f"{self._place}: not all of {rows} entries were written anew")
+        self.change_settings(lambda _: settings)
+        self.forget_old()
+        return rows
+
+    def forget_old(self) -> None:
+        """See `Store`."""
+        with self._plain_errors():
+            # Somebody else's collection may have the gallery's plain name.
+            if self._client.has_collection(self._old_name):
+                fields = self._client.describe_collection(self._old_name)["fields"]
+                if {"person_id", "checksum"} <= {field["name"] for field in fields}:
+                    self._client.drop_collection(self._old_name)
 
     def index(self, metric: str) -> None:
         """See `Store`: HNSW in place of the exhaustive search."""
@@ -223,17 +253,31 @@ class MilvusStore:
         """See `Store`."""
         self._client.close()
 
-    @property
-    def _settings_name(self) -> str:
-        return f"{self._name}_settings"
+    def _pages(
+        self, collection: str, conditions: Sequence[Condition], columns: Sequence[str]
+    ) -> Iterator[list[dict[str, Any]]]:
+        # In pages by the last key seen: iterators of several versions of Milvus skip rows.
+        last = ""
+        while True:
+            after = [*conditions, Condition("key", ">", last)]
+            page = self._query(after, columns, _AT_ONCE, collection)
+            if not page:
+                return
+            page.sort(key=lambda row: str(row["key"]))
+            last = page[-1]["key"]
+            yield page
 
     def _query(
-        self, conditions: Sequence[Condition], columns: Sequence[str], limit: int | None = None
+        self,
+        conditions: Sequence[Condition],
+        columns: Sequence[str],
+        limit: int | None = None,
+        collection: str | None = None,
     ) -> list[dict[str, Any]]:
         options = {} if limit is None else {"limit": limit}
         found: list[dict[str, Any]] = self._client.query(
-            self._name, filter=milvus_expression(conditions), output_fields=list(columns),
-            consistency_level="Strong", **options,
+            collection or self._name, filter=milvus_expression(conditions),
+            output_fields=list(columns), consistency_level="Strong", **options,
         )  # fmt: skip
         return list(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from passerby.gallery.entries import (
     NEVER,
     NO_TIME,
-    check_ids,
+    UNKNOWN,
+    Box,
+    check_names,
     check_texts,
     check_times,
     key_of,
@@ -24,8 +26,6 @@ from passerby.types import InputError, Sample
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Box = tuple[int, int, int, int]
-
 
 @dataclass(frozen=True)
 class NewEntries:
@@ -35,32 +35,40 @@ class NewEntries:
     """Names of the entries, at most 256 bytes each; None: `file_names`, with the box if any."""
     file_names: Sequence[str] | None = None
     """The pictures, as they are to be found again later."""
-    person_ids: Sequence[int | None] | None = None
-    """Identities, from 0; None or -1: not known."""
-    camera_ids: Sequence[int | None] | None = None
-    """Cameras, from 0; None or -1: not known."""
+    persons: Sequence[str | None] | None = None
+    """Names of the identities; None: not known."""
+    cameras: Sequence[str | None] | None = None
+    """Names of the cameras; None: not known."""
     timestamps: Sequence[float | None] | None = None
     """When the pictures were taken, seconds since 1970 in UTC; None: not known."""
     boxes: Sequence[Box | None] | None = None
     """x, y, width, height of the person in the picture; None: the whole picture."""
     track_ids: Sequence[str | None] | None = None
     """Pictures of one track show one person on one path."""
+    contents: Sequence[str | None] | None = None
+    """Digests of the pictures (`passerby.gallery.entries.content_of`); None: not known."""
     expires: Sequence[float | None] | None = None
     """When they are to be removed; None: never."""
     added: Sequence[float] | None = None
     """When they were added first, for entries from another gallery; None: now."""
 
     @classmethod
-    def of_samples(cls, samples: Sequence[Sample], expires: float | None = None) -> NewEntries:
-        """Of a data set's pictures."""
+    def of_samples(
+        cls,
+        samples: Sequence[Sample],
+        expires: float | None = None,
+        contents: Sequence[str] | None = None,
+    ) -> NewEntries:
+        """Of a data set's pictures; the digests of their bytes, where those were read."""
         return cls(
             keys=[key_of(sample) for sample in samples],
             file_names=[sample.name for sample in samples],
-            person_ids=[sample.person_id for sample in samples],
-            camera_ids=[sample.camera_id for sample in samples],
+            persons=[sample.person for sample in samples],
+            cameras=[sample.camera for sample in samples],
             timestamps=[sample.timestamp for sample in samples],
             boxes=[sample.box for sample in samples],
             track_ids=[sample.track_id for sample in samples],
+            contents=contents,
             expires=[expires] * len(samples),
         )
 
@@ -68,8 +76,8 @@ class NewEntries:
     def of_table(cls, rows: pa.Table) -> NewEntries:
         """Of a table with some of a gallery's columns."""
         names = {
-            "keys": "key", "file_names": "file_name", "person_ids": "person_id",
-            "camera_ids": "camera_id", "timestamps": "timestamp", "track_ids": "track_id",
+            "keys": "key", "file_names": "file_name", "persons": "person", "cameras": "camera",
+            "timestamps": "timestamp", "track_ids": "track_id", "contents": "content",
             "expires": "expires", "added": "added",
         }  # fmt: skip
         values = {
@@ -77,9 +85,12 @@ class NewEntries:
             for field, name in names.items()
             if name in rows.column_names
         }
-        for name, absent in (("timestamps", NO_TIME), ("expires", NEVER)):
-            if name in values:
-                values[name] = [None if value == absent else value for value in values[name]]
+        absent: dict[str, Any] = {
+            "timestamps": NO_TIME, "expires": NEVER,
+            **dict.fromkeys(("persons", "cameras", "track_ids", "contents"), UNKNOWN),
+        }  # fmt: skip
+        for name in absent.keys() & values.keys():
+            values[name] = [None if value == absent[name] else value for value in values[name]]
         corners = ("x", "y", "width", "height")
         if set(corners) <= set(rows.column_names):
             columns = [rows.column(name).to_pylist() for name in corners]
@@ -130,11 +141,12 @@ def rows_of(
     columns = {
         "key": keys,
         "file_name": check_texts("file_name", entries.file_names or [""] * count),
-        "track_id": check_texts(
-            "track_id", [track or "" for track in entries.track_ids or [None] * count]
+        "person": check_names("person", entries.persons or [None] * count),
+        "camera": check_names("camera", entries.cameras or [None] * count),
+        "track_id": check_names("track", entries.track_ids or [None] * count),
+        "content": check_texts(
+            "content", [each or "" for each in entries.contents or [""] * count]
         ),
-        "person_id": check_ids("person id", entries.person_ids or [None] * count),
-        "camera_id": check_ids("camera id", entries.camera_ids or [None] * count),
         **{name: corners[:, column] for column, name in enumerate(("x", "y", "width", "height"))},
         "timestamp": timestamps,
         "seen": np.where(timestamps == NO_TIME, added, timestamps),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.gallery.entries import Entry, key_of
+from passerby.gallery.entries import Entry, content_of, key_of
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Added, Gallery
 from passerby.gallery.new_rows import NewEntries
@@ -53,7 +54,8 @@ def add_samples(
         new = [sample for sample in batch if key_of(sample) not in there]
         if new:
             embeddings = model.embed_samples(new)
-            added += gallery.add(embeddings, NewEntries.of_samples(new, expires)).added
+            entries = NewEntries.of_samples(new, expires, contents=_contents(new))
+            added += gallery.add(embeddings, entries).added
         known = start + len(batch) - added
         if progress is not None:
             progress(start + len(batch), len(samples))
@@ -102,6 +104,11 @@ def re_embed(
     return Added(added, known)
 
 
+def _contents(samples: Sequence[Sample]) -> list[str]:
+    read = lru_cache(1)(Path.read_bytes)  # the boxes of a frame follow one another
+    return [content_of(read(sample.file), sample.box) for sample in samples]
+
+
 def _known(gallery: Gallery, samples: Sequence[Sample]) -> frozenset[str]:
     if not gallery.exists:
         return frozenset()
@@ -118,11 +125,13 @@ def _sample(entry: Entry, root: Path) -> Sample:
     return Sample(
         file=root / entry.file_name,
         name=entry.file_name,
-        person_id=-1 if entry.person_id is None else entry.person_id,
-        camera_id=-1 if entry.camera_id is None else entry.camera_id,
+        person_id=-1,
+        camera_id=-1,
         timestamp=entry.timestamp,
         box=entry.box,
         track_id=entry.track_id,
+        person=entry.person,
+        camera=entry.camera,
     )
 
 
@@ -130,11 +139,12 @@ def _same(entries: Sequence[Entry]) -> NewEntries:
     return NewEntries(
         keys=[entry.key for entry in entries],
         file_names=[entry.file_name for entry in entries],
-        person_ids=[entry.person_id for entry in entries],
-        camera_ids=[entry.camera_id for entry in entries],
+        persons=[entry.person for entry in entries],
+        cameras=[entry.camera for entry in entries],
         timestamps=[entry.timestamp for entry in entries],
         boxes=[entry.box for entry in entries],
         track_ids=[entry.track_id for entry in entries],
+        contents=[entry.content for entry in entries],
         expires=[entry.expires for entry in entries],
         added=[entry.added for entry in entries],
     )

@@ -64,14 +64,14 @@ class Fetch:
 
 
 def query_filters(
-    base: Filter, now: float, cameras: Sequence[int] | None, queries: int
+    base: Filter, now: float, cameras: Sequence[str | None] | None, queries: int
 ) -> list[Filter]:
     """The filter of each query: nothing expired, and nothing of its own camera if it has one."""
     alive = replace(base, alive_at=now)
     if cameras is None:
         return [alive] * queries
-    left_out = [tuple(base.not_cameras) + (int(camera),) for camera in cameras]
-    return [replace(alive, not_cameras=each) for each in left_out]
+    own = [() if camera is None else (camera,) for camera in cameras]
+    return [replace(alive, not_cameras=(*base.not_cameras, *camera)) for camera in own]
 
 
 def threshold_of(given: float | None, calibration: Calibration | None) -> float | None:

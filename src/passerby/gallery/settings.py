@@ -6,11 +6,12 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from passerby.embedding.shards import old_format
 from passerby.ranking.metric import check_metric
 from passerby.types import CueSource, InputError
 
-FORMAT = 1
-"""Version of a gallery's columns and settings; a greater one is refused."""
+FORMAT = 2
+"""Version of a gallery's columns and settings; another one is refused."""
 
 
 class HasMetric(Protocol):
@@ -189,7 +190,7 @@ class GallerySettings:
         """From what the engine keeps.
 
         Raises:
-            InputError: of a later version, or damaged.
+            InputError: of another version, or damaged.
         """
         try:
             version = int(plain["format"])
@@ -197,6 +198,8 @@ class GallerySettings:
                 raise InputError(
                     f"{where}: the gallery has format {version}; this version reads {FORMAT}"
                 )
+            if version < FORMAT:
+                raise InputError(old_format(where))
             kept = plain.get("calibration")
             if kept is not None:
                 lists = ("edges", "genuine_counts", "impostor_counts")

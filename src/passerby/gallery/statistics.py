@@ -28,8 +28,8 @@ class Statistics:
     """Entries without one."""
     tracks: int
     """Different tracks."""
-    cameras: Mapping[int, int]
-    """Entries of each camera; -1: not known."""
+    cameras: Mapping[str, int]
+    """Entries of each camera by name; empty: not known."""
     first: float | None
     """When the oldest picture was taken, seconds since 1970 in UTC."""
     last: float | None
@@ -51,19 +51,19 @@ def measure(
     now: float,
     resident_bytes: int,
 ) -> Statistics:
-    """Counts over the columns person_id, camera_id, track_id, timestamp, expires."""
-    persons: set[int] = set()
+    """Counts over the columns person, camera, track_id, timestamp, expires."""
+    persons: set[str] = set()
     tracks: set[str] = set()
-    cameras: Counter[int] = Counter()
+    cameras: Counter[str] = Counter()
     entries = expired = unknown = 0
     first, last = None, None
     for batch in batches:
         entries += batch.num_rows
-        people = batch.column("person_id").to_pylist()
+        people = batch.column("person").to_pylist()
         persons.update(people)
         unknown += people.count(UNKNOWN)
         tracks.update(batch.column("track_id").to_pylist())
-        cameras.update(batch.column("camera_id").to_pylist())
+        cameras.update(batch.column("camera").to_pylist())
         expired += int((batch.column("expires").to_numpy() <= now).sum())
         times = batch.column("timestamp").to_numpy()
         times = times[times != NO_TIME]

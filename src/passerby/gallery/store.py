@@ -69,11 +69,22 @@ class Store(Protocol):
     def count(self, conditions: Sequence[Condition]) -> int:
         """How many rows fulfil the conditions."""
 
-    def assign(self, conditions: Sequence[Condition], person_id: int) -> int:
-        """Gives the rows that fulfil the conditions this identity; returns how many."""
+    def assign(self, conditions: Sequence[Condition], column: str, value: str) -> int:
+        """Writes a text into a column of the rows that fulfil the conditions; how many."""
 
     def remove(self, conditions: Sequence[Condition]) -> int:
         """Removes the rows that fulfil the conditions, in a folder out of the files too."""
+
+    def upgrade(self, settings: Settings, convert: Callable[[pa.Table], pa.Table]) -> int:
+        """Writes the rows of format 1 anew, whole or not at all; returns how many.
+
+        Args:
+            settings: of the gallery from then on.
+            convert: makes new rows of old ones.
+        """
+
+    def forget_old(self) -> None:
+        """Deletes what an interrupted `upgrade` left of rows that are written anew."""
 
     def index(self, metric: str) -> None:
         """Makes an index for approximate search; a removal may drop it."""

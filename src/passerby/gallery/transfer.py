@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from passerby.embedding.shards import FINGERPRINT, METRIC, open_parquet
+from passerby.embedding.shards import FINGERPRINT, METRIC, check_columns, open_parquet
 from passerby.files import atomic, write_text
 from passerby.gallery.entries import DETAILS, NEVER, NO_TIME, UNKNOWN, checksums, embeddings_of
 from passerby.gallery.settings import GallerySettings, Space
@@ -27,8 +27,8 @@ BACKUP = "backup.json"
 """Written last: a folder without it is no whole backup."""
 
 _ABSENT = {
-    "person_id": UNKNOWN, "camera_id": UNKNOWN, "timestamp": NO_TIME, "expires": NEVER,
-    "track_id": "",
+    "timestamp": NO_TIME, "expires": NEVER,
+    **dict.fromkeys(("person", "camera", "track_id", "content"), UNKNOWN),
 }  # fmt: skip
 
 
@@ -106,12 +106,13 @@ def read_batches(file: Path, rows: int = 2**14) -> Iterator[pa.Table]:
     Columns `embedding` and `file_name` must be there, others may.
 
     Raises:
-        InputError: not readable, or a column is missing or of another type.
+        InputError: not readable, of format 1, or a column is missing or of another type.
     """
     import pyarrow as pa
 
     opened = open_parquet(file)
     names = opened.schema_arrow.names
+    check_columns(names, file)
     for name in ("embedding", "file_name"):
         if name not in names:
             raise InputError(f"{file}: needs the columns file_name and embedding: has {names}")
@@ -125,7 +126,7 @@ def read_batches(file: Path, rows: int = 2**14) -> Iterator[pa.Table]:
 
 def write_backup_note(folder: Path, settings: GallerySettings, exported: Exported) -> None:
     """Writes what makes the exported files of a folder a backup."""
-    files = {file.name: _digest(file) for file in exported.files}
+    files = {file.name: file_digest(file) for file in exported.files}
     note = {"gallery": settings.plain(), "rows": exported.rows, "files": files}
     write_text(folder / BACKUP, json.dumps(note, indent=1) + "\n")
 
@@ -150,7 +151,7 @@ def read_backup(folder: Path) -> tuple[GallerySettings, list[Path], int]:
         file = folder / name
         if not re.fullmatch(r"entries-\d+\.parquet", name) or not file.is_file():
             raise InputError(f"{folder}: the backup lacks {name}")
-        if _digest(file) != digest:
+        if file_digest(file) != digest:
             raise InputError(f"{file}: is damaged: its checksum is not that of the backup")
     return settings, [folder / name for name in sorted(digests)], rows
 
@@ -166,7 +167,8 @@ def damaged_keys(batch: pa.RecordBatch) -> list[str]:
     return [str(keys[int(row)].as_py()) for row in np.flatnonzero(lacking | (now != kept))]
 
 
-def _digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file's bytes."""
     import hashlib
 
     with file.open("rb") as opened:

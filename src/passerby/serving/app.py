@@ -244,10 +244,12 @@ def _add_entries(app: FastAPI, parts: Parts) -> None:
         """Removes entries for good."""
         return await _removed(parts, request, Filter(keys=key))
 
-    @app.delete("/v1/persons/{person_id}")
-    async def remove_person(person_id: schemas.Id, request: Request) -> schemas.RemovedModel:
+    @app.delete("/v1/persons")
+    async def remove_person(
+        request: Request, person: Annotated[schemas.Name, Query()]
+    ) -> schemas.RemovedModel:
         """Removes all entries of a person for good."""
-        return await _removed(parts, request, Filter(persons=[person_id]))
+        return await _removed(parts, request, Filter(persons=[person]))
 
     @app.get("/v1/entries/picture", responses=_JPEG, response_class=Response)
     async def picture(request: Request, key: KeyQuery) -> Response:
@@ -269,7 +271,7 @@ def _add_corrections(app: FastAPI, parts: Parts) -> None:
     async def assign(request: Request, wanted: schemas.Assignment) -> schemas.ChangedModel:
         """Gives entries an identity, or none."""
         return await parts.do(
-            request, lambda: service.assign(wanted.keys, wanted.person_id), write=True
+            request, lambda: service.assign(wanted.keys, wanted.person), write=True
         )
 
     @app.post("/v1/persons/merge")

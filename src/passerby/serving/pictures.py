@@ -57,8 +57,7 @@ def stored(entry: Entry, root: Path | None) -> Image.Image:
     file = None if root is None else inside(entry.file_name, root)
     if file is None:
         raise Refusal(404, "the picture of this entry is not kept")
-    camera = -1 if entry.camera_id is None else entry.camera_id
-    sample = Sample(file, entry.file_name, -1, camera, box=entry.box)
+    sample = Sample(file, entry.file_name, -1, -1, box=entry.box)
     try:
         return whole_picture(sample)
     except (InputError, OSError):

@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-GREATEST_ID = 2**63 - 1
 _LATEST = 1e15
 
-Id = Annotated[int, Field(ge=0, le=GREATEST_ID)]
+Name = Annotated[str, Field(min_length=1, max_length=256)]
 Key = Annotated[str, Field(min_length=1, max_length=256)]
 Time = Annotated[float, Field(ge=-_LATEST, le=_LATEST, allow_inf_nan=False)]
-Ids = Annotated[list[Id], Field(max_length=1000)]
+Names = Annotated[list[Name], Field(max_length=1000)]
 Keys = Annotated[list[Key], Field(min_length=1, max_length=1000)]
 
 
@@ -25,9 +24,9 @@ class _Strict(BaseModel):
 class FilterQuery(_Strict):
     """Which entries count."""
 
-    camera: Ids = Field(default=[], description="Only of these cameras.")
-    not_camera: Ids = Field(default=[], description="Not of these cameras.")
-    person: Ids = Field(default=[], description="Only of these identities.")
+    camera: Names = Field(default=[], description="Only of these cameras.")
+    not_camera: Names = Field(default=[], description="Not of these cameras.")
+    person: Names = Field(default=[], description="Only of these identities.")
     since: Time | None = Field(
         default=None, description="Taken then or later, seconds since 1970 in UTC."
     )
@@ -51,7 +50,7 @@ class SearchQuery(FilterQuery):
 class PictureSearch(SearchQuery):
     """Search by a picture."""
 
-    query_camera: Id | None = Field(
+    query_camera: Name | None = Field(
         default=None, description="The camera that took it: its own entries are left out."
     )
 
@@ -76,8 +75,8 @@ class NewEntry(_Strict):
     """What is known of a new entry."""
 
     key: Key = Field(description="Names the entry; one that is there is left as it is.")
-    person_id: Id | None = None
-    camera_id: Id | None = None
+    person: Name | None = None
+    camera: Name | None = None
     timestamp: Time | None = Field(default=None, description="Seconds since 1970 in UTC.")
     track_id: Annotated[str, Field(max_length=256)] | None = None
     file_name: str = Field(
@@ -93,8 +92,8 @@ class EntryModel(BaseModel):
     """An entry of the gallery."""
 
     key: str
-    person_id: int | None
-    camera_id: int | None
+    person: str | None = Field(description="Name of the identity; null: not known.")
+    camera: str | None = Field(description="Name of the camera; null: not known.")
     timestamp: float | None
     track_id: str | None
     box: tuple[int, int, int, int] | None
@@ -147,14 +146,14 @@ class Assignment(_Strict):
     """Gives entries an identity."""
 
     keys: Keys
-    person_id: Id | None = Field(description="null: not known.")
+    person: Name | None = Field(description="Its name; null: not known.")
 
 
 class Merge(_Strict):
     """Makes several identities one."""
 
-    persons: Annotated[list[Id], Field(min_length=1, max_length=1000)]
-    into: Id
+    persons: Annotated[list[Name], Field(min_length=1, max_length=1000)]
+    into: Name
 
 
 class Split(_Strict):
@@ -166,7 +165,7 @@ class Split(_Strict):
 class ChangedModel(BaseModel):
     """What a correction did."""
 
-    person_id: int | None
+    person: str | None
     changed: int
 
 
@@ -177,7 +176,7 @@ class StatisticsModel(BaseModel):
     expired: int
     persons: int
     unknown: int
-    cameras: dict[str, int] = Field(description="Entries of each camera; -1: not known.")
+    cameras: dict[str, int] = Field(description="Entries of each camera; empty: not known.")
     first: float | None
     last: float | None
     metric: str

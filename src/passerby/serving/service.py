@@ -59,7 +59,7 @@ class Service:
     most: int = 200
     """Hits of a search and entries of a page at most."""
     _changes: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    """Corrections one after the other: a new identity's number is one above the greatest."""
+    """Corrections one after the other: a new identity's name is one that nobody has."""
 
     def by_picture(self, picture: Image.Image, query: PictureSearch) -> AnswerModel:
         """Searches by a picture, which is forgotten."""
@@ -70,8 +70,8 @@ class Service:
         """Searches by an entry."""
         entry = self.entry(query.key)
         where = filter_of(query, not_keys=(entry.key,))
-        own = query.own_camera or entry.camera_id is None
-        camera = None if own or entry.camera_id is None else [entry.camera_id]
+        own = query.own_camera or entry.camera is None
+        camera = None if own or entry.camera is None else [entry.camera]
         return self._search(self.gallery.embeddings([entry.key]), query, where, camera, entry)
 
     def entry(self, key: str) -> Entry:
@@ -97,8 +97,8 @@ class Service:
     def add(self, picture: Image.Image, new: NewEntry) -> AddedModel:
         """Adds an entry; the picture itself is not kept."""
         entries = NewEntries(
-            keys=[new.key], file_names=[new.file_name], person_ids=[new.person_id],
-            camera_ids=[new.camera_id], timestamps=[new.timestamp],
+            keys=[new.key], file_names=[new.file_name], persons=[new.person],
+            cameras=[new.camera], timestamps=[new.timestamp],
             track_ids=[new.track_id], expires=[new.expires],
         )  # fmt: skip
         found = self.gallery.add(self.model.embed([picture]), entries)
@@ -108,22 +108,22 @@ class Service:
         """Removes entries for good; how many."""
         return self.gallery.remove(where) if self.gallery.exists else 0
 
-    def assign(self, keys: Sequence[str], person_id: int | None) -> ChangedModel:
+    def assign(self, keys: Sequence[str], person: str | None) -> ChangedModel:
         """Gives entries an identity, or none."""
         with self._changes:
-            changed = self.gallery.assign(Filter(keys=keys), person_id)
-        return ChangedModel(person_id=person_id, changed=changed)
+            changed = self.gallery.assign(Filter(keys=keys), person)
+        return ChangedModel(person=person, changed=changed)
 
-    def merge(self, persons: Sequence[int], into: int) -> ChangedModel:
+    def merge(self, persons: Sequence[str], into: str) -> ChangedModel:
         """Makes several identities one."""
         with self._changes:
-            return ChangedModel(person_id=into, changed=self.gallery.merge(persons, into))
+            return ChangedModel(person=into, changed=self.gallery.merge(persons, into))
 
     def split(self, keys: Sequence[str]) -> ChangedModel:
         """Makes entries an identity of their own."""
         with self._changes:
             person = self.gallery.split(keys)
-        return ChangedModel(person_id=person, changed=len(set(keys)))
+        return ChangedModel(person=person, changed=len(set(keys)))
 
     def statistics(self) -> StatisticsModel:
         """The gallery in numbers; of one that does not exist yet, zeros."""
@@ -138,7 +138,7 @@ class Service:
         calibration = found.settings.calibration
         return StatisticsModel(
             entries=found.entries, expired=found.expired, persons=found.persons,
-            unknown=found.unknown, cameras={str(k): v for k, v in found.cameras.items()},
+            unknown=found.unknown, cameras=dict(found.cameras),
             first=found.first, last=found.last, metric=found.settings.space.metric,
             threshold=None if calibration is None else calibration.threshold,
             false_match_rate=None if calibration is None else calibration.false_match_rate,
@@ -173,7 +173,7 @@ class Service:
         embedding: NDArray[np.float32],
         query: SearchQuery,
         where: Filter,
-        cameras: list[int] | None,
+        cameras: list[str] | None,
         entry: Entry | None,
     ) -> AnswerModel:
         self._check_count("k", query.k)
@@ -204,7 +204,7 @@ class Service:
     def _shown(self, entry: Entry) -> EntryModel:
         there = self.pictures is not None and inside(entry.file_name, self.pictures) is not None
         return EntryModel(
-            key=entry.key, person_id=entry.person_id, camera_id=entry.camera_id,
+            key=entry.key, person=entry.person, camera=entry.camera,
             timestamp=entry.timestamp, track_id=entry.track_id, box=entry.box, picture=there,
             added=entry.added, expires=entry.expires,
         )  # fmt: skip

@@ -40,7 +40,7 @@ async function refresh() {
     const found = await call("GET", "statistics");
     byId("gallery-line").textContent =
       `${found.entries.toLocaleString("en")} entries, ${found.persons.toLocaleString("en")} persons, ` +
-      `${Object.keys(found.cameras).filter((camera) => camera >= 0).length} cameras`;
+      `${Object.keys(found.cameras).filter(Boolean).length} cameras`;
     fillCameras(found.cameras);
     byId("overlay-line").hidden = found.overlays.length === 0;
     const kept = byId("overlay").value;
@@ -64,7 +64,7 @@ async function run() {
   running?.abort();
   running = new AbortController();
   const mine = running;
-  reference = { person: current().entry?.person_id ?? null, key: current().entry?.key ?? null };
+  reference = { person: current().entry?.person ?? null, key: current().entry?.key ?? null };
   byId("error").hidden = true;
   byId("empty").textContent = "";
   byId("loading").hidden = false;
@@ -75,7 +75,7 @@ async function run() {
     answer = found;
     rejected.clear();
     // The entry as it stands now: a correction may have changed its person since it was chosen.
-    if (found.query) reference.person = found.query.person_id;
+    if (found.query) reference.person = found.query.person;
     show();
     if (matchMedia("(max-width: 46rem)").matches) byId("results").scrollIntoView();
   } catch (error) {
@@ -122,7 +122,7 @@ async function act(name, hit, item) {
       await run();
       byId("results").focus();
     } else if (name === "person") {
-      await pick(`All pictures of ${personOf(hit.entry)}`, { person: hit.entry.person_id }, use);
+      await pick(`All pictures of ${personOf(hit.entry)}`, { person: hit.entry.person }, use);
     } else if (name === "remove") {
       await removed(await removeForGood(hit.entry));
     } else {
@@ -139,7 +139,7 @@ async function act(name, hit, item) {
 // What a correction changed, on the cards and in the reference.
 async function corrected(made, hit, name) {
   for (const { entry } of answer.hits) {
-    if (made.keys?.includes(entry.key) || (made.from !== undefined && entry.person_id === made.from)) entry.person_id = made.to;
+    if (made.keys?.includes(entry.key) || (made.from !== undefined && entry.person === made.from)) entry.person = made.to;
   }
   if (name === "confirm" && made.to !== undefined) reference.person = made.to;
   if (made.keys?.includes(reference.key)) reference.person = made.to;
@@ -151,7 +151,7 @@ async function corrected(made, hit, name) {
 
 async function removed(made) {
   if (!made) return;
-  const gone = (entry) => entry.key === made.key || (made.person !== null && entry.person_id === made.person);
+  const gone = (entry) => entry.key === made.key || (made.person !== null && entry.person === made.person);
   answer.hits = answer.hits.filter(({ entry }) => !gone(entry));
   if (current()?.entry && gone(current().entry)) forget();
   show(made.note);

@@ -1,7 +1,7 @@
 // Whom to find: a picture from outside, or an entry; and the conditions.
 
 import { call, pictureAddress } from "./api.js";
-import { describe, element } from "./results.js";
+import { called, describe, element } from "./results.js";
 
 const byId = (id) => document.getElementById(id);
 const TYPES = ["image/jpeg", "image/png", "image/webp"];
@@ -34,7 +34,7 @@ export function forget() {
 function changed() {
   byId("search").disabled = chosen === null;
   byId("drop-text").hidden = chosen !== null;
-  byId("own-camera-line").hidden = !chosen?.entry || chosen.entry.camera_id === null;
+  byId("own-camera-line").hidden = !chosen?.entry || chosen.entry.camera === null;
   byId("query-camera-line").hidden = Boolean(chosen?.entry);
   if (!chosen?.picture) byId("file").value = "";
   showQuery("");
@@ -64,17 +64,17 @@ export async function showQuery(overlay) {
 }
 
 export function fillCameras(cameras) {
-  const numbers = Object.keys(cameras).map(Number).filter((camera) => camera >= 0).sort((a, b) => a - b);
+  const names = Object.keys(cameras).filter(Boolean).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const before = new Set(checkedCameras());
-  byId("cameras-set").hidden = numbers.length === 0;
-  byId("cameras").replaceChildren(...numbers.map((camera) => {
-    const box = element("input", { type: "checkbox", value: camera, name: "camera", checked: before.has(String(camera)) });
+  byId("cameras-set").hidden = names.length === 0;
+  byId("cameras").replaceChildren(...names.map((camera) => {
+    const box = element("input", { type: "checkbox", value: camera, name: "camera", checked: before.has(camera) });
     return element("label", {}, box, ` ${camera}`);
   }));
   const select = byId("query-camera");
   const kept = select.value;
   select.replaceChildren(element("option", { value: "", textContent: "not known" }));
-  for (const camera of numbers) select.append(element("option", { value: camera, textContent: `camera ${camera}` }));
+  for (const camera of names) select.append(element("option", { value: camera, textContent: called("camera", camera) }));
   select.value = kept;
 }
 

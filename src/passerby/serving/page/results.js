@@ -24,12 +24,17 @@ export function describe(entry) {
   return [personOf(entry), cameraOf(entry), timeOf(entry)].filter(Boolean).join(", ");
 }
 
+// A name that is a bare number says what it is of.
+export function called(kind, name) {
+  return /^\d+$/.test(name) ? `${kind} ${name}` : name;
+}
+
 export function personOf(entry) {
-  return entry.person_id === null ? "unknown person" : `person ${entry.person_id}`;
+  return entry.person === null ? "unknown person" : called("person", entry.person);
 }
 
 function cameraOf(entry) {
-  return entry.camera_id === null ? "unknown camera" : `camera ${entry.camera_id}`;
+  return entry.camera === null ? "unknown camera" : called("camera", entry.camera);
 }
 
 function timeOf(entry) {
@@ -115,7 +120,7 @@ function actions(hit, item, write, act) {
     box.append(button);
   };
   add("search", "Search by it", "Find entries like this one");
-  if (hit.entry.person_id !== null) add("person", "All pictures", "All entries of this person");
+  if (hit.entry.person !== null) add("person", "All pictures", "All entries of this person");
   if (write) {
     add("confirm", "Same person", "Confirm: this is who was looked for");
     add("reject", "Other person", "Reject: this is not who was looked for");
