@@ -164,6 +164,7 @@ def train(
         "init_from": to_plain(origin),
         "trained_on": trained_on(split),
         "source": source_as_plain(split.source),
+        **({"method_file": method.source} if method.source else {}),
         "settings": to_plain(settings),
         **environment(fabric.device),
     }
@@ -254,8 +255,9 @@ def evaluate_run(
         verification=verification,
     )
     settings = read_config(run)
-    # Where the pictures lie is this machine's affair; which they are stands in the results.
-    settings.pop("source", None)
+    # Where pictures and code lie is this machine's affair; which they are stands in the results.
+    for place in ("source", "method_file"):
+        settings.pop(place, None)
     if "recipe" in settings:
         # The model may have been loaded with changes.
         settings["recipe"] = to_plain(model.recipe)

@@ -150,3 +150,5 @@ class Method:
     """R, network, criterion -> the stages, in order."""
     descriptor: Callable[[Any], Descriptor]
     """R -> how the embeddings are compared."""
+    source: str | None = None
+    """Where the code of a method of one's own lies, `/path/to/file.py:VARIABLE`."""

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from conftest import write_market
+from onnx_files import write_onnx
 from passerby.cli.dataset import run_data_options
 from passerby.cli.evaluate import RunOptions, results_file
 from passerby.cli.figures import MaskOptions
@@ -229,3 +230,17 @@ def test_a_synthetic_set_is_not_drawn_to_be_evaluated(finished, tmp_path, capsys
     arguments = ["evaluate", str(finished), "--data", "synthetic", "--root", str(absent)]
     fails(capsys, arguments, "nowhere: no such folder")
     assert not absent.exists()
+
+
+def test_results_of_a_model_in_one_file_lie_beside_it(market, tmp_path, capsys):
+    file = tmp_path / "osnet.onnx"
+    write_onnx(file, ["n", 3, 20, 10])
+    preprocessing = {"height": 20, "width": 10}
+    file.with_name("osnet.onnx.json").write_text(json.dumps({"preprocessing": preprocessing}))
+    evaluate = ["evaluate", str(file), "--root", str(market)]
+    assert run(evaluate) == 0
+    written = tmp_path / "osnet-results.json"
+    assert f"results: {written}" in capsys.readouterr().out
+    assert json.loads(written.read_text())["counts"]["queries"] > 0
+    assert run([*evaluate, "--rerank"]) == 0
+    assert (tmp_path / "osnet-results-re-ranked.json").exists()

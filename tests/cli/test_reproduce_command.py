@@ -75,3 +75,14 @@ def test_all_methods_in_one_table(market, tmp_path, capsys, monkeypatch):
 def test_what_is_refused(arguments, words, capsys):
     assert run(arguments) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_plan_needs_no_data(capsys):
+    assert run(["reproduce", "msreid", "--plan", "--runs", "3", "--change", "epochs=60"]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines() if "│" in line]
+    found = {" ".join(cells[1:3]): (cells[4], cells[6]) for cells in shown}
+    assert found["msreid ALM"] == ("3", "60")
+    assert found["bag_of_tricks whole"] == ("3", "60")
+    with pytest.raises(SystemExit):
+        run(["reproduce", "msreid"])
+    assert "--root" in capsys.readouterr().err

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from passerby.cli.main import run
+from passerby.cli.serve import _tell_of_missing
 from passerby.embedding.embedder import Embedder
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.settings import Space
 from passerby.methods import METHODS
 
 
@@ -105,3 +107,23 @@ def test_a_server_answers_and_stops_when_told(tmp_path, model):
     assert "/v1/search/entry' 200" in rest
     assert "key=" not in rest
     assert "Traceback" not in rest
+
+
+def test_pictures_that_cannot_be_shown_are_told(tmp_path):
+    """A folder of links to elsewhere shows nothing: it says so, and why."""
+    elsewhere, root = tmp_path / "elsewhere", tmp_path / "root"
+    elsewhere.mkdir()
+    root.mkdir()
+    (elsewhere / "a.jpg").write_bytes(b"x")
+    (root / "there.jpg").write_bytes(b"x")
+    (root / "folder").symlink_to(elsewhere)
+    told = []
+    for name in ("there.jpg", "folder/a.jpg", "gone.jpg"):
+        with Gallery.open(tmp_path / name.replace("/", "-"), Space("f")) as gallery:
+            gallery.add(np.eye(1, 8, dtype=np.float32), NewEntries(file_names=[name]))
+            _tell_of_missing(gallery, root, told.append)
+    note = f"note: {root}: 1 of the first 1 entries show no picture: "
+    assert told == [
+        f"{note}links that lead out of the folder are not followed, e.g. folder/a.jpg",
+        f"{note}no such file, e.g. gone.jpg",
+    ]

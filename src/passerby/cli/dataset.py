@@ -28,15 +28,22 @@ def value_of(arguments: list[str], option: str, default: str) -> str:
     return default
 
 
-def data_options(name: str) -> Any:
+def data_options(name: str, *, needed: bool = True) -> Any:
     """A dataclass of the options of one data set: data, root, and its loader's own.
+
+    Args:
+        name: of the data set.
+        needed: whether the command cannot do without the root.
 
     Raises:
         InputError: for an unknown data set.
     """
     own = _own_options(name, {})
-    root = _annotated(Path, tyro.conf.arg(help="The data set's folder or file."))
-    return dataclasses.make_dataclass("Data", [("root", root), _kind(name), *own], frozen=True)
+    text = tyro.conf.arg(help="The data set's folder or file.")
+    root: Any = ("root", _annotated(Path, text))
+    if not needed:
+        root = ("root", _annotated(Path | None, text), dataclasses.field(default=None))
+    return dataclasses.make_dataclass("Data", [root, _kind(name), *own], frozen=True)
 
 
 def run_data_options(arguments: list[str]) -> Any:

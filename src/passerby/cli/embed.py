@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import tyro
 
 from passerby.cli.cue_options import cues_in
+from passerby.cli.models import open_model
 from passerby.cli.options import parse_options
-from passerby.methods import import_method
 from passerby.terminal import say, terminal
 from passerby.training.progress import counting
 from passerby.types import Precision
@@ -55,7 +55,8 @@ class Options:
     retry: tyro.conf.FlagCreatePairsOff[bool] = False
     """Compute files with failed pictures again."""
     method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own."""
+    """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
+    it runs the file that the run remembers."""
 
 
 def run(arguments: list[str]) -> None:
@@ -103,15 +104,12 @@ def load(options: Options, world: int) -> Embedder:
     """The model, on this process's own device where there are several."""
     import torch
 
-    from passerby.embedding.embedder import Embedder
-
-    method = import_method(options.method) if options.method else None
     device = options.device
     if device == "cuda" and world > 1:
         device = (
             f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % max(torch.cuda.device_count(), 1)}"
         )
-    return Embedder.load(options.model, method=method, device=device).optimised(options.precision)
+    return open_model(options.model, options.method, device=device).optimised(options.precision)
 
 
 def report(outcome: Outcome, out: Path) -> None:

@@ -22,6 +22,7 @@ from passerby.cli.dataset import (
     run_data_options,
     value_of,
 )
+from passerby.cli.models import open_model
 from passerby.cli.options import parse_options
 from passerby.cli.search import SearchOptions, protocol_of, reranking_of, show
 from passerby.data.datasets import DATASETS
@@ -29,7 +30,6 @@ from passerby.data.distractors import PREFIX, with_distractors
 from passerby.data.join import trained_on
 from passerby.evaluation.mean import mean_results, mean_table
 from passerby.evaluation.results import write_plain, write_results
-from passerby.methods import import_method
 from passerby.terminal import say, terminal
 from passerby.training.provenance import read_config, source_of
 from passerby.types import InputError, Sample, Split
@@ -70,9 +70,10 @@ class RunOptions:
     """Rank the test pictures of a data set by a finished run."""
 
     run: tyro.conf.Positional[Path]
-    """The run's folder."""
+    """The run's folder, another with a model's two files, or an ONNX file."""
     method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own."""
+    """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
+    it runs the file that the run remembers."""
     stage: str | None = None
     """The network as this stage left it, e.g. extractor; the last one if not given."""
     change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
@@ -88,7 +89,8 @@ class RunOptions:
     """A folder of pictures to append to the gallery, up to 500,000 and more."""
     json: Path | None = None
     """The result file to write; if not given RUN/results.json, or RUN/results-WHAT.json where the
-    data set, the protocol or anything else is not the run's own."""
+    data set, the protocol or anything else is not the run's own; NAME-results.json beside an ONNX
+    file NAME.onnx."""
 
 
 @dataclass(frozen=True)
@@ -231,20 +233,18 @@ def rank_colours(command: Any) -> None:
 
 def rank_run(command: Any) -> None:
     """Ranks a data set by a run."""
-    from passerby.embedding.embedder import Embedder
     from passerby.experiment import evaluate_run
 
     options: RunOptions = command.evaluation
     console = terminal(errors=True)
-    method = import_method(options.method) if options.method else None
     changes = parse_changes(options.change)
     if changes and options.json is None:
         raise InputError(
             f"with --change the results are not those of the run: --json FILE says where they go "
             f"({options.run / 'results.json'} stays as it is)"
         )
-    model = Embedder.load(
-        options.run, method=method, device=options.device, changes=changes, stage=options.stage
+    model = open_model(
+        options.run, options.method, device=options.device, changes=changes, stage=options.stage
     )
     own = load_run_split(command.data, options.run, console)
     split = with_folder(own, options.distractors, console)
@@ -284,7 +284,10 @@ def results_file(
     reranking: Reranking | None,
     keep_same_camera: bool,
 ) -> Path:
-    """`RUN/results.json`, or `RUN/results-WHAT.json`: WHAT is all that is not the run's own."""
+    """`RUN/results.json`, or `RUN/results-WHAT.json`: WHAT is all that is not the run's own.
+
+    Of a model in one file they lie beside it: `NAME-results.json`.
+    """
     from passerby.evaluation.protocols import PROTOCOLS
     from passerby.evaluation.ranker import Reranking
 
@@ -306,7 +309,10 @@ def results_file(
         *(["same-camera"] if keep_same_camera else []),
     ]
     words = [word for part in parts for word in re.findall(r"[\w.]+", part)]
-    return options.run / ("-".join(["results", *words]) + ".json")
+    name = "-".join(["results", *words]) + ".json"
+    if options.run.is_file():
+        return options.run.with_name(f"{options.run.stem}-{name}")
+    return options.run / name
 
 
 def changed(settings: Any, defaults: Any) -> list[str]:

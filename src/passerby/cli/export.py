@@ -7,8 +7,8 @@ from pathlib import Path
 
 import tyro
 
+from passerby.cli.models import open_model
 from passerby.cli.options import parse_options
-from passerby.methods import import_method
 
 
 @dataclass(frozen=True)
@@ -22,18 +22,17 @@ class Options:
     stage: str | None = None
     """The network as this stage of the run left it; the last one's if not given."""
     method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own."""
+    """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
+    it runs the file that the run remembers."""
 
 
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     options: Options = parse_options(Options, arguments, "passerby export")
-    from passerby.embedding.embedder import Embedder
     from passerby.embedding.export import export_onnx
     from passerby.embedding.onnx_network import note_file
 
-    method = import_method(options.method) if options.method else None
-    model = Embedder.load(options.model, method=method, stage=options.stage)
+    model = open_model(options.model, options.method, stage=options.stage)
     found = export_onnx(model, options.onnx)
     print(f"inputs   {', '.join(found.inputs)}")
     print(f"output   embedding, {found.width} numbers; cosine with torch {found.cosine:.7f}")

@@ -20,7 +20,8 @@ class RunOptions:
     seed: int = 0
     """Fixes what is chosen at random."""
     method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own."""
+    """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
+    it runs the file that the run remembers."""
     device: str = "cpu"
     """Where to compute, e.g. cuda."""
 

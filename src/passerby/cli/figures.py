@@ -17,11 +17,11 @@ from passerby.cli.figure_options import (
 )
 from passerby.cli.figures_of_results import box_plots, curves, sweep
 from passerby.cli.figures_of_runs import distances, embeddings, grad_cam, lists, report
+from passerby.cli.models import open_model
 from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
 from passerby.figures.saving import check_target
 from passerby.files import write_text
-from passerby.methods import import_method
 from passerby.recipes import to_plain
 from passerby.terminal import terminal
 from passerby.types import CueSource, InputError, Sample, Split
@@ -137,10 +137,7 @@ class _Chosen:
 def _chosen(options: ChosenOptions, data: Any) -> _Chosen:
     import numpy as np
 
-    from passerby.embedding.embedder import Embedder
-
-    method = import_method(options.method) if options.method else None
-    model = Embedder.load(options.run, method=method, device=options.device)
+    model = open_model(options.run, options.method, device=options.device)
     split = load_run_split(data, options.run, terminal(errors=True))
     samples = getattr(split, options.part)
     count = len(samples) if options.count is None else options.count

@@ -16,10 +16,10 @@ from passerby.cli.figure_options import (
     ReportOptions,
     RunOptions,
 )
+from passerby.cli.models import open_model
 from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
 from passerby.figures.saving import check_target, save_image
-from passerby.methods import import_method
 from passerby.terminal import terminal
 from passerby.training.progress import counting
 from passerby.types import CueSource, InputError, Split
@@ -149,10 +149,8 @@ def _beside(place: Path) -> tuple[str, Path]:
 
 
 def _model(options: RunOptions, run: Path) -> Embedder:
-    from passerby.embedding.embedder import Embedder
-
-    method = import_method(options.method) if options.method else None
-    return Embedder.load(run, method=method, device=options.device)
+    beside = run != options.run
+    return open_model(run, options.method, device=options.device, beside=beside)
 
 
 def _side(model: Embedder, run: Path, split: Split) -> Side:

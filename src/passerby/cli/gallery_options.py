@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import tyro
 
+from passerby.cli.models import open_model
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.settings import Model, Space
-from passerby.methods import import_method
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class ModelOptions:
     model: Path
     """A run's folder, another with a model's two files, or an ONNX file."""
     method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own."""
+    """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
+    it runs the file that the run remembers."""
     device: str = "cpu"
     """Where to compute, e.g. cuda."""
 
@@ -92,10 +93,7 @@ def token_of(place: Place) -> str | None:
 
 def load_model(options: ModelOptions) -> Embedder:
     """The model that the options name."""
-    from passerby.embedding.embedder import Embedder
-
-    method = import_method(options.method) if options.method else None
-    return Embedder.load(options.model, method=method, device=options.device)
+    return open_model(options.model, options.method, device=options.device)
 
 
 def filter_of(options: FilterOptions) -> Filter:

@@ -20,7 +20,7 @@ from passerby.reproduce.tables import ACROSS, TABLES, tables_of
 from passerby.terminal import terminal
 from passerby.training.interrupt import Interrupted
 from passerby.training.settings import Settings
-from passerby.types import InputError
+from passerby.types import InputError, Split
 
 if TYPE_CHECKING:
     from passerby.method import Method
@@ -44,7 +44,7 @@ class Options:
     runs: int = 8
     """Runs of each configuration, with seeds counted on from --seed."""
     plan: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Show the plan and stop."""
+    """Show the plan and stop; without --root the runs that it takes, whatever exists of them."""
     fill: tyro.conf.FlagCreatePairsOff[bool] = False
     """Fill the tables from what exists; train and evaluate nothing."""
     preset: Literal["paper", "small"] = "paper"
@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> None:
     from passerby.experiment import checked
     from passerby.reproduce.carry_out import carry_out, parse_part
     from passerby.reproduce.found import Library
-    from passerby.reproduce.plan import make_plan, plan_table
+    from passerby.reproduce.plan import make_plan, outline_table, plan_table
     from passerby.reproduce.wanted import Task
 
     options: Options = command.run
@@ -87,7 +87,10 @@ def run(arguments: list[str]) -> None:
         if not place.is_dir():
             raise InputError(f"--found {place}: no such folder")
     console = terminal(errors=True)
-    split = checked(load_split(command.data, console), skip_broken=False, console=console)
+    if command.data.root is None:
+        split = Split(command.data.data, Path(), (), (), ())
+    else:
+        split = checked(load_split(command.data, console), skip_broken=False, console=console)
     tables = tables_of(name, split.name, options.table)
     task = Task(
         split,
@@ -97,6 +100,9 @@ def run(arguments: list[str]) -> None:
         command.settings,
         options.runs,
     )
+    if command.data.root is None:
+        terminal().print(outline_table(task, tables))
+        return
     folder = f"{name}-{split.root.resolve().name}-{options.preset}"
     out = options.out or Path("reproduced") / folder
     library = Library(task, out, [RESULTS, *options.found])
@@ -119,7 +125,7 @@ def parse(name: str, arguments: list[str]) -> Any:
     """The command line as a dataclass with the fields data, run and settings."""
     data = value_of(arguments, "--data", "market1501")
     fields: list[Any] = [
-        ("data", flat(data_options(data))),
+        ("data", flat(data_options(data, needed="--plan" not in arguments))),
         ("run", flat(Options), dataclasses.field(default_factory=Options)),
         ("settings", flat(Settings), dataclasses.field(default_factory=Settings)),
     ]

@@ -31,6 +31,9 @@ TOKEN_USAGE = """usage: passerby serve token add|list|remove GALLERY ...
 
 `--tokens FILE`: where they are kept, instead of beside the gallery's folder."""
 
+LOOKED_AT = 100
+"""Entries whose pictures are looked for before the page is served."""
+
 
 @dataclass(frozen=True)
 class ServeOptions:
@@ -157,8 +160,26 @@ def serve_gallery(
     gallery = _opened(place, model, options.resident and folder)
     if not gallery.exists:
         say(f"note: {place.gallery}: there is no gallery yet; the first addition makes it")
+    if options.pictures is not None and gallery.exists:
+        _tell_of_missing(gallery, options.pictures, say)
     service = serving.Service(gallery, model, options.pictures)
     serving.serve(service, tokens, address, limits, certificate, ready)
+
+
+def _tell_of_missing(gallery: Gallery, root: Path, say: Callable[[str], None]) -> None:
+    """Says where the first entries have no picture under the folder, and why."""
+    from passerby.serving.pictures import inside
+
+    names = [entry.file_name for entry in gallery.page(LOOKED_AT)]
+    missing = [name for name in names if inside(name, root) is None]
+    if not missing:
+        return
+    linked = any(name and (root / name).is_file() for name in missing)
+    why = "links that lead out of the folder are not followed" if linked else "no such file"
+    say(
+        f"note: {root}: {len(missing)} of the first {len(names)} entries show no picture: {why}, "
+        f"e.g. {missing[0] or 'an entry without a file name'}"
+    )
 
 
 def _opened(place: Place, model: Embedder, resident: bool) -> Gallery:

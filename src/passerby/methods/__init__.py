@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -81,4 +82,4 @@ def import_method(name: str) -> Method:
     method = getattr(module, variable, None)
     if not isinstance(method, Method):
         raise InputError(f"{path} has no Method named {variable}")
-    return method
+    return replace(method, source=f"{Path(path).resolve()}:{variable}")

@@ -127,22 +127,40 @@ def plan_table(steps: Sequence[Step]) -> ShownTable:
     for step in steps:
         training = step.run.training
         groups.setdefault((training.method, training.name), []).append(step)
-    for (method, name), group in groups.items():
-        start = group[0].run.training.start
-        label = f"{method} {name}" + (f" (from {start.name})" if start else "")
+    for group in groups.values():
         counts = [
             str(sum(step.state == state for step in group) or "")
             for state in ("done", "to evaluate", "to go on", "to train")
         ]
-        shown.add_row(label, *counts, _hours(group))
+        shown.add_row(_label(group[0].run), *counts, _hours(group))
     return shown
+
+
+def outline_table(task: Task, tables: Sequence[Table]) -> ShownTable:
+    """What the tables need, for the terminal, where the data and what exists are not known."""
+    shown = ShownTable(
+        title="runs", caption="--root DIR tells what of it is done, and how long the rest takes"
+    )
+    shown.add_column("", overflow="fold")
+    for name in ("runs", "epochs of each"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    wanted = [run for run, _ in all_wanted(task, tables) if run.seed == task.settings.seed]
+    for run in wanted:
+        epochs = " + ".join(map(str, stage_epochs(to_plain(run.recipe))))
+        shown.add_row(_label(run), str(task.runs), epochs)
+    return shown
+
+
+def _label(run: Wanted) -> str:
+    start = run.training.start
+    return f"{run.training.method} {run.training.name}" + (f" (from {start.name})" if start else "")
 
 
 def _hours(steps: Sequence[Step]) -> str:
     seconds = [step.seconds for step in steps]
     known = [s for s in seconds if s is not None]
     if len(known) < len(seconds):
-        return "?"
+        return "unknown"
     return clock(sum(known)) if sum(known) else ""
 
 
