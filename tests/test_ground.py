@@ -56,11 +56,12 @@ MAY_IMPORT = {
     "evaluation": LEAVES | {"data", "cues", "ranking", "extract", "embedding"},
     "experiment": BELOW_EXPERIMENT,
     "gallery": LEAVES | {"ranking", "embedding"},
+    "video": LEAVES | {"recipes", "data", "embedding"},
     "figures": BELOW_FIGURES,
     "reproduce": BELOW_FIGURES,
     "serving": LEAVES | {"embedding", "gallery", "figures"},
-    "cli": BELOW_FIGURES | {"figures", "reproduce", "serving"},
-    "__main__": BELOW_FIGURES | {"figures", "reproduce", "serving", "cli"},
+    "cli": BELOW_FIGURES | {"video", "figures", "reproduce", "serving"},
+    "__main__": BELOW_FIGURES | {"video", "figures", "reproduce", "serving", "cli"},
 }  # The table of the design: direct imports of each package.
 
 

@@ -3,10 +3,9 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
-
-av = pytest.importorskip("av")
 
 WIDTH, HEIGHT = 160, 96
 

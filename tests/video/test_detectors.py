@@ -6,7 +6,9 @@ import math
 import sys
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from passerby.types import InputError
@@ -14,10 +16,6 @@ from passerby.video.boxes import BoxFile
 from passerby.video.detector_settings import DetectorSettings
 from passerby.video.frames import Frame
 from passerby.video.onnx_detector import OnnxDetector, fitted
-
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("supervision")
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 SIDE = 64
 # Left, top, right, bottom in pixels of a 64 x 64 input, and scores.
@@ -31,9 +29,7 @@ def network(file, outputs, description, shape=(1, 3, SIDE, SIDE), sizes=False, k
     kind = kind or TensorProto.FLOAT
     inputs = [helper.make_tensor_value_info("images", kind, shape)]
     if sizes:
-        inputs.append(
-            helper.make_tensor_value_info("orig_target_sizes", TensorProto.INT64, (1, 2))
-        )
+        inputs.append(helper.make_tensor_value_info("orig_target_sizes", TensorProto.INT64, (1, 2)))
     nodes, infos = [], []
     for name, value in outputs.items():
         tensor = numpy_helper.from_array(np.asarray(value))
@@ -162,13 +158,17 @@ def test_what_the_network_is_shown():
 def test_colours_and_numbers_reach_the_network(tmp_path):
     """A network that gives its input's mean colour as left, top, right of a box."""
     image = helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, SIDE, SIDE))
+
+    def constant(name, value):
+        return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value))
+
     nodes = [
         helper.make_node("ReduceMean", ["images"], ["m"], axes=[2, 3], keepdims=0),
-        helper.make_node("Constant", [], ["end"], value=numpy_helper.from_array(np.full((1, 1), 60, np.float32))),
+        constant("end", np.full((1, 1), 60, np.float32)),
         helper.make_node("Concat", ["m", "end"], ["flat"], axis=1),
-        helper.make_node("Constant", [], ["s"], value=numpy_helper.from_array(np.array([1, 1, 4]))),
+        constant("s", np.array([1, 1, 4])),
         helper.make_node("Reshape", ["flat", "s"], ["boxes"]),
-        helper.make_node("Constant", [], ["scores"], value=numpy_helper.from_array(np.full((1, 1), 0.9, np.float32))),
+        constant("scores", np.full((1, 1), 0.9, np.float32)),
     ]  # fmt: skip
     outputs = [
         helper.make_tensor_value_info("boxes", TensorProto.FLOAT, (1, 1, 4)),
@@ -225,7 +225,7 @@ def test_other_inputs(tmp_path):
         ({"x": np.full((1, 84, 8), np.nan, np.float32)}, {"form": "yolox"}, "finite numbers"),
         ({"x": np.zeros((1, 84, 8), np.float32)}, {"form": "yolo9"}, "must be one of yolox"),
         ({"x": np.zeros((1, 84, 8), np.float32)}, {"form": "yolo", "heigth": 3}, "no setting"),
-        ({"x": np.zeros((1, 84, 8), np.float32)}, {"form": "yolo", "width": 32}, "a detector takes"),
+        ({"x": np.zeros((1, 84, 8), np.float32)}, {"form": "yolo", "width": 32}, "detector takes"),
     ],
 )  # fmt: skip
 def test_a_network_that_is_another_than_described(tmp_path, outputs, description, message):
@@ -249,7 +249,9 @@ def frame_of(number):
 
 def test_boxes_from_a_file(tmp_path):
     file = tmp_path / "det.txt"
-    file.write_text("1,-1,10,20,30,40,0.9,-1,-1,-1\n\n1 -1 190 50 30 100 -1\n4,7,1,2,3,4\n4,-1,5,5,9,9,0.2\n")
+    file.write_text(
+        "1,-1,10,20,30,40,0.9,-1,-1,-1\n\n1 -1 190 50 30 100 -1\n4,7,1,2,3,4\n4,-1,5,5,9,9,0.2\n"
+    )
     boxes = BoxFile(file, 0.3)
     first = boxes.detect(frame_of(0))
     assert first.corners.tolist() == [[10, 20, 40, 60], [190, 50, 200, 100]]

@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 
 from passerby.types import InputError
-from passerby.video.boxes import NOBODY, BoxFile, Boxes
+from passerby.video.boxes import NOBODY, Boxes, BoxFile
 from passerby.video.crops import BestCrops, visible
 from passerby.video.following import Follower, FollowSettings
 from passerby.video.frames import Frame, open_video
 from passerby.video.tracker import Tracker, TrackerSettings
 from passerby.video.tracklets import Collector, TrackletSettings
-
-pytest.importorskip("trackers")
 
 
 def boxes_of(*corners, scores=None):

@@ -2,14 +2,13 @@
 
 import shutil
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from passerby.types import InputError
 from passerby.video.frames import open_video, shown, thinned
-
-av = pytest.importorskip("av")
 
 
 def flat(value, height=48, width=64):
@@ -47,7 +46,9 @@ def test_rotation_that_the_file_asks_for(make_video, rotation):
 
 
 def test_grey_video(make_video):
-    found = next(open_video(make_video("g.mkv", [flat(77)] * 3, codec="ffv1", pix_fmt="gray")).frames())
+    found = next(
+        open_video(make_video("g.mkv", [flat(77)] * 3, codec="ffv1", pix_fmt="gray")).frames()
+    )
     assert found.image.shape == (48, 64, 3)
     assert np.abs(found.image.astype(int) - 77).max() <= 2
 

@@ -70,8 +70,7 @@ class DetectorSettings:
             )
         if self.person < 0 or not 0 <= self.fill <= 255:
             raise InputError(
-                "person is at least 0, fill lies in 0 ... 255: given "
-                f"{self.person} and {self.fill}"
+                f"person is at least 0, fill lies in 0 ... 255: given {self.person} and {self.fill}"
             )
         if not set(self.outputs) <= {"boxes", "scores", "classes"}:
             raise InputError(
@@ -93,8 +92,7 @@ def read_settings(network: Path) -> DetectorSettings:
     file = settings_file(network)
     if not file.is_file():
         raise InputError(
-            f"{file}: missing: it says how {network.name} is used, e.g. {EXAMPLE} "
-            "(docs/video.md)"
+            f"{file}: missing: it says how {network.name} is used, e.g. {EXAMPLE} (docs/video.md)"
         )
     try:
         plain = json.loads(file.read_text(encoding="utf-8"))

@@ -174,7 +174,7 @@ class Stream:
     """
 
     live = True
-    duration = None
+    duration: float | None = None
     rate = _RATE
 
     def __init__(self, place: str, form: str | None = None) -> None:

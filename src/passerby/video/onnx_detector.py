@@ -61,9 +61,7 @@ class OnnxDetector:
             # ONNX Runtime raises classes of its own that share no base but Exception.
             raise InputError(f"{self.file}: ONNX Runtime cannot run it: {_short(error)}") from None
         try:
-            corners, scores = people(
-                dict(zip(self._outputs, values, strict=True)), self.settings
-            )
+            corners, scores = people(dict(zip(self._outputs, values, strict=True)), self.settings)
         except InputError as error:
             raise InputError(f"{self.file}: {error}") from None
         corners, scores = _chosen(corners, scores, self.settings)

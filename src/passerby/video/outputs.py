@@ -5,7 +5,7 @@ Each returns corners (N, 4) in pixels of the network's input and the scores (N,)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,18 +156,19 @@ def _named(
     outputs: Mapping[str, NDArray[np.generic]], settings: DetectorSettings
 ) -> tuple[Array, Array, Array | None]:
     """Boxes, scores and classes, as the settings name them or in this order."""
-    names: Sequence[str] = ("boxes", "scores", "classes")
-    if settings.outputs:
-        wanted = [settings.outputs.get(name) for name in names]
-    else:
-        wanted = [*outputs, None, None, None][:3]
-    for name, own in zip(names[:2], wanted, strict=False):
-        if own not in outputs:
-            raise InputError(f"it has the outputs {', '.join(outputs)}: none is the {name} {own!r}")
-    found = [_single(outputs[own]) if own in outputs else None for own in wanted]
-    boxes, scores, classes = found
-    assert boxes is not None and scores is not None
-    return boxes, scores, classes
+    names = ("boxes", "scores", "classes")
+    own = settings.outputs or dict(zip(names, outputs, strict=False))
+    for name in names[:2]:
+        if own.get(name) not in outputs:
+            raise InputError(
+                f"it has the outputs {', '.join(outputs)}: none is the {name} {own.get(name)!r}"
+            )
+    classes = outputs.get(own.get("classes", ""))
+    return (
+        _single(outputs[own["boxes"]]),
+        _single(outputs[own["scores"]]),
+        None if classes is None else _single(classes),
+    )
 
 
 def _single(output: NDArray[np.generic]) -> Array:

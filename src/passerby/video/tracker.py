@@ -89,7 +89,7 @@ def _made(settings: TrackerSettings, rate: float) -> Any:
             f"tracks need the library trackers: pip install 'passerby[video]' ({error})"
         ) from None
     # The library counts the frames of 30 in a second.
-    common = {
+    common: dict[str, Any] = {
         "lost_track_buffer": max(round(settings.patience * 30), 1),
         "frame_rate": rate,
         "minimum_consecutive_frames": settings.confirm,
