@@ -14,6 +14,7 @@ COMMANDS = {
     "cues": "compute masks or joints of a data set's pictures",
     "embed": "pictures to files of embeddings",
     "export": "write a model as ONNX",
+    "crops": "cut the people out of a video",
     "reproduce": "the tables of the papers beside our own",
     "gallery": "fill, search and empty a gallery of people",
     "serve": "search a gallery over HTTP and on a web page",

@@ -1,0 +1,79 @@
+"""Options of `passerby crops` and `passerby watch`: boxes, tracks, tracklets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from passerby.types import InputError
+from passerby.video.boxes import BoxFile, Detector
+from passerby.video.following import Follower, FollowSettings
+from passerby.video.onnx_detector import OnnxDetector
+from passerby.video.tracker import TrackerSettings
+from passerby.video.tracklets import TrackletSettings
+
+
+@dataclass(frozen=True)
+class BoxOptions:
+    """Where boxes of people come from: one of the two."""
+
+    detector: Path | None = None
+    """A detection network, FILE.onnx, described by FILE.onnx.json beside it."""
+    boxes: str | None = None
+    """A file with the boxes of one's own detector, as MOTChallenge has them; - is standard
+    input."""
+    device: str = "cpu"
+    """Where networks compute, e.g. cuda."""
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """How boxes become tracks, and tracks crops."""
+
+    fps: float | None = None
+    """Look at no more frames of a second than so many; all if not given."""
+    tracker: Literal["bytetrack", "ocsort", "botsort"] = "bytetrack"
+    """ByteTrack, OC-SORT or BoT-SORT."""
+    patience: float = 1.0
+    """Seconds that a track waits for a person who is out of sight."""
+    confident: float = 0.5
+    """Score from which on a box starts a track."""
+    crops: int = 4
+    """Crops that are kept of each track, at most."""
+    shortest: float = 0.5
+    """Seconds; shorter tracks are left out."""
+    longest: float = 300.0
+    """Seconds after which a track ends and the next begins, whatever the person does."""
+
+
+def detector_of(options: BoxOptions) -> Detector:
+    """The detector that the options name.
+
+    Raises:
+        InputError: none or two of them; as the detector itself.
+    """
+    if (options.detector is None) == (options.boxes is None):
+        raise InputError("boxes come from --detector FILE.onnx or from --boxes FILE: give one")
+    if options.detector is not None:
+        return OnnxDetector(options.detector, device=options.device)
+    assert options.boxes is not None
+    return BoxFile(options.boxes)
+
+
+def follower_of(boxes: BoxOptions, tracks: TrackOptions, rate: float) -> Follower:
+    """What follows the people of one video.
+
+    Args:
+        boxes: where boxes come from.
+        tracks: how they become tracks.
+        rate: frames/s of the video, about.
+
+    Raises:
+        InputError: as `detector_of`; settings out of their range.
+    """
+    settings = FollowSettings(
+        TrackerSettings(tracks.tracker, tracks.patience, tracks.confident),
+        TrackletSettings(tracks.crops, tracks.shortest, tracks.longest),
+    )
+    return Follower(detector_of(boxes), settings, min(tracks.fps or rate, rate))
