@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from passerby.cli.gallery_options import seconds_of
 from passerby.cli.options import parse_options
 from passerby.cli.video_options import BoxOptions, TrackOptions, follower_of
+from passerby.terminal import terminal
 from passerby.training.interrupt import StopRequest
 from passerby.training.progress import counting
 from passerby.types import InputError
@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> None:
     total = 0 if video.duration is None else round(video.duration * video.rate)
     count = tracklets = 0
     try:
-        with StopRequest() as stop, counting("frames", Console(stderr=True)) as progress:
+        with StopRequest() as stop, counting("frames", terminal(errors=True)) as progress:
             for frame in thinned(video.frames(), options.tracks.fps):
                 ended = follower.step(frame)
                 for tracklet in ended:
@@ -72,6 +72,10 @@ def run(arguments: list[str]) -> None:
         raise
     print(
         f"{count:,} frames, {tracklets:,} tracks, {crops:,} crops: {options.out}"
-        + (f"   too short: {follower.collector.too_short:,}" if follower.collector.too_short else "")
+        + (
+            f"   too short: {follower.collector.too_short:,}"
+            if follower.collector.too_short
+            else ""
+        )
         + (f"   broken: {video.broken:,}" if video.broken else "")
     )

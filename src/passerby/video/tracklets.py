@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.embedding.embedder import Embedder
-from passerby.embedding.to_files import track_mean
 from passerby.types import InputError
 from passerby.video.boxes import Boxes
 from passerby.video.crops import BestCrops, Crop, visible
@@ -128,13 +126,3 @@ class Collector:
                 self.too_short += 1
                 continue
             yield Tracklet(one.track, one.start, one.end, one.frames, crops)
-
-
-def mean_embedding(model: Embedder, tracklet: Tracklet) -> NDArray[np.float32]:
-    """(D,) of the tracklet's crops.
-
-    Raises:
-        InputError: as `Embedder.embed`.
-    """
-    embeddings = model.embed([crop.image for crop in tracklet.crops])
-    return track_mean(embeddings, cosine=model.descriptor.metric == "cosine")
