@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from passerby.embedding.profiles import Tracks
+from passerby.embedding.profiles import Tracks, runs
 from passerby.ranking.metrics import evaluate
 from passerby.types import InputError
 
@@ -102,9 +102,19 @@ def test_a_track_counts_once_however_many_pictures_it_has():
     assert [p.tracks for p in many.cameras.values()] == [6] * 4
     for name, profile in once.cameras.items():
         assert many.cameras[name].weight == pytest.approx(profile.weight, abs=0.01)
-    # Without tracks each picture is somebody: far too sure.
-    sure = learned(pictures, often[0], [None] * len(again))
+    # Were each picture somebody, it would be far too sure.
+    sure = learned(pictures, often[0], [str(i) for i in range(len(again))])
     assert min(p.weight for p in sure.cameras.values()) > 0.98
+    with pytest.raises(InputError, match="there are none, and 720 pictures without a track"):
+        learned(pictures, often[0], [None] * len(again))
+    # Pictures in the order of their tracks, 30 of each: the same as the tracks, which here are
+    # said of half of them.
+    half = [name if int(name) % 2 else None for name in often[1]]
+    given = runs(often[0], half, [(int(often[1][i]), i) for i in range(len(again))], 30)
+    again = learned(pictures, often[0], given)
+    for name, profile in many.cameras.items():
+        assert again.cameras[name].tracks == 6
+        assert again.cameras[name].weight == pytest.approx(profile.weight)
 
 
 @pytest.mark.parametrize("tracks", [2, 4, 12, 60])
@@ -160,7 +170,7 @@ def test_cosine_divides_by_the_length_before_and_after():
 
 
 def test_refuses_what_it_cannot_learn_from():
-    with pytest.raises(InputError, match="camera is known: there are none"):
+    with pytest.raises(InputError, match="tracks of known cameras: there are none"):
         learned(np.ones((2, 3), np.float32), [None, ""], [None, None])
     rows, where, track, _, _ = world(1, 9)
     with pytest.raises(InputError, match="at least 1: given 0"):

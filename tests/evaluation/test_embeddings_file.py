@@ -30,7 +30,7 @@ def test_reads_and_evaluates(tmp_path):
     evaluation = evaluate_arrays(found)
     assert evaluation.step.mean_ap == pytest.approx((1 + 2 / 3) / 2)
     assert evaluation.trapezoid.mean_ap == pytest.approx((1 + (1 / 2 + 2 / 3) / 2) / 2)
-    assert evaluation.unmatched == ("query row 1",)
+    assert evaluation.unmatched_names == ("query row 1",)
     counts = evaluation.counts
     assert (counts.queries, counts.gallery, counts.junk, counts.distractors) == (2, 3, 1, 1)
     assert evaluation.folder == "e.npz"

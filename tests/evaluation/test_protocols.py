@@ -64,7 +64,7 @@ def test_an_evaluation_says_what_it_depends_on():
     assert (evaluation.feature, evaluation.fingerprint) == ("after the BNNeck", "abc")
     counts = evaluation.counts
     assert (counts.queries, counts.gallery, counts.junk, counts.distractors) == (3, 6, 1, 1)
-    assert evaluation.unmatched == ("query/2.jpg",)
+    assert evaluation.unmatched_names == ("query/2.jpg",)
 
 
 def test_bad_input():

@@ -20,7 +20,8 @@ def evaluation():
         feature="before the BNNeck", fingerprint="f00", same_camera_filter=True,
         step=evaluate_distances(distances, *labels),
         trapezoid=evaluate_distances(distances, *labels, average_precision="trapezoid"),
-        counts=Counts(queries=2, gallery=6, junk=5, distractors=4), unmatched=("query/é.jpg",),
+        counts=Counts(queries=2, gallery=6, junk=5, distractors=4),
+        unmatched_names=("query/é.jpg",),
     )  # fmt: skip
 
 

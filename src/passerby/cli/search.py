@@ -33,6 +33,8 @@ class SearchOptions:
     or those of the gallery."""
     single_gallery_shot: tyro.conf.FlagCreatePairsOff[bool] = False
     """CMC over random galleries of one picture of each person; AP over the full gallery."""
+    tracks: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Each track searches the gallery's tracks, one mean embedding each: the default of MARS."""
     pooling: Literal["mean", "max"] | None = None
     """How multi-query makes one embedding of several; mean if not given."""
     galleries: int | None = None
@@ -51,7 +53,7 @@ class SearchOptions:
     """The definition of AP that the table shows; the result file always has both."""
     keep_same_camera: tyro.conf.FlagCreatePairsOff[bool] = False
     """Rank pictures of the query's person by the query's own camera too, instead of leaving them
-    out; single-query only."""
+    out; single-query and tracks only."""
     verification: tyro.conf.FlagCreatePairsOff[bool] = False
     """FNMR (pairs of one person that are refused) at FMR (pairs of two that are accepted) 1e-1 ...
     1e-5, with the threshold on the distance."""
@@ -81,9 +83,9 @@ def protocol_of(options: SearchOptions, own: str) -> EvaluationProtocol:
     if len(named) > 1:
         raise InputError(f"one protocol at a time: given --{' and --'.join(named)}")
     kind = PROTOCOLS[named[0] if named else own]
-    if options.keep_same_camera and kind is not SingleQuery:
+    if options.keep_same_camera and not issubclass(kind, SingleQuery):
         raise InputError(
-            f"--keep-same-camera goes with single-query alone: the protocol is {kind.name}"
+            f"--keep-same-camera goes with single-query and tracks: the protocol is {kind.name}"
         )
     known = [field.name for field in dataclasses.fields(kind)]
     given = _given(options, _WITH)

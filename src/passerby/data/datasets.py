@@ -14,6 +14,7 @@ from passerby.data.dukemtmc import load_dukemtmc
 from passerby.data.folder import load_folder
 from passerby.data.manifest import load_manifest
 from passerby.data.market1501 import load_market1501, read_market_layout
+from passerby.data.mars import load_mars
 from passerby.data.msmt17 import load_msmt17
 from passerby.types import InputError, Source, Split
 
@@ -143,6 +144,7 @@ DATASETS: dict[str, Callable[..., Split]] = {
     "dukemtmc": load_dukemtmc,
     "msmt17": load_msmt17,
     "cuhk03": load_cuhk03,
+    "mars": load_mars,
     "manifest": load_listed,
     "folder": load_folder,
     "synthetic": load_synthetic,

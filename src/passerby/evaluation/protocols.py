@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.embedding.embedded import CueUse
+from passerby.evaluation.by_track import by_track
 from passerby.evaluation.embeddings_file import EmbeddingArrays
 from passerby.evaluation.multi_query import Pooling, pooled
 from passerby.evaluation.ranker import Ranker, Ranking, Reranking
@@ -115,9 +116,19 @@ class SingleGalleryShot:
         }
 
 
-PROTOCOLS: dict[str, type[SingleQuery] | type[MultiQuery] | type[SingleGalleryShot]] = {
-    kind.name: kind for kind in (SingleQuery, MultiQuery, SingleGalleryShot)
-}
+@dataclass(frozen=True)
+class Tracks(SingleQuery):
+    """Each query track searches the gallery's tracks, one mean embedding each (MARS).
+
+    `evaluate_split` takes the means first; see `passerby.evaluation.by_track.by_track`.
+    """
+
+    name: ClassVar[str] = "tracks"
+
+
+PROTOCOLS: dict[
+    str, type[SingleQuery] | type[MultiQuery] | type[SingleGalleryShot] | type[Tracks]
+] = {kind.name: kind for kind in (SingleQuery, MultiQuery, SingleGalleryShot, Tracks)}
 """By name; each is also its default settings."""
 
 
@@ -141,7 +152,7 @@ class Counts:
     queries: int
     """Searches, those without a match included."""
     gallery: int
-    """Gallery pictures that can be ranked: all but junk."""
+    """Gallery pictures (of `Tracks`: tracks) that can be ranked: all but junk."""
     junk: int
     """Gallery pictures with id -1, never ranked."""
     distractors: int
@@ -150,7 +161,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of one model on one data set, with all that they depend on."""
+    """Scores of one model on one data set, with all that they depend on.
+
+    Reads like the `Scores` of `passerby.evaluate`: `mean_ap`, `cmc` and the others are those of
+    `step`, the default definition of AP.
+    """
 
     data: str
     """Name of the data set, or `embeddings`."""
@@ -172,7 +187,7 @@ class Evaluation:
     """AP as the Market-1501 kit computes it; all but AP equals `step`."""
     counts: Counts
     """Pictures on both sides."""
-    unmatched: tuple[str, ...]
+    unmatched_names: tuple[str, ...]
     """Names of the queries without a match, left out of all means."""
     variant: str = ""
     """Which form of the data set, e.g. `V1`."""
@@ -184,6 +199,41 @@ class Evaluation:
     """Where masks and joints came from; None: the method looks at none, or it is not known."""
     verification: Verification | None = None
     """ROC and FNMR at given FMR; None: not asked for."""
+
+    @property
+    def cmc(self) -> NDArray[np.float64]:
+        """As `Scores.cmc`."""
+        return self.step.cmc
+
+    @property
+    def mean_ap(self) -> float:
+        """As `Scores.mean_ap`, by the mean precision at the hits."""
+        return self.step.mean_ap
+
+    @property
+    def mean_inp(self) -> float:
+        """As `Scores.mean_inp`."""
+        return self.step.mean_inp
+
+    @property
+    def ap(self) -> NDArray[np.float64]:
+        """As `Scores.ap`."""
+        return self.step.ap
+
+    @property
+    def first_match(self) -> NDArray[np.int64]:
+        """As `Scores.first_match`."""
+        return self.step.first_match
+
+    @property
+    def unmatched(self) -> NDArray[np.int64]:
+        """As `Scores.unmatched`; `unmatched_names` says which they are."""
+        return self.step.unmatched
+
+    @property
+    def average_precision(self) -> str:
+        """As `Scores.average_precision`."""
+        return self.step.average_precision
 
 
 def evaluate_split(
@@ -223,6 +273,11 @@ def evaluate_split(
             the gallery themselves without the same-camera filter, or as the protocol's `scores`.
     """
     chosen = find_protocol(split.protocol if protocol is None else protocol)
+    if isinstance(chosen, Tracks):
+        split, query_embeddings, gallery_embeddings = by_track(
+            split, query_embeddings, gallery_embeddings, metric
+        )
+        multi_query_embeddings = None
     sides = sides_of(split, query_embeddings, gallery_embeddings, multi_query_embeddings)
     own = int((sides.in_gallery >= 0).sum())
     if own and not same_camera_filter:
@@ -243,7 +298,7 @@ def evaluate_split(
         step=by_definition["step"],
         trapezoid=by_definition["trapezoid"],
         counts=_counts(sides.query_ids, sides.gallery_ids),
-        unmatched=tuple(split.query[i].name for i in by_definition["step"].unmatched),
+        unmatched_names=tuple(split.query[i].name for i in by_definition["step"].unmatched),
         variant=split.variant,
         settings=_settings(chosen),
         reranking=reranking,
@@ -267,6 +322,8 @@ def evaluate_arrays(
         InputError: an unknown metric or protocol, or as the protocol's `scores`.
     """
     chosen = find_protocol(protocol)
+    if isinstance(chosen, Tracks):
+        raise InputError("a file of embeddings says nothing of tracks: give one row for each track")
     sides = arrays.sides
     ranking = Ranking(metric, reranking, same_camera_filter)
     by_definition = chosen.scores(sides, ranking)
@@ -281,7 +338,7 @@ def evaluate_arrays(
         step=by_definition["step"],
         trapezoid=by_definition["trapezoid"],
         counts=_counts(sides.query_ids, sides.gallery_ids),
-        unmatched=tuple(f"query row {i}" for i in by_definition["step"].unmatched),
+        unmatched_names=tuple(f"query row {i}" for i in by_definition["step"].unmatched),
         settings=_settings(chosen),
         reranking=reranking,
         verification=chosen.ranker(sides, ranking).verification() if verification else None,

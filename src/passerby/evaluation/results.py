@@ -62,7 +62,7 @@ def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
         "cues": None if evaluation.cues is None else asdict(evaluation.cues),
         "counts": {
             "queries": evaluation.counts.queries,
-            "queries_without_match": len(evaluation.unmatched),
+            "queries_without_match": len(evaluation.unmatched_names),
             "gallery_ranked": evaluation.counts.gallery,
             "gallery_junk": evaluation.counts.junk,
             "gallery_distractors": evaluation.counts.distractors,
@@ -75,7 +75,7 @@ def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
         },
         "verification": _verification(evaluation.verification),
         "cmc": evaluation.step.cmc.tolist(),
-        "queries_without_match": list(evaluation.unmatched),
+        "queries_without_match": list(evaluation.unmatched_names),
         "run": dict(extra),
     }
 
@@ -208,13 +208,17 @@ def _caption(evaluation: Evaluation) -> str:
         *([evaluation.variant] if evaluation.variant else []),
         *([", ".join(chosen).replace("_", " ")] if chosen else []),
         f"feature: {evaluation.feature}",
-        f"{counts.queries} queries, {len(evaluation.unmatched)} of them without a match",
-        f"{counts.gallery} gallery pictures, {counts.distractors} of them distractors; "
-        f"{counts.junk} junk left out",
+        f"{counts.queries} queries, {len(evaluation.unmatched_names)} of them without a match",
+        f"{counts.gallery} gallery {_entries(evaluation)}, {counts.distractors} of them "
+        f"distractors; {counts.junk} junk left out",
         f"same-camera filter {'on' if evaluation.same_camera_filter else 'off'}",
         *_cue_lines(evaluation.cues),
     ]
     return "\n".join(lines)
+
+
+def _entries(evaluation: Evaluation) -> str:
+    return "tracks" if evaluation.protocol == "tracks" else "pictures"
 
 
 def _cue_lines(cues: CueUse | None) -> list[str]:
