@@ -111,6 +111,65 @@ def test_all_off_is_a_plain_picture_with_a_whole_person():
         assert (drawn.joints[:, 2] > 0).all()
 
 
+def _people(factors, count=120):
+    world = dataclasses.replace(SMALL, train_identities=count, factors=factors).world()
+    return [world.person(k) for k in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(
+    ("factor", "of"),
+    [
+        ("bodies", lambda p: (p.shape, p.age, p.head)),
+        ("folds", lambda p: (p.outfit.inner.cloth.folds, p.outfit.bottom.cloth.folds)),
+        ("prints", lambda p: (p.outfit.inner.cloth.pattern, p.outfit.bottom.cloth.pattern)),
+        ("layers", lambda p: p.outfit.outer and p.outfit.outer.kind),
+        ("carried", lambda p: (p.bag.kind, p.hat, p.umbrella, p.glasses)),
+    ],
+)
+def test_people_differ_by_a_factor_alone(factor, of):
+    full, without = _people(Factors()), _people(_without(factor))
+    assert len({of(p) for p in full}) > 3
+    assert len({of(p) for p in without}) == 1
+    assert [p.tone for p in full] == [p.tone for p in without]
+
+
+def test_muted_colours_are_those_of_a_street():
+    def chroma(people):
+        colours = np.sqrt([p.outfit.inner.cloth.colour for p in people])
+        return np.median(colours.max(1) - colours.min(1))
+
+    assert chroma(_people(Factors())) < 0.12 < 0.3 < chroma(_people(_without("muted")))
+
+
+def test_alike_people_wear_the_same_but_for_shades():
+    def kinds(p):
+        o = p.outfit
+        return (p.woman, o.inner.kind, o.inner.sleeve, o.bottom.kind, o.inner.cloth.period,
+                o.bottom.cloth.period)  # fmt: skip
+
+    most = {}
+    for on in (True, False):
+        recipe = dataclasses.replace(SMALL, train_identities=200, people_per_place=100,
+                                     factors=Factors(alike=on))  # fmt: skip
+        world = recipe.world()
+        here = [world.person(k) for k in range(1, 101)]
+        counts = {k: [p for p in here if kinds(p) == k] for k in map(kinds, here)}
+        most[on] = max(map(len, counts.values()))
+        for group in counts.values():
+            assert len({p.seed for p in group}) == len(group)
+            assert len({p.outfit.inner.hem for p in group}) == len(group)
+    assert most[True] >= 3
+    assert most[False] == 1
+
+
+def test_people_are_of_all_kinds():
+    people = _people(Factors(), 400)
+    assert {p.build for p in people} == {"slim", "average", "heavy"}
+    assert {p.age for p in people} == {"child", "adult", "old"}
+    assert {p.tone for p in people} == {1, 2, 3, 4, 5, 6}
+    assert all(p.shape.height < 1.5 for p in people if p.age == "child")
+
+
 def test_pictures_depend_on_the_entry_alone():
     plan = SMALL.entries()
     assert SMALL.version == VERSION == "v2"

@@ -42,7 +42,7 @@ def develop(
     """
     v = _lens(sensor, light * gain.astype(np.float32), own, smear)
     grain = draw.standard_normal(v.shape, np.float32)
-    grain = 0.7 * grain.mean(axis=2, keepdims=True) * 1.7 + 0.45 * grain
+    grain = 1.4 * grain.mean(axis=2, keepdims=True) + 0.3 * grain
     v += np.float32(sensor.noise) * (0.5 + 1.0 / (0.5 + 2 * np.clip(v, 0, 1))) * grain
     v = _tone(sensor, v)
     picture = Image.fromarray((np.clip(v, 0, 1) * 255 + 0.5).astype(np.uint8))

@@ -28,6 +28,21 @@ class Factors:
     occluders: bool = True
     """Bicycles, cars, railings, poles and hedges in front."""
 
+    bodies: bool = True
+    """Builds, ages and gaits of all kinds, children among them."""
+    folds: bool = True
+    """Folds, wear and shine of cloth."""
+    prints: bool = True
+    """Stripes, checks, pictures, letters, blocks."""
+    layers: bool = True
+    """Jackets and coats over shirts, open or closed; shirts tucked in."""
+    carried: bool = True
+    """Bags, backpacks, umbrellas, hats, scarves, glasses."""
+    muted: bool = True
+    """Colours as a street wears them: black, grey, blue, denim; else all of the wheel."""
+    alike: bool = True
+    """Outfits that repeat between people, who are then told apart by details."""
+
     @classmethod
     def none(cls) -> Factors:
         """All of them left out."""

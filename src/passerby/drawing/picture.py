@@ -15,10 +15,8 @@ from passerby.drawing.develop import develop
 from passerby.drawing.factors import Factors
 from passerby.drawing.layout import Drawn
 from passerby.drawing.light import Moment
+from passerby.drawing.placing import Placed, joints_of
 from passerby.drawing.scene import Array, Scene
-from passerby.drawing.v1.placing import Placed, joints_of
-from passerby.drawing.v1.render import Surface, cast
-from passerby.drawing.v1.shade import Light, shade
 from passerby.types import JOINT_NAMES
 
 Mask = NDArray[np.bool_]
@@ -74,7 +72,8 @@ def draw_picture(shot: Shot, target: Placed | None, others: list[Placed],
     things: list[Placed | tuple[float, float]] = [*people, *_things(shot, target, draw)]
     for thing in sorted(things, key=_far):
         if isinstance(thing, Placed):
-            found, where = _draw_person(shot, thing, light, rays)
+            found = thing.draw(shot.camera, shot.scene, shot.moment, light, rays)
+            where = found.where
             if thing is target:
                 surface, mine = found, where
                 continue
@@ -132,27 +131,6 @@ def _draw_thing(shot: Shot, place: tuple[float, float], light: Array, rays: tupl
     share = float(shot.scene.lit(shot.moment, point)[0])
     lit = (0.8 * shot.moment.ambient + 0.5 * share * shot.moment.sun).astype(np.float32)
     return street.put(light, across, up, lit, draw)
-
-
-def _draw_person(shot: Shot, person: Placed, light: Array,
-                 rays: tuple[Array, Array]) -> tuple[Surface, Mask]:  # fmt: skip
-    xs, ys = rays
-    camera, moment = shot.camera, shot.moment
-    found = cast(person.cones, xs, ys)
-    turned = Light(camera.rotation @ moment.direction, moment.sun, moment.ambient,
-                   camera.rotation @ np.array([0.0, 1.0, 0.0]))  # fmt: skip
-    rows, columns, colours = shade(person.figure, person.cones, found, xs, ys, person.axes,
-                                   person.origin, turned)  # fmt: skip
-    t = found.depth[rows, columns]
-    points = np.stack([t * xs[columns], t * ys[rows], t], axis=1)
-    world = points @ camera.rotation.astype(np.float32)
-    world[:, 1] += np.float32(camera.height)
-    share = shot.scene.lit(moment, world)[:, None]
-    sun, ambient = 0.5 * moment.sun, moment.ambient
-    light[rows, columns] = colours * ((ambient + share * sun) / (ambient + sun)).astype(np.float32)
-    where = np.zeros((len(ys), len(xs)), bool)
-    where[rows, columns] = True
-    return found, where
 
 
 def _gain(shot: Shot, light: Array) -> NDArray[np.float64]:

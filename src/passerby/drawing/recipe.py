@@ -81,7 +81,7 @@ class DrawingRecipe:
             for k in range(total):
                 # Four pictures of each, in one or two cameras of the test's place.
                 draw = keyed(self.seed, PRESENCE, start + k // 4, k % 4 // 2)
-                camera = self._test_place() * self.cameras + int(draw.integers(self.cameras))
+                camera = self.place(_DISTRACTORS) * self.cameras + int(draw.integers(self.cameras))
                 out.append(Entry(GALLERY, person, start + k // 4, camera, k % 4, False))
         return out
 
@@ -91,8 +91,11 @@ class DrawingRecipe:
 
         return DrawnWorld(self)
 
-    def _test_place(self) -> int:
-        return -(-self.train_identities // self.people_per_place)
+    def place(self, identity: int) -> int:
+        """Where a person walks: training people in places of their own, all others in the last."""
+        last = -(-self.train_identities // self.people_per_place)
+        train = identity <= self.train_identities
+        return (identity - 1) // self.people_per_place if train else last
 
     def _identity(self, number: int) -> Iterator[Entry]:
         train = number <= self.train_identities
@@ -116,7 +119,5 @@ class DrawingRecipe:
         count = int(draw.choice(np.arange(2, most + 1), p=weights / weights.sum()))
         cameras = sorted(int(c) for c in draw.permutation(self.cameras)[:count])
         share = 2 + draw.multinomial(total - 2 * count, np.full(count, 1 / count))
-        place = (number - 1) // self.people_per_place
-        place = place if number <= self.train_identities else self._test_place()
-        first = place * self.cameras
+        first = self.place(number) * self.cameras
         return [(first + c, int(n)) for c, n in zip(cameras, share, strict=True)]

@@ -30,7 +30,7 @@ STICK = 6
 
 @cache
 def scenery() -> SimpleNamespace:
-    """The compiled functions by name: `render`, `lit`."""
+    """The compiled functions by name: `render`, `lit`, `noise`."""
     from numba import njit
 
     jit: Callable[..., Any] = njit(nogil=True, fastmath=True, error_model="numpy", cache=False)
@@ -41,7 +41,9 @@ def scenery() -> SimpleNamespace:
     lit = jit(_lit(noise))
     nearest = jit(_nearest)
     return SimpleNamespace(
-        render=jit(_render(texture, lit, nearest, jit(_sticks))), lit=jit(_lit_all(lit))
+        render=jit(_render(texture, lit, nearest, jit(_sticks))),
+        lit=jit(_lit_all(lit)),
+        noise=noise,
     )
 
 
@@ -110,8 +112,11 @@ def _texture(noise: Callable[..., float], fbm: Callable[..., float],
         elif kind == GRASS:
             mix = 0.5 * fbm(u * 3, v * 3, grid) + 0.5 * noise(u * 29, v * 29, grid)
             gain = 0.5 + noise(u * 51 + 3, v * 51, grid)
-            leaf = cell(u / 0.07, v / 0.07, grid)
-            if leaf < rough * fbm(u * 0.7, v * 0.7, grid):
+            leaf = cell(u / 0.08, v / 0.08, grid)
+            lu = (u / 0.08) % 1 - 0.3 - 0.4 * leaf
+            lv = (v / 0.08) % 1 - 0.7 + 0.4 * leaf
+            small = 3 * lu * lu + 5 * lv * lv + 3 * lu * lv < 0.35
+            if small and leaf < rough * fbm(u * 0.7, v * 0.7, grid):
                 third = 0.9
                 gain = 0.4 + 8 * leaf
             if np.abs(u - off - 0.4 * np.sin(v * 0.5)) + 0.3 * noise(u * 3, v * 3, grid) < t:
@@ -175,6 +180,7 @@ def _texture(noise: Callable[..., float], fbm: Callable[..., float],
                 gain = 0.5 + noise(u * 9, v * 9, grid)
         else:
             mix = 0.3 * fbm(u * 3, v * 3, grid)
+            gain = (0.5 + fbm(u * 1.1, v * 1.1, grid)) * (0.75 + 0.5 * noise(u * 9, v * 9, grid))
             if off < v < off + t:
                 third = 1.0
         x = p[1] + mix * (p[4] - p[1])

@@ -9,17 +9,29 @@ import numpy as np
 
 from passerby.drawing.boxes import detected, spoiled
 from passerby.drawing.camera import Camera, draw_camera
-from passerby.drawing.layout import CAMERA, LIGHT, PERSON, PICTURE, SCENE, TRACK, Drawn, Entry
+from passerby.drawing.layout import (
+    CAMERA,
+    LIGHT,
+    OUTFIT,
+    PERSON,
+    PICTURE,
+    SCENE,
+    TRACK,
+    Drawn,
+    Entry,
+)
 from passerby.drawing.light import Moment, draw_moment, plain_moment
+from passerby.drawing.people import Person, alike, draw_person, plainer
 from passerby.drawing.picture import Shot, draw_picture
+from passerby.drawing.placing import Placed, View, draw_view, place
 from passerby.drawing.recipe import DrawingRecipe
 from passerby.drawing.scene import Scene, draw_scene
-from passerby.drawing.v1.appearance import Person, draw_person
-from passerby.drawing.v1.placing import Placed, View, draw_view, place
 from passerby.randomness import keyed
 
 _STRANGERS = 80000
 """Identities from here on only walk through other people's pictures."""
+_ALIKE = 0.5
+"""Share of people who wear what others of their place wear, too."""
 
 
 @dataclass
@@ -42,7 +54,14 @@ class DrawnWorld:
     def person(self, identity: int) -> Person:
         """Appearance of an identity."""
         if identity not in self.people:
-            self.people[identity] = draw_person(keyed(self.recipe.seed, PERSON, identity))
+            seed, factors = self.recipe.seed, self.recipe.factors
+            draw = keyed(seed, PERSON, identity)
+            person = draw_person(draw)
+            if factors.alike and draw.random() < _ALIKE:
+                place, of = self.recipe.place(identity), self.recipe.people_per_place
+                outfit = int(draw.integers(max(1, of // 8)))
+                person = alike(person, draw, keyed(seed, OUTFIT, place, outfit, int(person.woman)))
+            self.people[identity] = plainer(person, factors)
         return self.people[identity]
 
     def moment(self, entry: Entry) -> Moment:
@@ -56,7 +75,13 @@ class DrawnWorld:
     def attributes(self, identity: int) -> dict[str, Any]:
         """What is known of a person as drawn."""
         person = self.person(identity)
-        return {"height": round(person.shape.height, 2), "girth": round(person.shape.girth, 2)}
+        return {
+            "build": person.build,
+            "age": person.age,
+            "skin_tone": person.tone,
+            "woman": int(person.woman),
+            "height": round(person.shape.height, 2),
+        }
 
     def draw(self, entry: Entry) -> Drawn:
         """Draws one picture; the same whatever was drawn before."""
@@ -66,7 +91,7 @@ class DrawnWorld:
         track = keyed(recipe.seed, TRACK, entry.identity, entry.camera)
         moment = self.moment(entry)
         target = self._walk(entry, camera, track, draw)
-        box = detected(target.box, camera.boxes, entry.by_hand, draw)
+        box = detected(target.box(), camera.boxes, entry.by_hand, draw)
         others = self._others(camera, target, draw) if recipe.factors.crowd else []
         shown: Placed | None = target
         if entry.person < 0:
@@ -89,7 +114,7 @@ class DrawnWorld:
         turn = float(draw.normal(0, 0.15)) + (2.0 * along if standing else 0.0)
         z = float(np.clip(ahead + along * np.cos(heading), 0.8 * camera.near, 1.2 * camera.far))
         x = right + along * np.sin(heading)
-        view = draw_view(camera, person, heading + turn, x, z, standing, draw)
+        view = draw_view(person, heading + turn, x, z, standing, draw)
         return place(camera, person, view)
 
     def _others(self, camera: Camera, target: Placed, draw: np.random.Generator) -> list[Placed]:
@@ -114,7 +139,7 @@ class DrawnWorld:
                 continue
             identity = _STRANGERS + int(draw.integers(2000))
             person = self.person(identity)
-            view = draw_view(camera, person, heading, at.right * z / at.ahead + dx, z, False, draw)
+            view = draw_view(person, heading, at.right * z / at.ahead + dx, z, False, draw)
             out.append(place(camera, person, view))
         return out
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from passerby.drawing.body import Shape
 from passerby.drawing.colours import Colour, linear
-from passerby.drawing.v1.body import Shape
 
 PLAIN, STRIPES, PINSTRIPES, CHECKS, PRINT, BLOCK, DOTS, BLOTCHES, BAND = range(9)
 """Patterns of a cloth."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from passerby.drawing.body import Point, Pose, rotation_x, skeleton
 from passerby.drawing.v1.appearance import Cloth, Person
-from passerby.drawing.v1.body import Point, Pose, rotation_x, skeleton
 from passerby.drawing.v1.render import Cones
 
 PLAIN_ZONE, TRUNK, HEAD, LEG, FOOT, TAIL = range(6)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.drawing import camera as later
+from passerby.drawing.body import Pose
 from passerby.drawing.v1.appearance import Person
-from passerby.drawing.v1.body import Pose
 from passerby.drawing.v1.camera import Camera
 from passerby.drawing.v1.dress import Figure, dress, placed
 from passerby.drawing.v1.render import Cones, Surface, extents
@@ -59,7 +58,7 @@ class Placed:
         return float(left), float(top), float(right), float(bottom)
 
 
-def draw_view(camera: Camera | later.Camera, person: Person, heading: float, right: float,
+def draw_view(camera: Camera, person: Person, heading: float, right: float,
               ahead: float, standing: bool, draw: np.random.Generator,
               gain: NDArray[np.float64] = _ONE) -> View:  # fmt: skip
     """A moment of a person's way."""
@@ -85,7 +84,7 @@ def draw_view(camera: Camera | later.Camera, person: Person, heading: float, rig
     return View(right, ahead, heading, pose, gain)
 
 
-def place(camera: Camera | later.Camera, person: Person, view: View) -> Placed:
+def place(camera: Camera, person: Person, view: View) -> Placed:
     """Dresses the person and puts the figure in front of the camera."""
     c, s = np.cos(view.heading), np.sin(view.heading)
     axes = camera.rotation @ np.array([[-c, 0.0, s], [0.0, 1.0, 0.0], [s, 0.0, c]])
