@@ -59,7 +59,9 @@ def test_from_pictures_to_removal(market, model, tmp_path, capsys):
     keys = [entry.key for entry in Gallery.open(place).entries()][:2]
     assert "identity: Anna-2" in shown(capsys, ["split", place, *keys])
     log = [json.loads(line) for line in shown(capsys, ["log", place]).splitlines()]
-    assert {"add", "search", "calibrate", "remove", "backup", "assign"} <= {x["what"] for x in log}
+    assert {"add", "search", "calibrate", "remove", "backup", "merge", "split"} <= {
+        x["what"] for x in log
+    }
     assert "entries" in shown(capsys, ["statistics", place])
 
 

@@ -186,19 +186,107 @@ def test_identities_are_merged_and_split(own):
 
     before = of(who(3)) | of(who(4))
     changed = sum(person == who(3) for person in made_up.persons[:60])
-    assert own.merge([who(3), who(4)], who(4)) == changed > 0
+    assert own.merge([who(3), who(4)], who(4)).entries == changed > 0
     assert of(who(4)) == before
     assert of(who(3)) == set()
     some = sorted(before)[:2]
-    assert own.split(some) == f"{who(4)}-2"
+    assert own.split(some).name == f"{who(4)}-2"
     assert of(f"{who(4)}-2") == set(some)
     assert of(who(4)) == before - set(some)
-    assert own.assign(Filter(keys=some), None) == 2
+    assert own.assign(Filter(keys=some), None).entries == 2
     assert own.entries(Filter(keys=some))[0].person is None
-    assert own.split(some) == "person-1"
+    assert own.split(some).name == "person-1"
     assert hits_of(own.search(QUERIES[:1], 60)[0])[0]  # nothing was lost
     with pytest.raises(InputError, match="has 1 of the 2 entries"):
         own.split([made_up.keys[0], "nobody"])
+
+
+def test_corrections_are_undone_one_after_the_other(own):
+    def people():
+        return {entry.key: (entry.person, entry.camera) for entry in own.entries()}
+
+    states, changes = [people()], []
+    keys = [made_up.keys[0], made_up.keys[1], made_up.keys[5]]  # two of them unknown
+    for correct in (
+        lambda: own.merge([who(4), who(3)]),
+        lambda: own.split(keys),
+        lambda: own.rename(who(4), "Anna"),
+        lambda: own.rename(CAMERAS[1], "lift 'A'", "camera"),
+        lambda: own.assign(Filter(cameras=["entrance"]), None),
+    ):
+        changes.append(correct().change)
+        states.append(people())
+    assert states[1][made_up.keys[0]] == states[0][made_up.keys[0]]
+    assert all(before != after for before, after in zip(states, states[1:], strict=False))
+    assert {states[2][key][0] for key in keys} == {"person-1"}
+    for state in reversed(states[:-1]):
+        own.undo()
+        assert people() == state
+    with pytest.raises(InputError, match="no correction to undo"):
+        own.undo()
+    with pytest.raises(InputError, match=f"no correction '{changes[0]}' to undo"):
+        own.undo(changes[0])
+
+
+def test_undoing_leaves_what_was_corrected_since(own):
+    before = {entry.key: entry.person for entry in own.entries()}
+    change = own.merge([who(3), who(4)], "Anna").change
+    merged = [key for key, person in before.items() if person in (who(3), who(4))]
+    own.assign(Filter(keys=merged[:1]), "Bert")
+    own.remove(Filter(keys=merged[1:2]))
+    assert own.undo(change).entries == len(merged) - 2
+    after = {entry.key: entry.person for entry in own.entries()}
+    assert after == {
+        key: "Bert" if key == merged[0] else person
+        for key, person in before.items()
+        if key != merged[1]
+    }
+
+
+def test_names_that_cannot_be_given(own):
+    for does, message in (
+        (lambda: own.rename("nobody", "Anna"), "has no person 'nobody'"),
+        (lambda: own.rename(who(3), who(4)), "already: merge makes two identities one"),
+        (lambda: own.rename("entrance", "3", "camera"), "has a camera '3' already"),
+        (lambda: own.rename(who(3), "a\nb"), "name of a person is a text"),
+        (lambda: own.merge([who(3)]), "at least two persons"),
+        (lambda: own.merge([who(3), "nobody"]), "has no person 'nobody'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            does()
+
+
+def test_people_are_counted(own):
+    people = own.people()
+    rows = range(60)
+    assert [(one.name, one.entries) for one in people] == [
+        (name, sum(made_up.persons[i] == name for i in rows))
+        for name in (*sorted({p for p in made_up.persons[:60] if p is not None}), None)
+    ]
+    one = people[2]
+    mine = [i for i in rows if made_up.persons[i] == one.name]
+    times = [made_up.times[i] for i in mine if made_up.times[i] is not None]
+    assert set(one.cameras) == {made_up.cameras[i] for i in mine} - {None}
+    assert (one.first, one.last) == (min(times), max(times))
+    assert one.key == min(made_up.keys[i] for i in mine)
+    assert own.people(Filter(persons=[one.name], keys=[one.key]))[0].entries == 1
+
+
+def test_a_picture_does_not_find_itself(own):
+    entries = NewEntries(keys=["a", "b", "c"], contents=["aa", "aa", "cc"])
+    rows = np.concatenate([QUERIES[:2], QUERIES[1:2] + 9])
+    own.add(rows, entries)
+    plain = hits_of(own.search(QUERIES, 7)[0])[0]
+    assert plain[0] == "a"
+    found = own.search(QUERIES, 7, query_contents=["aa", None, "dd"])
+    assert [answer.itself for answer in found] == [("a", "b"), (), ()]
+    others = hits_of(own.search(QUERIES[:1], 7, Filter(not_keys=["a", "b"]))[0])
+    assert hits_of(found[0])[0] == others[0]
+    np.testing.assert_allclose(hits_of(found[0])[1], others[1], atol=1e-5)
+    assert found[0].nearest == pytest.approx(others[1][0], abs=1e-5)
+    assert hits_of(found[1])[0][0] == "b"
+    with pytest.raises(InputError, match="query_contents must be as many as the queries"):
+        own.search(QUERIES, query_contents=["aa"])
 
 
 def test_removed_entries_are_found_no_more(own):

@@ -106,7 +106,9 @@ def test_what_is_added_is_found(api):
     assert again.json() == {"added": 0, "known": 1}
     [entry] = service.gallery.entries(Filter(keys=["new/1"]))
     assert (entry.person, entry.camera, entry.timestamp) == ("Anna", "entrance", 5.0)
-    assert keys(search(made, drawn(2, seed=5), k=1)) == ["new/1"]
+    picture = drawn(2, seed=5)
+    picture.putpixel((0, 0), (0, 0, 0))
+    assert keys(search(made, picture, k=1)) == ["new/1"]
 
 
 def test_pictures_that_are_sent_are_nowhere(api, tmp_path):
@@ -151,11 +153,56 @@ def test_corrections_of_identities(api):
     made.post("/v1/persons/merge", json={"persons": ["0", "1"], "into": "1"})
     assert {persons()[f"p0/{shot}.png"] for shot in range(4)} == {"1"}
     answer = made.post("/v1/persons/split", json={"keys": ["p0/2.png"]}).json()
-    assert answer == {"person": "1-2", "changed": 1}
+    assert (answer["person"], answer["changed"]) == ("1-2", 1)
     assert persons()["p0/2.png"] == "1-2"
     made.post("/v1/persons/assign", json={"keys": ["p5/0.png"], "person": "2"})
     made.post("/v1/persons/assign", json={"keys": ["p2/0.png"], "person": None})
     assert (persons()["p5/0.png"], persons()["p2/0.png"]) == ("2", None)
+
+
+def test_names_are_changed_and_corrections_undone(api):
+    made, service = api
+
+    def persons():
+        return {entry.key: entry.person for entry in service.gallery.entries()}
+
+    before = persons()
+    answer = made.post("/v1/persons/rename", json={"old": "0", "new": "Anna"}).json()
+    assert (answer["person"], answer["changed"]) == ("Anna", 4)
+    assert persons()["p0/0.png"] == "Anna"
+    refused = made.post("/v1/persons/rename", json={"old": "1", "new": "Anna"})
+    assert (refused.status_code, "merge" in refused.json()["error"]) == (409, True)
+    named = made.post("/v1/persons/split", json={"keys": ["p5/0.png"], "into": "Bert"}).json()
+    assert persons()["p5/0.png"] == "Bert"
+    undone = made.post("/v1/persons/undo", json={"change": answer["change"]}).json()
+    assert (undone["person"], undone["changed"]) == ("0", 4)
+    assert made.post("/v1/persons/undo", json={}).json()["change"] == named["change"]
+    assert persons() == before
+    assert made.post("/v1/persons/undo", json={}).status_code == 409
+
+
+def test_people_are_listed_with_their_entries_counted(api):
+    made, service = api
+    service.gallery.assign(Filter(keys=["p1/0.png"]), "site-a/Zoë")
+    first = made.get("/v1/persons", params={"limit": 4}).json()
+    second = made.get("/v1/persons", params={"limit": 4, "after": first["after"]}).json()
+    people = first["people"] + second["people"]
+    assert [(one["name"], one["entries"]) for one in people] == [
+        ("0", 4), ("1", 3), ("2", 4), ("3", 4), ("4", 4), ("site-a/Zoë", 1), (None, 4),
+    ]  # fmt: skip
+    assert second["after"] is None
+    [one] = made.get("/v1/persons", params={"person": "site-a/Zoë"}).json()["people"]
+    assert (one["key"], one["picture"], one["cameras"]) == ("p1/0.png", True, ["1"])
+    assert made.delete("/v1/persons", params={"person": "site-a/Zoë"}).json() == {"removed": 1}
+
+
+def test_a_picture_of_the_gallery_does_not_find_itself(api):
+    made, service = api
+    made.post("/v1/entries", params={"key": "new"}, content=as_bytes(drawn(2, 77)), headers=PNG)
+    answer = search(made, drawn(2, 77), k=3)
+    assert answer.json()["itself"] == ["new"]
+    assert keys(answer) == nearest(service, drawn(2, 77), lambda entry: entry.key != "new")[:3]
+    assert search(made, drawn(2, 78), k=1).json()["itself"] == []
 
 
 def test_statistics_health_and_metrics(api):
@@ -183,7 +230,7 @@ def test_a_gallery_that_is_not_there_yet_is_made_by_the_first_addition(tmp_path)
         assert made.post("/v1/persons/split", json={"keys": ["a"]}).status_code == 409
         sent = as_bytes(drawn(0))
         made.post("/v1/entries", params={"key": "a"}, content=sent, headers=PNG)
-        assert keys(search(made, drawn(0))) == ["a"]
+        assert keys(search(made, drawn(1))) == ["a"]
 
 
 def test_the_document_describes_every_route(api):
@@ -193,5 +240,5 @@ def test_the_document_describes_every_route(api):
         "/v1/health", "/v1/metrics", "/v1/statistics", "/v1/session", "/v1/search/picture",
         "/v1/search/entry", "/v1/overlay", "/v1/entries", "/v1/entries/picture",
         "/v1/entries/overlay", "/v1/persons", "/v1/persons/assign",
-        "/v1/persons/merge", "/v1/persons/split",
+        "/v1/persons/merge", "/v1/persons/split", "/v1/persons/rename", "/v1/persons/undo",
     }  # fmt: skip

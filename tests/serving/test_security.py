@@ -39,6 +39,7 @@ def refused(answer, status):
 
 
 READS = [("GET", "/v1/statistics"), ("GET", "/v1/metrics"), ("GET", "/v1/entries"),
+         ("GET", "/v1/persons"),
          ("GET", "/v1/search/entry?key=p0/0.png"), ("POST", "/v1/search/picture"),
          ("GET", "/v1/entries/picture?key=p0/0.png")]  # fmt: skip
 WRITES = [
@@ -46,6 +47,8 @@ WRITES = [
     ("DELETE", "/v1/persons?person=0", None),
     ("POST", "/v1/persons/merge", {"persons": ["0"], "into": "1"}),
     ("POST", "/v1/persons/split", {"keys": ["p0/0.png"]}),
+    ("POST", "/v1/persons/rename", {"old": "0", "new": "Anna"}),
+    ("POST", "/v1/persons/undo", {}),
     ("POST", "/v1/persons/assign", {"keys": ["p0/0.png"], "person": "3"}),
 ]  # fmt: skip
 

@@ -128,8 +128,8 @@ class MergeOptions:
 
     persons: tyro.conf.Positional[tuple[str, ...]]
     """That are one person."""
-    into: str
-    """The identity that they become."""
+    into: str | None = None
+    """The name of that person; the first one's if not given."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,26 @@ class SplitOptions:
     """That are another person."""
     into: str | None = None
     """The identity that they become; a new name if not given."""
+
+
+@dataclass(frozen=True)
+class RenameOptions:
+    """Who, or which camera."""
+
+    old: tyro.conf.Positional[str]
+    """The name as it is."""
+    new: tyro.conf.Positional[str]
+    """The name that it gets, which nobody may have yet."""
+    camera: tyro.conf.FlagCreatePairsOff[bool] = False
+    """These are names of a camera, not of a person."""
+
+
+@dataclass(frozen=True)
+class UndoOptions:
+    """Which correction."""
+
+    change: str | None = None
+    """As the audit log names it (`change`); the last one if not given."""
 
 
 @dataclass(frozen=True)
@@ -306,13 +326,28 @@ def _index(command: Any) -> None:
 def _merge(command: Any) -> None:
     options: MergeOptions = command.MergeOptions
     with open_gallery(command.Place) as gallery:
-        print(f"entries changed: {gallery.merge(options.persons, options.into):,}")
+        found = gallery.merge(options.persons, options.into)
+    print(f"entries changed: {found.entries:,}   identity: {found.name}")
 
 
 def _split(command: Any) -> None:
     options: SplitOptions = command.SplitOptions
     with open_gallery(command.Place) as gallery:
-        print(f"identity: {gallery.split(options.keys, options.into)}")
+        found = gallery.split(options.keys, options.into)
+    print(f"entries changed: {found.entries:,}   identity: {found.name}")
+
+
+def _rename(command: Any) -> None:
+    options: RenameOptions = command.RenameOptions
+    with open_gallery(command.Place) as gallery:
+        found = gallery.rename(options.old, options.new, "camera" if options.camera else "person")
+    print(f"entries changed: {found.entries:,}")
+
+
+def _undo(command: Any) -> None:
+    with open_gallery(command.Place) as gallery:
+        found = gallery.undo(command.UndoOptions.change)
+    print(f"entries changed: {found.entries:,}   correction undone: {found.change}")
 
 
 def _export(command: Any) -> None:
@@ -393,6 +428,8 @@ COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
     "calibrate": ((CalibrateOptions,), _calibrate, "set the threshold for a rate of false matches"),
     "merge": ((MergeOptions,), _merge, "make several identities one"),
     "split": ((SplitOptions,), _split, "give entries an identity of their own"),
+    "rename": ((RenameOptions,), _rename, "give a person or a camera another name"),
+    "undo": ((UndoOptions,), _undo, "undo a merge, split, rename or confirmation"),
     "index": ((), _index, "make the index for approximate search"),
     "export": ((FolderOption, FilterOptions), _export, "write entries to Parquet files"),
     "import": ((ImportOptions,), _import, "add entries from Parquet files"),

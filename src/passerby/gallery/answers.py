@@ -56,6 +56,8 @@ class Answer:
     """Distance from which on nothing is a match; None: none is set, every hit is shown."""
     nearest: float | None
     """Distance of the nearest entry, match or not; None: no entry fulfils the filter."""
+    itself: tuple[str, ...] = ()
+    """Keys of entries that are the query's own picture: they are left out."""
 
 
 def answer(

@@ -16,19 +16,18 @@ from numpy.typing import NDArray
 
 from passerby.gallery.answers import Answer, Groups, Reranking, answer
 from passerby.gallery.audit import AuditLog
+from passerby.gallery.corrections import Changed, Corrections, Named
 from passerby.gallery.engines import audit_file, open_store
 from passerby.gallery.entries import (
     DETAILS,
-    UNKNOWN,
     Entry,
-    check_name,
     embeddings_of,
     labels_of,
     to_entries,
 )  # fmt: skip
 from passerby.gallery.filters import Filter
-from passerby.gallery.naming import new_name
 from passerby.gallery.new_rows import NewEntries, check_embeddings, rows_of
+from passerby.gallery.people import COLUMNS, Person, people_of
 from passerby.gallery.queries import Fetch, query_filters, threshold_of
 from passerby.gallery.settings import (
     Calibration,
@@ -181,6 +180,7 @@ class Gallery:
         *,
         threshold: float | None = None,
         query_cameras: Sequence[str | None] | None = None,
+        query_contents: Sequence[str | None] | None = None,
         group_by: Groups | None = None,
         reranking: Reranking | None = None,
         approximate: bool = False,
@@ -195,6 +195,8 @@ class Gallery:
                 `math.inf`: none.
             query_cameras: Q cameras that took the queries, None where not known: their own
                 entries are left out.
+            query_contents: Q digests of the queries' pictures (`entries.content_of`), None where
+                not known: entries of the very picture are left out, and named in the answer.
             group_by: `person` or `track` (of a camera): one hit for each, its nearest entry.
             reranking: re-ranks the nearest entries; the threshold stays one of the distance.
             approximate: by the index (`index`): faster in great galleries, may miss some.
@@ -213,11 +215,11 @@ class Gallery:
             raise InputError(f"k and a shortlist must be at least 1: given {k}, {reranking}")
         if group_by not in (None, "person", "track"):
             raise InputError(f"group_by must be person or track: given {group_by!r}")
-        if query_cameras is not None and len(query_cameras) != len(queries):
-            raise InputError(
-                f"query_cameras must be as many as the queries: {len(query_cameras)} for "
-                f"{len(queries)}"
-            )
+        for name, given in (("cameras", query_cameras), ("contents", query_contents)):
+            if given is not None and len(given) != len(queries):
+                raise InputError(
+                    f"query_{name} must be as many as the queries: {len(given)} for {len(queries)}"
+                )
         if approximate and not self._store.has_index():
             raise InputError("approximate search needs an index: make one first (gallery index)")
         now, base = self._clock(), where or Filter()
@@ -225,9 +227,13 @@ class Gallery:
             self._nearest(approximate), settings.space.metric, reranking is not None, approximate
         )
         first = k if reranking is None else max(k, reranking.shortlist)
-        fetch.prepare(queries, query_filters(base, now, query_cameras, len(queries)), first)
+        own = self._same_pictures(query_contents or [None] * len(queries))
+        fetch.prepare(queries, query_filters(base, now, query_cameras, len(queries)), first, own)
         found = [
-            answer(query, fetch.of(row), k, limit, group_by, reranking, settings.space.metric)
+            replace(
+                answer(query, fetch.of(row), k, limit, group_by, reranking, settings.space.metric),
+                itself=own[row],
+            )
             for row, query in enumerate(queries)
         ]
         self._audit.write(
@@ -273,28 +279,24 @@ class Gallery:
             )
         return np.stack([found[key] for key in keys])
 
-    def assign(self, where: Filter, person: str | None) -> int:
-        """Gives entries an identity by its name, or none; returns how many.
+    def assign(self, where: Filter, person: str | None) -> Changed:
+        """Gives entries an identity by its name, or none.
 
         Raises:
             InputError: a filter that means all entries, or a bad name.
         """
-        self._checked_settings()
-        _refuse_everything(where, "assign")
-        name = UNKNOWN if person is None else check_name("person", person)
-        rows = self._store.assign(where.conditions(), "person", name)
-        self._audit.write(
-            "assign", self._clock(), person=person, entries=rows, filter=where.described()
-        )
-        return rows
+        return self._corrections().write(where, person, self._clock(), "assign")
 
-    def merge(self, persons: Sequence[str], into: str) -> int:
-        """Makes several identities one; returns how many entries changed."""
-        others = [person for person in persons if person != into]
-        return self.assign(Filter(persons=others), into)
+    def merge(self, persons: Sequence[str], into: str | None = None) -> Changed:
+        """Makes several identities one, called like the first where no name is given.
 
-    def split(self, keys: Sequence[str], into: str | None = None) -> str:
-        """Makes entries an identity of their own; returns its name.
+        Raises:
+            InputError: fewer than two, or one that is nobody's.
+        """
+        return self._corrections().merge(persons, into, self._clock())
+
+    def split(self, keys: Sequence[str], into: str | None = None) -> Changed:
+        """Makes entries an identity of their own.
 
         Args:
             keys: of the entries.
@@ -303,20 +305,29 @@ class Gallery:
         Raises:
             InputError: a key that the gallery does not have.
         """
-        entries = self.entries(Filter(keys=list(keys)))
-        if len(entries) < len(set(keys)):
-            raise InputError(
-                f"the gallery has {len(entries)} of the {len(set(keys))} entries to split off"
-            )
-        if into is None:
-            into = new_name({entry.person for entry in entries}, self.persons())
-        self.assign(Filter(keys=list(keys)), into)
-        return into
+        return self._corrections().split(keys, into, self._clock())
 
-    def persons(self) -> list[str]:
-        """The names of all identities, sorted."""
-        batches = self._looked_up(Filter(known=True), ("person",))
-        return sorted({name for batch in batches for name in batch.column("person").to_pylist()})
+    def rename(self, old: str, new: str, of: Named = "person") -> Changed:
+        """Gives a person, or a camera, another name.
+
+        Raises:
+            InputError: nobody has the old name, or somebody the new one.
+        """
+        return self._corrections().rename(of, old, new, self._clock())
+
+    def undo(self, change: str | None = None) -> Changed:
+        """Undoes a correction of names (`Changed.change`), the last one where none is given.
+
+        Entries that were corrected again since, or removed, stay as they are.
+
+        Raises:
+            InputError: there is none, or the gallery has no audit log.
+        """
+        return self._corrections().undo(change, self._clock())
+
+    def people(self, where: Filter | None = None) -> list[Person]:
+        """The identities among the entries that a filter means, by name; the unknown come last."""
+        return people_of(self._looked_up(where or Filter(), COLUMNS))
 
     def remove(self, where: Filter, *, reason: str = "remove") -> int:
         """Removes entries, out of the files too; returns how many.
@@ -510,6 +521,21 @@ class Gallery:
         known = rows.num_rows - added
         self._audit.write("add", self._clock(), added=added, known=known)
         return Added(added, known)
+
+    def _corrections(self) -> Corrections:
+        self._checked_settings()
+        return Corrections(self._store, self._audit)
+
+    def _same_pictures(self, contents: Sequence[str | None]) -> list[tuple[str, ...]]:
+        """For each picture's digest, the keys of its entries."""
+        known = sorted({content for content in contents if content is not None})
+        keys: dict[str, list[str]] = {content: [] for content in known}
+        if known:
+            for batch in self._looked_up(Filter(contents=known), ("key", "content")):
+                rows = (batch.column(name).to_pylist() for name in ("key", "content"))
+                for key, content in zip(*rows, strict=True):
+                    keys[content].append(key)
+        return [() if each is None else tuple(sorted(keys[each])) for each in contents]
 
     def _rows(self, where: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         self._checked_settings()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +39,23 @@ class Fetch:
         if approximate:
             self._options["approximate"] = True
 
-    def prepare(self, queries: NDArray[np.float32], filters: Sequence[Filter], count: int) -> None:
-        """Finds the first rows of all queries, those of one filter together."""
+    def prepare(
+        self,
+        queries: NDArray[np.float32],
+        filters: Sequence[Filter],
+        count: int,
+        own: Sequence[Collection[str]] | None = None,
+    ) -> None:
+        """Finds the first rows of all queries, those of one filter together.
+
+        Args:
+            queries: (Q, D).
+            filters: Q of them.
+            count: rows of each.
+            own: for each query, keys that are left out; None: none.
+        """
         self._queries, self._filters, self._count = queries, filters, count
+        self._own = own or [()] * len(queries)
         self._first: dict[int, pa.Table] = {}
         alike: dict[str, list[int]] = {}
         for row, each in enumerate(filters):
@@ -60,7 +74,22 @@ class Fetch:
 
     def _found(self, rows: list[int], count: int) -> list[pa.Table]:
         conditions = self._filters[rows[0]].conditions()
-        return self._nearest(self._queries[rows], count, conditions, **self._options)
+        # Queries of one filter stay one search: their own entries are dropped from what it finds.
+        more = max(len(self._own[row]) for row in rows)
+        found = self._nearest(self._queries[rows], count + more, conditions, **self._options)
+        return [
+            _without(table, self._own[row], count) for row, table in zip(rows, found, strict=True)
+        ]
+
+
+def _without(rows: pa.Table, keys: Collection[str], count: int) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if keys:
+        own = pc.is_in(rows.column("key"), value_set=pa.array(list(keys), pa.string()))
+        rows = rows.filter(pc.invert(own))
+    return rows.slice(0, count)
 
 
 def query_filters(

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from passerby.figures.overlay import OverlayKind
+from passerby.gallery.entries import content_of
 from passerby.gallery.filters import Filter
 from passerby.serving import schemas
 from passerby.serving.guard import Guard, User, cookie_of, headers_of
@@ -193,7 +194,10 @@ def _add_searches(app: FastAPI, parts: Parts) -> None:
         most = parts.limits.pixels
         return _counted(
             parts,
-            await parts.do(request, lambda: service.by_picture(received(body, most), query)),
+            await parts.do(
+                request,
+                lambda: service.by_picture(received(body, most), query, content_of(body)),
+            ),
         )
 
     @app.get("/v1/search/entry")
@@ -231,8 +235,11 @@ def _add_entries(app: FastAPI, parts: Parts) -> None:
         """Adds an entry by its picture, the request's body. Once answered, it is stored."""
         body = await request.body()
         most = parts.limits.pixels
-        found = await parts.do(request, lambda: service.add(received(body, most), query),
-                               write=True)  # fmt: skip
+        found = await parts.do(
+            request,
+            lambda: service.add(received(body, most), query, content_of(body)),
+            write=True,
+        )
         parts.metrics.added.inc(found.added)
         return found
 
@@ -243,6 +250,13 @@ def _add_entries(app: FastAPI, parts: Parts) -> None:
     ) -> schemas.RemovedModel:
         """Removes entries for good."""
         return await _removed(parts, request, Filter(keys=key))
+
+    @app.get("/v1/persons")
+    async def people(
+        request: Request, query: Annotated[schemas.PeopleQuery, Query()]
+    ) -> schemas.PeopleModel:
+        """Identities by name, page by page, each with its entries counted."""
+        return await parts.do(request, lambda: service.people(query))
 
     @app.delete("/v1/persons")
     async def remove_person(
@@ -284,7 +298,17 @@ def _add_corrections(app: FastAPI, parts: Parts) -> None:
     @app.post("/v1/persons/split")
     async def split(request: Request, wanted: schemas.Split) -> schemas.ChangedModel:
         """Makes entries a new identity of their own."""
-        return await parts.do(request, lambda: service.split(wanted.keys), write=True)
+        return await parts.do(request, lambda: service.split(wanted.keys, wanted.into), write=True)
+
+    @app.post("/v1/persons/rename")
+    async def rename(request: Request, wanted: schemas.Rename) -> schemas.ChangedModel:
+        """Gives a person or a camera another name that nobody has."""
+        return await parts.do(request, lambda: service.rename(wanted), write=True)
+
+    @app.post("/v1/persons/undo")
+    async def undo(request: Request, wanted: schemas.Undo) -> schemas.ChangedModel:
+        """Gives entries the names back that a correction took."""
+        return await parts.do(request, lambda: service.undo(wanted.change), write=True)
 
 
 def _add_page(app: FastAPI) -> None:

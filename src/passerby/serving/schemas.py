@@ -120,6 +120,36 @@ class AnswerModel(BaseModel):
     )
     nearest: float | None = Field(description="Distance of the nearest entry, match or not.")
     query: EntryModel | None = Field(description="The entry that was searched by.")
+    itself: list[str] = Field(
+        description="Keys of entries that are the query's own picture: they are left out."
+    )
+
+
+class PersonModel(BaseModel):
+    """An identity in the gallery, or all entries of nobody who is known."""
+
+    name: str | None = Field(description="null: not known.")
+    entries: int
+    tracks: int
+    cameras: list[str]
+    first: float | None = Field(description="Seen first, seconds since 1970 in UTC.")
+    last: float | None
+    key: str = Field(description="Of one entry, e.g. to show its picture.")
+    picture: bool = Field(description="Whether the server has that entry's picture.")
+
+
+class PeopleQuery(FilterQuery):
+    """Which page of the identities, by name."""
+
+    limit: int = Field(default=50, ge=1, le=10_000, description="Identities at most.")
+    after: str = Field(default="", max_length=256, description="Name of the page before's last.")
+
+
+class PeopleModel(BaseModel):
+    """Some identities; the unknown come last."""
+
+    people: list[PersonModel]
+    after: str | None = Field(description="To ask for the next page; null: this is the last one.")
 
 
 class PageModel(BaseModel):
@@ -153,20 +183,38 @@ class Merge(_Strict):
     """Makes several identities one."""
 
     persons: Annotated[list[Name], Field(min_length=1, max_length=1000)]
-    into: Name
+    into: Name | None = Field(default=None, description="Its name; null: that of the first.")
 
 
 class Split(_Strict):
     """Makes entries an identity of their own."""
 
     keys: Keys
+    into: Name | None = Field(default=None, description="Its name; null: a new one is made.")
+
+
+class Rename(_Strict):
+    """Gives a person or a camera another name."""
+
+    old: Name
+    new: Name
+    of: Literal["person", "camera"] = "person"
+
+
+class Undo(_Strict):
+    """Undoes a correction."""
+
+    change: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None, description="Which, as it was answered; null: the last one."
+    )
 
 
 class ChangedModel(BaseModel):
     """What a correction did."""
 
-    person: str | None
-    changed: int
+    person: str | None = Field(description="The name that the entries have now.")
+    changed: int = Field(description="Entries that had another one before.")
+    change: str | None = Field(description="To undo it by; null: nothing changed.")
 
 
 class StatisticsModel(BaseModel):

@@ -15,6 +15,7 @@ from PIL import Image
 
 from passerby.figures.overlay import OverlayKind, overlay, overlay_kinds
 from passerby.gallery.answers import Answer, Reranking
+from passerby.gallery.corrections import Changed
 from passerby.gallery.entries import Entry
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
@@ -33,7 +34,11 @@ from passerby.serving.schemas import (
     NewEntry,
     PageModel,
     PageQuery,
+    PeopleModel,
+    PeopleQuery,
+    PersonModel,
     PictureSearch,
+    Rename,
     SearchQuery,
     StatisticsModel,
 )  # fmt: skip
@@ -61,10 +66,13 @@ class Service:
     _changes: threading.Lock = field(default_factory=threading.Lock, repr=False)
     """Corrections one after the other: a new identity's name is one that nobody has."""
 
-    def by_picture(self, picture: Image.Image, query: PictureSearch) -> AnswerModel:
-        """Searches by a picture, which is forgotten."""
+    def by_picture(
+        self, picture: Image.Image, query: PictureSearch, content: str | None = None
+    ) -> AnswerModel:
+        """Searches by a picture, which is forgotten; by its digest it does not find itself."""
         camera = None if query.query_camera is None else [query.query_camera]
-        return self._search(self.model.embed([picture]), query, filter_of(query), camera, None)
+        embedding = self.model.embed([picture])
+        return self._search(embedding, query, filter_of(query), camera, content, None)
 
     def by_entry(self, query: EntrySearch) -> AnswerModel:
         """Searches by an entry."""
@@ -72,7 +80,8 @@ class Service:
         where = filter_of(query, not_keys=(entry.key,))
         own = query.own_camera or entry.camera is None
         camera = None if own or entry.camera is None else [entry.camera]
-        return self._search(self.gallery.embeddings([entry.key]), query, where, camera, entry)
+        embedding = self.gallery.embeddings([entry.key])
+        return self._search(embedding, query, where, camera, entry.content, entry)
 
     def entry(self, key: str) -> Entry:
         """The entry of that key.
@@ -94,12 +103,30 @@ class Service:
         after = found[-1].key if len(found) == query.limit else None
         return PageModel(entries=[self._shown(entry) for entry in found], after=after)
 
-    def add(self, picture: Image.Image, new: NewEntry) -> AddedModel:
+    def people(self, query: PeopleQuery) -> PeopleModel:
+        """Some identities by name, each with its entries counted."""
+        self._check_count("limit", query.limit)
+        found = self.gallery.people(filter_of(query)) if self.gallery.exists else []
+        left = [one for one in found if one.name is None or one.name > query.after]
+        page = left[: query.limit]
+        after = page[-1].name if len(left) > query.limit else None
+        keys = [person.key for person in page]
+        entries = self.gallery.entries(Filter(keys=keys)) if keys else []
+        there = {entry.key: self._shown(entry).picture for entry in entries}
+        return PeopleModel(
+            people=[
+                PersonModel(**vars(person), picture=there.get(person.key, False))
+                for person in page
+            ],
+            after=after,
+        )  # fmt: skip
+
+    def add(self, picture: Image.Image, new: NewEntry, content: str | None = None) -> AddedModel:
         """Adds an entry; the picture itself is not kept."""
         entries = NewEntries(
             keys=[new.key], file_names=[new.file_name], persons=[new.person],
             cameras=[new.camera], timestamps=[new.timestamp],
-            track_ids=[new.track_id], expires=[new.expires],
+            track_ids=[new.track_id], contents=[content], expires=[new.expires],
         )  # fmt: skip
         found = self.gallery.add(self.model.embed([picture]), entries)
         return AddedModel(added=found.added, known=found.known)
@@ -111,19 +138,27 @@ class Service:
     def assign(self, keys: Sequence[str], person: str | None) -> ChangedModel:
         """Gives entries an identity, or none."""
         with self._changes:
-            changed = self.gallery.assign(Filter(keys=keys), person)
-        return ChangedModel(person=person, changed=changed)
+            return _changed(self.gallery.assign(Filter(keys=keys), person))
 
-    def merge(self, persons: Sequence[str], into: str) -> ChangedModel:
+    def merge(self, persons: Sequence[str], into: str | None) -> ChangedModel:
         """Makes several identities one."""
         with self._changes:
-            return ChangedModel(person=into, changed=self.gallery.merge(persons, into))
+            return _changed(self.gallery.merge(persons, into))
 
-    def split(self, keys: Sequence[str]) -> ChangedModel:
+    def split(self, keys: Sequence[str], into: str | None = None) -> ChangedModel:
         """Makes entries an identity of their own."""
         with self._changes:
-            person = self.gallery.split(keys)
-        return ChangedModel(person=person, changed=len(set(keys)))
+            return _changed(self.gallery.split(keys, into))
+
+    def rename(self, wanted: Rename) -> ChangedModel:
+        """Gives a person or a camera another name."""
+        with self._changes:
+            return _changed(self.gallery.rename(wanted.old, wanted.new, wanted.of))
+
+    def undo(self, change: str | None) -> ChangedModel:
+        """Undoes a correction."""
+        with self._changes:
+            return _changed(self.gallery.undo(change))
 
     def statistics(self) -> StatisticsModel:
         """The gallery in numbers; of one that does not exist yet, zeros."""
@@ -174,6 +209,7 @@ class Service:
         query: SearchQuery,
         where: Filter,
         cameras: list[str] | None,
+        content: str | None,
         entry: Entry | None,
     ) -> AnswerModel:
         self._check_count("k", query.k)
@@ -183,7 +219,7 @@ class Service:
             [found] = self.gallery.search(
                 embedding, query.k, where,
                 threshold=math.inf if query.everything else limit,
-                query_cameras=cameras, group_by=query.group_by,
+                query_cameras=cameras, query_contents=[content], group_by=query.group_by,
                 reranking=Reranking() if query.rerank else None,
             )  # fmt: skip
         else:
@@ -198,7 +234,7 @@ class Service:
         rate = None if calibration is None else calibration.false_match_rate
         return AnswerModel(
             hits=hits, threshold=limit, false_match_rate=rate, nearest=found.nearest,
-            query=None if entry is None else self._shown(entry),
+            query=None if entry is None else self._shown(entry), itself=list(found.itself),
         )  # fmt: skip
 
     def _shown(self, entry: Entry) -> EntryModel:
@@ -212,6 +248,10 @@ class Service:
     def _check_count(self, name: str, count: int) -> None:
         if count > self.most:
             raise Refusal(422, f"{name} is at most {self.most} on this server: given {count}")
+
+
+def _changed(found: Changed) -> ChangedModel:
+    return ChangedModel(person=found.name, changed=found.entries, change=found.change)
 
 
 def filter_of(query: FilterQuery, not_keys: Sequence[str] = ()) -> Filter:

@@ -1,0 +1,158 @@
+"""Who is who, corrected: identities made one, split, renamed, and all of it undone again."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from passerby.gallery.audit import AuditLog
+from passerby.gallery.entries import UNKNOWN, check_name
+from passerby.gallery.filters import Condition, Filter
+from passerby.gallery.naming import new_name
+from passerby.gallery.store import Store
+from passerby.types import InputError
+
+Named = Literal["person", "camera"]
+
+_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a correction did."""
+
+    entries: int
+    """That have another name now."""
+    name: str | None
+    """Which they have now; None: not known."""
+    change: str | None
+    """Names the correction, to undo it; None: nothing changed."""
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """Of the entries that a store keeps; each is a line of the audit log, which undoing reads."""
+
+    store: Store
+    """Keeps the entries."""
+    audit: AuditLog
+    """Told what was there before."""
+
+    def write(
+        self, where: Filter, name: str | None, now: float, what: str, column: Named = "person"
+    ) -> Changed:
+        """Gives entries a name, or none.
+
+        Raises:
+            InputError: a filter that means all entries, or a bad name.
+        """
+        if where.empty:
+            raise InputError(f"{what} needs a filter: an empty one means every entry")
+        value = UNKNOWN if name is None else check_name(column, name)
+        conditions = [*where.conditions(), Condition(column, "!=", value)]
+        before = self._names(conditions, column)
+        if not before:
+            return Changed(0, name, None)
+        change = secrets.token_hex(4)
+        # Before the entries: what is not in the log could not be undone.
+        self.audit.write(
+            what, now, change=change, column=column, name=name, before=before,
+            entries=sum(map(len, before.values())), filter=where.described(),
+        )  # fmt: skip
+        return Changed(self.store.assign(conditions, column, value), name, change)
+
+    def merge(self, persons: Sequence[str], into: str | None, now: float) -> Changed:
+        """Makes several identities one, called like the first where no name is given.
+
+        Raises:
+            InputError: fewer than two, or one that is nobody's.
+        """
+        name = persons[0] if into is None and persons else into
+        others = [person for person in persons if person != name]
+        if name is None or not others:
+            raise InputError(f"merge needs at least two persons: given {', '.join(persons)}")
+        for person in others:
+            self._known("person", person)
+        return self.write(Filter(persons=others), name, now, "merge")
+
+    def split(self, keys: Sequence[str], into: str | None, now: float) -> Changed:
+        """Makes entries an identity of their own.
+
+        Raises:
+            InputError: a key that the gallery does not have.
+        """
+        asked = sorted(set(keys))
+        names = self._names(Filter(keys=asked).conditions(), "person")
+        there = sum(map(len, names.values()))
+        if there < len(asked):
+            raise InputError(f"the gallery has {there} of the {len(asked)} entries to split off")
+        if into is None:
+            taken = self._names(Filter(known=True).conditions(), "person")
+            into = new_name({name or None for name in names}, taken)
+        return self.write(Filter(keys=asked), into, now, "split")
+
+    def rename(self, column: Named, old: str, new: str, now: float) -> Changed:
+        """Gives a person or a camera another name.
+
+        Raises:
+            InputError: nobody has the old name, or somebody the new one.
+        """
+        self._known(column, old)
+        if old != new and self.store.count([Condition(column, "==", check_name(column, new))]):
+            also = ": merge makes two identities one" if column == "person" else ""
+            raise InputError(f"the gallery has a {column} {new!r} already{also}")
+        where = Filter(persons=[old]) if column == "person" else Filter(cameras=[old])
+        return self.write(where, new, now, "rename", column)
+
+    def undo(self, change: str | None, now: float) -> Changed:
+        """Gives entries the names back that a correction took.
+
+        Entries that were corrected again since, or removed, stay as they are.
+
+        Args:
+            change: which correction; None: the last one that was not undone.
+            now: seconds since 1970 in UTC.
+
+        Raises:
+            InputError: there is none, or no audit log.
+        """
+        line = self._correction(change)
+        column, value = line["column"], line["name"] or UNKNOWN
+        self.audit.write("undo", now, undid=line["change"])
+        changed = 0
+        for name, keys in line["before"].items():
+            for start in range(0, len(keys), _AT_ONCE):
+                where = Filter(keys=keys[start : start + _AT_ONCE]).conditions()
+                unchanged = [*where, Condition(column, "==", value)]
+                changed += self.store.assign(unchanged, column, name)
+        names = list(line["before"])
+        return Changed(changed, names[0] or None if len(names) == 1 else None, line["change"])
+
+    def _correction(self, change: str | None) -> dict[str, Any]:
+        if self.audit.file is None:
+            raise InputError("undoing needs the audit log: this gallery has none (--audit FILE)")
+        lines = self.audit.lines()
+        undone = {line.get("undid") for line in lines}
+        made = [line for line in lines if "before" in line and line["change"] not in undone]
+        found = [line for line in made if change in (None, line["change"])]
+        if not found:
+            which = "" if change is None else f" {change!r}"
+            raise InputError(f"the audit log has no correction{which} to undo")
+        return found[-1]
+
+    def _names(self, conditions: Sequence[Condition], column: Named) -> dict[str, list[str]]:
+        """Keys of the entries by their name."""
+        found: dict[str, list[str]] = {}
+        for batch in self.store.scan(conditions, ("key", column)):
+            rows = zip(
+                batch.column(column).to_pylist(), batch.column("key").to_pylist(), strict=True
+            )
+            for name, key in rows:
+                found.setdefault(name, []).append(key)
+        return found
+
+    def _known(self, column: Named, name: str) -> None:
+        if not self.store.count([Condition(column, "==", name)]):
+            raise InputError(f"the gallery has no {column} {name!r}")
