@@ -30,7 +30,8 @@ PACKAGES = {file.relative_to(SOURCE).parts[0].removesuffix(".py") for file in FI
     "__init__", "__main__",
 }  # fmt: skip
 
-LEAVES = {"types", "files", "randomness", "version", "terminal"}
+GROUND = {"types", "files", "version", "terminal"}
+LEAVES = GROUND | {"randomness", "parsing"}
 BELOW_EXPERIMENT = LEAVES | {
     "method", "recipes", "ranking", "losses", "drawing", "data", "cues", "extract",
     "methods", "training", "embedding", "evaluation",
@@ -41,7 +42,8 @@ MAY_IMPORT = {
     "files": set(),
     "version": set(),
     "terminal": set(),
-    "randomness": LEAVES - {"randomness"},
+    "randomness": GROUND,
+    "parsing": GROUND,
     "drawing": LEAVES,
     "method": LEAVES,
     "recipes": LEAVES,

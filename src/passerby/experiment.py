@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +51,7 @@ from passerby.training.provenance import (
 from passerby.training.record import Record
 from passerby.training.run import Run, check_stages
 from passerby.training.settings import Settings
+from passerby.training.unchanged import alone, check_unchanged
 from passerby.training.validation import hold_out, validator
 from passerby.types import CueSource, InputError, Progress, Sample, Split
 
@@ -168,22 +170,28 @@ def train(
         "settings": to_plain(settings),
         **environment(fabric.device),
     }
-    if first:
-        claim(out, resume, setup)
-    fabric.barrier()
-    validate = None
-    if held:
-        validate = validator(network, inputs, method.descriptor(chosen), held, cues)
-    names, minutes = [stage.name for stage in stages], settings.checkpoint_minutes
-    record = Record(out, identity, names, minutes=minutes, writes=first)
-    if origin:
-        record.save_stage(origin.stage, network, criterion)
-    epochs = sum(stage.epochs for stage in stages)
-    with TrainingProgress(epochs, console) as shown, StopRequest() as stop:
-        fit(Run(fabric, network, criterion, stages, data, settings, record, shown, stop, validate))
-    model = Embedder(method, chosen, network)
-    if first:
-        model.save(out)
+    with ExitStack() as locked:
+        if first:
+            claim(out, resume, setup)
+            locked.enter_context(alone(out))
+            check_unchanged(out, data.samples, cues)
+        fabric.barrier()
+        validate = None
+        if held:
+            validate = validator(network, inputs, method.descriptor(chosen), held, cues)
+        names, minutes = [stage.name for stage in stages], settings.checkpoint_minutes
+        record = Record(out, identity, names, minutes=minutes, writes=first)
+        if origin:
+            record.save_stage(origin.stage, network, criterion)
+        epochs = sum(stage.epochs for stage in stages)
+        with TrainingProgress(epochs, console) as shown, StopRequest() as stop:
+            work = Run(
+                fabric, network, criterion, stages, data, settings, record, shown, stop, validate
+            )  # fmt: skip
+            fit(work)
+        model = Embedder(method, chosen, network)
+        if first:
+            model.save(out)
     disconnect(fabric)
     if evaluate and first:
         evaluate_run(model, split, out, cues=cues, workers=settings.workers, console=console)

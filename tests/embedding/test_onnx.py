@@ -10,6 +10,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 
 from onnx_files import write_onnx
+from passerby.cues.segmenter import OnnxSegmenter, SegmenterSettings
 from passerby.embedding import export
 from passerby.embedding.embedder import Embedder
 from passerby.embedding.export import export_onnx
@@ -231,3 +232,16 @@ def test_an_exporter_that_gives_up_is_one_line(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", [name for name in METHODS if name != "bag_of_tricks"])
 def test_every_method_is_exported(name, tmp_path):
     check_export(name, tmp_path)
+
+
+def test_weights_in_other_files_are_refused(tmp_path, monkeypatch):
+    """The file's bytes stand for the network: they must be all of it."""
+    file = tmp_path / "outside.onnx"
+    write_onnx(file, ["n", 3, 20, 10])
+    model = onnx.load(file)
+    onnx.save(model, file, save_as_external_data=True, location="w.bin", size_threshold=40)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="external data.*save it as one file"):
+        Embedder.from_onnx(file, Preprocessing(20, 10))
+    with pytest.raises(InputError, match="external data.*save it as one file"):
+        OnnxSegmenter(str(file), SegmenterSettings())

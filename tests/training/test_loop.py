@@ -2,14 +2,17 @@
 
 import csv
 import importlib.metadata
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from rich.console import Console
 from safetensors.torch import load_file
 from torch import optim
@@ -17,6 +20,7 @@ from torch.nn import functional
 from toy_method import METHOD, Criterion, Embedding, Recipe, StageRecipe
 
 import passerby
+from conftest import write_market
 from passerby.cues.source import find_cues
 from passerby.data.loader import Loader, training_data
 from passerby.data.transforms import normalise
@@ -24,7 +28,8 @@ from passerby.experiment import train
 from passerby.training import loop
 from passerby.training.record import Position
 from passerby.training.settings import Settings
-from passerby.types import InputError
+from passerby.training.unchanged import check_unchanged
+from passerby.types import InputError, Sample
 
 QUIET = Console(quiet=True)
 
@@ -174,6 +179,53 @@ def test_a_run_is_resumed_with_its_own_settings_only(market, tmp_path):
     settings = Settings(seed=4, accelerator="cpu")
     with pytest.raises(InputError, match="another seed"):
         run(market, out, resume=True, settings=settings, recipe={"stages.1.epochs": 0})
+
+
+def test_a_run_goes_on_with_the_pictures_that_it_was_started_with(tmp_path):
+    root, out = write_market(tmp_path / "market"), tmp_path / "run"
+    recipe = {"stages.0.epochs": 1, "stages.1.epochs": 0}
+    run(root, out, recipe=recipe)
+    names = [row.split(",")[0] for row in (out / "pictures.csv").read_text().splitlines()]
+    files = [root / name for name in names[1:] if name.endswith(".jpg")]
+    assert len(files) == 48
+    # Copied: other times, the same bytes.
+    os.utime(files[0], (1, 1))
+    run(root, out, resume=True, recipe=recipe)
+    before = files[1].read_bytes()
+    pixels = np.asarray(Image.open(files[1])).copy()
+    pixels[:8] = 255 - pixels[:8]
+    Image.fromarray(pixels).save(files[1])
+    with pytest.raises(InputError, match=f"{names[2]} changed since the run was started"):
+        run(root, out, resume=True, recipe=recipe)
+    files[1].write_bytes(before)
+    run(root, out, resume=True, recipe=recipe)
+
+
+def test_a_run_goes_on_with_the_masks_that_it_was_started_with(tmp_path):
+    file = tmp_path / "a.jpg"
+    Image.new("RGB", (4, 8)).save(file)
+    samples = [Sample(file, "a.jpg", 0, 0)]
+    check_unchanged(tmp_path, samples, SimpleNamespace(fingerprint="files:one"))
+    check_unchanged(tmp_path, samples, SimpleNamespace(fingerprint="files:one"))
+    with pytest.raises(InputError, match="masks and joints changed"):
+        check_unchanged(tmp_path, samples, SimpleNamespace(fingerprint="files:two"))
+
+
+def test_one_process_trains_a_run(market, tmp_path):
+    out = tmp_path / "run"
+    recipe = {"stages.0.epochs": 1, "stages.1.epochs": 0}
+    run(market, out, recipe=recipe)
+    before = (out / "metrics.csv").read_bytes()
+    code = "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); "
+    code += "lock.acquire(); print('held', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", code, str(out / "run.lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="is being trained by another process"):
+            run(market, out, resume=True, recipe=recipe)
+        other.kill()
+    assert (out / "metrics.csv").read_bytes() == before
+    run(market, out, resume=True, recipe=recipe)
 
 
 def test_seeds_and_workers(market, whole, tmp_path):

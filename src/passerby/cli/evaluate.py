@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
-import yaml
 from rich.console import Console
 
 from passerby.cli.dataset import (
@@ -30,6 +29,7 @@ from passerby.data.distractors import PREFIX, with_distractors
 from passerby.data.join import trained_on
 from passerby.evaluation.mean import mean_results, mean_table
 from passerby.evaluation.results import write_plain, write_results
+from passerby.parsing import parse_yaml
 from passerby.terminal import say, terminal
 from passerby.training.provenance import read_config, source_of
 from passerby.types import InputError, Sample, Split
@@ -164,8 +164,8 @@ def parse_changes(given: Sequence[str]) -> dict[str, Any]:
     for change in given:
         name, sign, value = change.partition("=")
         try:
-            changes[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            changes[name] = parse_yaml(value)
+        except ValueError as error:
             raise InputError(f"--change {change}: its value cannot be read") from error
         if not sign or not name:
             raise InputError(f"--change takes NAME=VALUE; given {change!r}")

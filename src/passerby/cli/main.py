@@ -64,6 +64,8 @@ def guarded(name: str, arguments: list[str]) -> int:
         import_module(f"passerby.cli.{name}").run(arguments)
     except InputError as error:
         return fail(str(error), 2)
+    except MemoryError as error:
+        return fail(f"not enough memory: {error}", 1)
     except (OSError, FloatingPointError) as error:
         return fail(str(error), 1)
     except KeyboardInterrupt as error:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
-import yaml
 
 from passerby.cli.dataset import data_options, flat, load_split, value_of
 from passerby.cli.options import parse_options
 from passerby.files import write_text
 from passerby.methods import METHODS
+from passerby.parsing import parse_yaml
 from passerby.reproduce.declared import Table
 from passerby.reproduce.tables import ACROSS, TABLES, tables_of
 from passerby.terminal import terminal
@@ -156,8 +156,8 @@ def parse_changes(given: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
                 f"with METHOD one of {', '.join(METHODS)}; given {change!r}"
             )
         try:
-            changes.setdefault(scope, {})[field] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            changes.setdefault(scope, {})[field] = parse_yaml(value)
+        except ValueError as error:
             raise InputError(f"--change {change}: its value cannot be read") from error
     return changes
 

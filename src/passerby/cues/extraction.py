@@ -22,6 +22,7 @@ from passerby.cues.masks import MASK_INDEX, mask_file
 from passerby.cues.networks import JointNetwork, MaskNetwork
 from passerby.data.images import read_image
 from passerby.files import atomic, write_text
+from passerby.parsing import parse_json
 from passerby.types import InputError, Progress, Sample
 
 SAVE_SECONDS = 30.0
@@ -230,7 +231,7 @@ def _read_index(folder: Path, source: str) -> tuple[dict[str, bool], bool]:
             )
         return {}, False
     try:
-        index = json.loads(file.read_text(encoding="utf-8"))
+        index = parse_json(file.read_text(encoding="utf-8"))
         people = {str(name): bool(person) for name, person in index["person"].items()}
         earlier, finished = str(index["source"]), index.get("finished") is True
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

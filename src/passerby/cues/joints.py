@@ -11,7 +11,6 @@ Of several people in one picture the one with the greatest sum of confidences co
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.cues.layouts import to_coco_18
+from passerby.parsing import parse_json
 from passerby.types import InputError, Sample
 
 OPENPOSE_SUFFIX = "_keypoints.json"
@@ -94,7 +94,7 @@ def _folder(folder: Path) -> Joints:
 
 def _json(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: is no readable JSON file: {error}") from None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from passerby.data.images import cut, picture_size, read_mask
+from passerby.parsing import parse_json
 from passerby.types import InputError, Sample
 
 MASK_INDEX = "index.json"
@@ -58,7 +58,7 @@ def check_masks(folder: Path) -> None:
     if not index.is_file():
         return
     try:
-        finished = json.loads(index.read_text(encoding="utf-8"))["finished"]
+        finished = parse_json(index.read_text(encoding="utf-8"))["finished"]
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{index}: is no index of masks") from None
     if finished is not True:
@@ -68,7 +68,7 @@ def check_masks(folder: Path) -> None:
 def masks_source(folder: Path) -> str | None:
     """What made a folder of masks; None: it does not say."""
     try:
-        found = json.loads((folder / MASK_INDEX).read_text(encoding="utf-8"))["source"]
+        found = parse_json((folder / MASK_INDEX).read_text(encoding="utf-8"))["source"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, str) and found else None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from passerby.cues.networks import Pixels, extended
+from passerby.cues.onnx_session import open_session
 from passerby.types import InputError
 
 
@@ -141,19 +142,7 @@ class OnnxSegmenter:
 def _session(file: Path) -> Any:
     if not file.is_file():
         raise InputError(f"{file}: no such file")
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(
-            f"masks by an ONNX network need ONNX Runtime: pip install 'passerby[cues]' ({error})"
-        ) from None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(
-            str(file), options, providers=onnxruntime.get_available_providers()
-        )
-    except Exception as error:
-        # ONNX Runtime raises classes of its own that share no base but Exception.
-        reason = " ".join(str(error).split())[:150]
-        raise InputError(f"{file}: ONNX Runtime reads no network from it: {reason}") from None
+    needs = "masks by an ONNX network need ONNX Runtime: pip install 'passerby[cues]'"
+    return open_session(
+        file.read_bytes(), str(file), needs, lambda runtime: runtime.get_available_providers()
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from passerby.data.images import read_image
 from passerby.files import write_text
+from passerby.parsing import parse_json
 from passerby.types import InputError, Sample, Split
 
 Entry = list[int | str]
@@ -137,7 +138,7 @@ def _store(cache: Path, files: Sequence[Path]) -> Path:
 def _read(store: Path) -> dict[str, Entry]:
     """What an earlier check found; a file that is not ours counts as none."""
     try:
-        known = json.loads(store.read_text(encoding="utf-8"))
+        known = parse_json(store.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     if not isinstance(known, dict):

@@ -24,6 +24,7 @@ from PIL import Image
 
 from passerby.data.matlab import cell, open_new_mat, read_old_mat, values
 from passerby.files import write_text
+from passerby.parsing import parse_json
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def read_kept_testsets(file: Path) -> list[list[Person]]:
         InputError: the file is neither.
     """
     try:
-        splits = json.loads(file.read_text(encoding="utf-8"))
+        splits = parse_json(file.read_text(encoding="utf-8"))
         if splits and isinstance(splits[0], dict):
             names = [[Path(str(entry[0])).name for entry in split["query"]] for split in splits]
             matches = [[NAME.fullmatch(name) for name in one] for one in names]

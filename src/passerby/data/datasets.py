@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from passerby.data.manifest import load_manifest
 from passerby.data.market1501 import load_market1501, read_market_layout
 from passerby.data.mars import load_mars
 from passerby.data.msmt17 import load_msmt17
+from passerby.parsing import read_json
 from passerby.types import InputError, Source, Split
 
 
@@ -130,7 +130,7 @@ def load_synthetic(
     if given or not (root / DONE).is_file():
         write_synthetic(root, RECIPES[drawing_version](**given))
     split = read_market_layout(root, "synthetic")
-    about = json.loads((root / DONE).read_text(encoding="utf-8"))
+    about = read_json(root / DONE)
     version, held = about["version"], about["recipe"]
     standard = asdict(RECIPES[int(version[1:])]())
     other = [f"{name} {held[name]}" for name in held if held[name] != standard.get(name)]

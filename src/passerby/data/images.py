@@ -7,6 +7,7 @@ byte); of a file with several frames, the first one counts.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,6 +149,9 @@ def _eight_bits(values: NDArray[np.integer], file: str | Path) -> NDArray[np.uin
 def _opened(file: str | Path) -> Iterator[Image.Image]:
     """The open picture; whatever goes wrong while it is read becomes an `InputError`."""
     try:
+        # Opening a pipe would wait for somebody to write into it.
+        if not stat.S_ISREG(Path(file).stat().st_mode):
+            raise InputError(f"{file}: is not a regular file")
         with Image.open(file) as image:
             if image.width * image.height > (Image.MAX_IMAGE_PIXELS or image.width * image.height):
                 raise Image.DecompressionBombError

@@ -20,6 +20,7 @@ from PIL import Image
 from passerby.drawing.layout import BOXES, FOLDERS, Entry, Recipe, World
 from passerby.drawing.v1.plan import SyntheticRecipe
 from passerby.files import one_at_a_time, write_text
+from passerby.parsing import read_json
 from passerby.types import InputError, Progress
 
 DONE, UNFINISHED = "synthetic.json", "synthetic.unfinished"
@@ -44,7 +45,7 @@ def is_finished(root: Path, recipe: Recipe) -> bool:
         _clear(root, names)
         return False
     if DONE in names:
-        held = json.loads((root / DONE).read_text(encoding="utf-8"))
+        held = read_json(root / DONE)
         wanted = {"version": recipe.version, "recipe": asdict(recipe)}
         for key, value in wanted.items():
             if held.get(key) != value:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from passerby.files import stage_files, write_tensors, write_text
+from passerby.parsing import parse_json
 from passerby.types import InputError
 
 WEIGHTS = "model.safetensors"
@@ -81,7 +82,7 @@ def read_model(folder: Path, stage: str | None = None) -> ModelFiles:
             raise InputError(f"a model folder holds {CONFIG} and {WEIGHTS}; {folder} lacks {name}")
     file = folder / WEIGHTS if stage is None else _stage_weights(folder, stage)
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
         weights = load_file(file)
         files = ModelFiles(
             str(config["method"]),

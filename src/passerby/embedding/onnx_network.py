@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from passerby.cues.onnx_session import open_session
 from passerby.embedding.preprocessing import Preprocessing, no_criterion, no_stages
 from passerby.method import Descriptor, Inputs, Method
+from passerby.parsing import parse_json
 from passerby.types import InputError, InputSpec
 
 METADATA = "passerby"
@@ -79,8 +80,7 @@ class OnnxNetwork(nn.Module):
     @property
     def metadata(self) -> dict[str, Any]:
         """What `passerby export` wrote into the file; empty: nothing."""
-        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA)
-        return {} if text is None else dict(json.loads(text))
+        return _said(self._session, self.source)
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """(B, C, H, W) each -> (B, D)."""
@@ -169,11 +169,11 @@ def read_note(file: Path, content: Tensor) -> Note:
     Raises:
         InputError: neither says anything, or the JSON is damaged.
     """
-    inside = _metadata(content, str(file))
+    inside = _said(_session(content, str(file), "cpu"), str(file))
     beside: dict[str, Any] = {}
     if note_file(file).is_file():
         try:
-            beside = dict(json.loads(note_file(file).read_text(encoding="utf-8")))
+            beside = dict(parse_json(note_file(file).read_text(encoding="utf-8")))
         except ValueError as error:
             raise InputError(f"{note_file(file)}: is no JSON object: {error}") from error
     plain = inside or beside
@@ -186,34 +186,30 @@ def read_note(file: Path, content: Tensor) -> Note:
     return Note(plain, str(plain["fingerprint"]) if own and "fingerprint" in plain else None)
 
 
-def _metadata(content: Tensor, source: str) -> dict[str, Any]:
-    text = _session(content, source, "cpu").get_modelmeta().custom_metadata_map.get(METADATA)
-    return {} if text is None else dict(json.loads(text))
-
-
 def _session(content: Tensor, source: str, device: str) -> Any:
+    def providers(runtime: Any) -> list[str]:
+        provider = f"{device.partition(':')[0].upper()}ExecutionProvider"
+        able = runtime.get_available_providers()
+        if provider not in able:
+            raise InputError(
+                f"this ONNX Runtime does not compute on {device}: it has {', '.join(able)}"
+            )
+        return [provider]
+
+    needs = "ONNX networks need ONNX Runtime: pip install 'passerby[onnx]'"
+    content_bytes = content.numpy().tobytes()
+    return open_session(content_bytes, source, needs, providers, torch.get_num_threads())
+
+
+def _said(session: Any, source: str) -> dict[str, Any]:
+    """What `passerby export` wrote into the file; empty: nothing."""
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA)
     try:
-        import onnxruntime
-    except ImportError as error:
+        return {} if text is None else dict(parse_json(text))
+    except (ValueError, TypeError) as error:
         raise InputError(
-            f"ONNX networks need ONNX Runtime: pip install 'passerby[onnx]' ({error})"
-        ) from None
-    provider = f"{device.partition(':')[0].upper()}ExecutionProvider"
-    able = onnxruntime.get_available_providers()
-    if provider not in able:
-        raise InputError(
-            f"this ONNX Runtime does not compute on {device}: it has {', '.join(able)}"
-        )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = torch.get_num_threads()
-    try:
-        return onnxruntime.InferenceSession(
-            content.numpy().tobytes(), options, providers=[provider]
-        )
-    except Exception as error:
-        reason = " ".join(str(error).split())[:150]
-        raise InputError(f"{source}: ONNX Runtime reads no network from it: {reason}") from None
+            f"{source}: its metadata {METADATA!r} are no JSON object: {error}"
+        ) from error
 
 
 def _matched(

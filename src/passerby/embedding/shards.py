@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.files import atomic
+from passerby.parsing import parse_json
 from passerby.types import InputError, Sample
 
 FORMAT = 2
@@ -126,7 +127,10 @@ def read_tally(file: Path) -> Tally:
     Raises:
         InputError: no readable shard.
     """
-    return Tally(**json.loads(_metadata(file)[TALLY]))
+    try:
+        return Tally(**parse_json(_metadata(file)[TALLY]))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{file}: is no readable file of embeddings: {error}") from error
 
 
 def old_format(place: str | Path) -> str:

@@ -38,6 +38,7 @@ from passerby.embedding.shards import (
     write_shard,
 )
 from passerby.files import one_at_a_time, write_text
+from passerby.parsing import parse_json
 from passerby.types import CueSource, InputError, Progress, Sample
 
 FAILED = "failed.csv"
@@ -224,7 +225,7 @@ def _check_plan(out: Path, plan: Mapping[str, Any]) -> None:
             write_text(file, json.dumps(plan, indent=2) + "\n")
             return
         try:
-            there = dict(json.loads(file.read_text(encoding="utf-8")))
+            there = dict(parse_json(file.read_text(encoding="utf-8")))
         except ValueError as error:
             raise InputError(f"{file}: is damaged: {error}") from error
     if there.get("format") == 1:

@@ -116,6 +116,11 @@ def _arrays(file: Path) -> dict[str, NDArray[Any]]:
             return {name: np.asarray(archive[name]) for name in archive.files}
     except InputError:
         raise
+    except MemoryError as error:
+        raise InputError(
+            f"{file}: its arrays take more memory than there is ({error}): a folder of .npy files "
+            "is read from the disk as it is needed"
+        ) from error
     except (
         AttributeError, EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerby.files import write_text
+from passerby.parsing import parse_json
 from passerby.types import InputError, Scores
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def read_results(file: str | Path) -> dict[str, Any]:
         InputError: no such file, no JSON, another format, or a part is missing.
     """
     try:
-        found = json.loads(Path(file).read_text(encoding="utf-8"))
+        found = parse_json(Path(file).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file") from error
     except (OSError, ValueError) as error:

@@ -18,6 +18,7 @@ from passerby.figures.page_charts import Axis, Line, line_chart
 from passerby.figures.page_style import STYLE
 from passerby.files import write_text
 from passerby.methods import METHODS, find_method
+from passerby.parsing import parse_json
 from passerby.training.provenance import read_config
 from passerby.types import InputError
 
@@ -151,7 +152,7 @@ def _results(run: Path) -> dict[str, dict[str, Any]]:
         run.glob("*.json"), key=lambda file: (file.name != "results.json", file.name)
     ):
         try:
-            contents = json.loads(file.read_text(encoding="utf-8"))
+            contents = parse_json(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{file}: is not a JSON file") from error
         if isinstance(contents, dict) and contents.get("format") == FORMAT and "scores" in contents:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from passerby.files import write_text
+from passerby.parsing import parse_json
 
 
 class AuditLog:
@@ -66,7 +67,7 @@ class AuditLog:
         found = []
         for line in self.file.read_text(encoding="utf-8").splitlines():
             try:
-                one = json.loads(line)
+                one = parse_json(line)
             except ValueError:
                 continue
             if isinstance(one, dict) and "time" in one:

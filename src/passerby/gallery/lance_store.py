@@ -23,6 +23,7 @@ from passerby.gallery.filters import Condition, sql
 from passerby.gallery.locks import FolderLocks
 from passerby.gallery.nearby import by_distance, nearest_of_batches, shown_columns
 from passerby.gallery.store import Parts, Settings
+from passerby.parsing import parse_json
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class LanceStore:
         """See `Store`."""
         try:
             text = (self.folder / SETTINGS).read_text(encoding="utf-8")
-            found: Settings = json.loads(text)
+            found: Settings = parse_json(text)
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -254,7 +255,7 @@ class LanceStore:
 
     def read_part(self, name: str) -> Iterator[pa.RecordBatch]:
         """See `Store`."""
-        number = json.loads(name)[0]
+        number = parse_json(name)[0]
         with self._locks.shared(), self._plain_errors():
             fragment = self._dataset().get_fragment(number)
             yield from fragment.scanner(columns=shown_columns(True)).to_batches()

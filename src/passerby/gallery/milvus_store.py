@@ -18,6 +18,7 @@ from passerby.gallery.entries import TEXTS, TIMES, WHOLE, old_schema, schema
 from passerby.gallery.filters import Condition, milvus_expression
 from passerby.gallery.nearby import by_distance, shown_columns
 from passerby.gallery.store import Parts, Settings
+from passerby.parsing import parse_json
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class MilvusStore:
             )  # fmt: skip
         if not found:
             return None
-        settings: Settings = json.loads(found[0]["value"])
+        settings: Settings = parse_json(found[0]["value"])
         return settings
 
     def change_settings(self, change: Callable[[Settings | None], Settings]) -> Settings:

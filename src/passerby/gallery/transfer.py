@@ -15,6 +15,7 @@ from passerby.embedding.shards import FINGERPRINT, METRIC, check_columns, open_p
 from passerby.files import atomic, write_text
 from passerby.gallery.entries import DETAILS, NEVER, NO_TIME, UNKNOWN, checksums, embeddings_of
 from passerby.gallery.settings import GallerySettings, Space
+from passerby.parsing import parse_json
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def read_backup(folder: Path) -> tuple[GallerySettings, list[Path], int]:
     if not (folder / BACKUP).is_file():
         raise InputError(f"{folder}: is no whole backup: it has no {BACKUP}")
     try:
-        note: dict[str, Any] = json.loads((folder / BACKUP).read_text(encoding="utf-8"))
+        note: dict[str, Any] = parse_json((folder / BACKUP).read_text(encoding="utf-8"))
         settings = GallerySettings.read(note["gallery"], str(folder))
         digests, rows = dict(note["files"]), int(note["rows"])
     except (ValueError, KeyError, TypeError) as error:

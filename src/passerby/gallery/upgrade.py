@@ -18,6 +18,7 @@ from passerby.gallery.engines import audit_file, open_store
 from passerby.gallery.entries import UNKNOWN, content_of
 from passerby.gallery.lance_store import SETTINGS
 from passerby.gallery.transfer import BACKUP, file_digest, parquet_files
+from passerby.parsing import parse_json
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -170,14 +171,14 @@ def _new_notes(note: Path, plan: Path, room: Path) -> dict[Path, str]:
     """What the files that describe a folder say of the new files, written after them."""
     found = {}
     if note.is_file():
-        kept = json.loads(note.read_text(encoding="utf-8"))
+        kept = parse_json(note.read_text(encoding="utf-8"))
         kept["gallery"]["format"] = FORMAT
         for name in kept["files"]:
             new = room / name if (room / name).is_file() else note.parent / name
             kept["files"][name] = file_digest(new)
         found[note] = json.dumps(kept, indent=1) + "\n"
     if plan.is_file():
-        kept = json.loads(plan.read_text(encoding="utf-8"))
+        kept = parse_json(plan.read_text(encoding="utf-8"))
         kept["format"] = FORMAT
         # The list is that of format 1: what is not finished starts anew, in another folder.
         kept = {key: value for key, value in kept.items() if not key.endswith("_names")}
@@ -193,7 +194,7 @@ def _is_old(file: Path) -> bool:
 def _format_of(file: Path) -> int | None:
     if not file.is_file():
         return None
-    kept: Any = json.loads(file.read_text(encoding="utf-8"))
+    kept: Any = parse_json(file.read_text(encoding="utf-8"))
     found = kept.get("gallery", kept).get("format")
     return found if isinstance(found, int) else None
 
@@ -201,5 +202,5 @@ def _format_of(file: Path) -> int | None:
 def _names_kept(plan: Path) -> Names:
     if not plan.is_file():
         return {}
-    kept = json.loads(plan.read_text(encoding="utf-8"))
+    kept = parse_json(plan.read_text(encoding="utf-8"))
     return {old: kept.get(f"{new}_names", {}) for old, new in OLD_COLUMNS.items()}

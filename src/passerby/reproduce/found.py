@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from passerby.evaluation.ranker import Reranking
 from passerby.evaluation.results import read_results
 from passerby.files import stage_files
 from passerby.method import Method
+from passerby.parsing import parse_json
 from passerby.recipes import from_plain, to_plain
 from passerby.reproduce.declared import Search
 from passerby.reproduce.wanted import Task, Wanted, comparable, training_fingerprint
@@ -163,7 +163,7 @@ def _same_recipe(method: Method, plain: Any, recipe: Any) -> bool:
 def _results(file: Path) -> dict[str, Any] | None:
     """The contents of a file, where it is a result file of a run."""
     try:
-        text = json.loads(file.read_text(encoding="utf-8"))
+        text = parse_json(file.read_text(encoding="utf-8"))
         if not isinstance(text, dict) or "scores" not in text:
             return None
         says = read_results(file)

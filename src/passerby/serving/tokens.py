@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from passerby.files import one_at_a_time, write_text
+from passerby.parsing import parse_json
 from passerby.types import InputError
 
 Access = Literal["read", "write"]
@@ -113,7 +114,7 @@ class TokenFile:
 
     def _read(self) -> dict[str, Token]:
         try:
-            plain = json.loads(self.file.read_text(encoding="utf-8"))
+            plain = parse_json(self.file.read_text(encoding="utf-8"))
             tokens = [Token(name=name, **rest) for name, rest in plain["tokens"].items()]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{self.file}: is no file of tokens ({error!r})") from error

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from passerby.files import write_tensors
+from passerby.parsing import parse_json
 from passerby.types import InputError
 
 _STATE = "passerby"
@@ -39,9 +40,11 @@ def load(file: Path) -> Any:
             if _STATE not in metadata:
                 raise InputError(f"{file} is not a checkpoint of passerby")
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        return _unflatten(parse_json(metadata[_STATE]), tensors)
+    except InputError:
+        raise
+    except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{file} cannot be read as a checkpoint: {error}") from error
-    return _unflatten(json.loads(metadata[_STATE]), tensors)
 
 
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:

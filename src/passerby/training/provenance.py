@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from passerby.files import write_text
+from passerby.parsing import parse_yaml, yaml_text
 from passerby.types import InputError, Source
 from passerby.version import VERSION
 
@@ -36,8 +35,7 @@ def claim(out: Path, resume: bool, config: Mapping[str, Any]) -> None:
             f"{out} is not empty: choose another folder, or go on with its run by --resume"
         )
     if not (out / "config.yaml").exists():
-        text = yaml.safe_dump({**config, "command": command()}, sort_keys=False, allow_unicode=True)
-        write_text(out / "config.yaml", text)
+        write_text(out / "config.yaml", yaml_text({**config, "command": command()}))
 
 
 def read_config(run: Path) -> dict[str, Any]:
@@ -50,9 +48,9 @@ def read_config(run: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not the configuration of a run") from error
+        config = parse_yaml(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{file} is not the configuration of a run: {error}") from error
     if not isinstance(config, dict):
         raise InputError(f"{file} is not the configuration of a run")
     return config
