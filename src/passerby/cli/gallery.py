@@ -36,9 +36,11 @@ from passerby.cli.gallery_output import (
     answer_table,
     answers_json,
     calibration_table,
+    profiles_table,
     statistics_table,
 )
 from passerby.cli.options import parse_options
+from passerby.embedding.profiles import RETURNS, Profiles
 from passerby.figures.saving import check_target
 from passerby.gallery.answers import Reranking
 from passerby.gallery.labelled import read_labelled
@@ -82,6 +84,8 @@ class SearchOptions:
     """Hits at most."""
     threshold: float | None = None
     """Distance from which on nothing is a match; as calibrated if not given; inf: none."""
+    own_camera: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Entries of --query-camera count too."""
     query_camera: str | None = None
     """The camera that took the pictures: its own entries are left out."""
     group_by: Literal["person", "track"] | None = None
@@ -120,6 +124,19 @@ class CalibrateOptions:
     of them, to measure on instead of the gallery's own entries."""
     histogram: Path | None = None
     """A .png or .svg to draw the distances of both kinds of pairs to."""
+
+
+@dataclass(frozen=True)
+class ProfileOptions:
+    """What counts as one person."""
+
+    returns: float = RETURNS
+    """Tracks of one camera that are taken for one person: people come back."""
+    untracked: int | None = None
+    """Take so many entries without a track that follow each other (by time, then by key) for one
+    track; if not given they do not count."""
+    off: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Forget the profiles and search raw embeddings."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +267,9 @@ def _add(command: Any) -> None:
         counting("adding", console) as progress,
     ):
         found = add_samples(gallery, model, samples, expires=expires, progress=progress)
+        profiles = gallery.settings.profiles
     print(f"added: {found.added:,}   there already: {found.known:,}")
+    _tell_raw(profiles, {sample.camera for sample in samples if sample.camera})
 
 
 def _search(command: Any) -> None:
@@ -267,16 +286,29 @@ def _search(command: Any) -> None:
             filter_of(command.FilterOptions),
             threshold=options.threshold,
             query_cameras=None if camera is None else [camera] * len(options.pictures),
+            own_camera=options.own_camera,
             group_by=options.group_by,
             reranking=Reranking(options.shortlist) if options.rerank else None,
             approximate=options.approximate,
         )
+        profiles = gallery.settings.profiles
+    _tell_raw(profiles, set() if camera is None else {camera})
     names = [str(picture) for picture in options.pictures]
     if options.json:
         print(answers_json(names, answers))
         return
     for name, answer in zip(names, answers, strict=True):
         terminal().print(answer_table(name, answer))
+
+
+def _tell_raw(profiles: Profiles | None, cameras: set[str]) -> None:
+    """Names cameras that stay raw beside others whose moves are taken out."""
+    new = [] if profiles is None or not profiles.on else sorted(cameras - set(profiles.cameras))
+    if new:
+        terminal(errors=True).print(
+            f"note: no profile yet of camera {', '.join(new)}: its embeddings stay raw until "
+            "passerby gallery profile"
+        )
 
 
 def _remove(command: Any) -> None:
@@ -315,6 +347,21 @@ def _calibrate(command: Any) -> None:
     )
     if found.misses_most:
         print(MISSES_MOST)
+
+
+def _profile(command: Any) -> None:
+    options: ProfileOptions = command.ProfileOptions
+    with open_gallery(command.Place) as gallery:
+        calibrated = gallery.settings.calibration is not None
+        if options.off:
+            gallery.forget_profiles()
+            print("camera profiles: off, as asked")
+        else:
+            found = gallery.profile(options.returns, options.untracked)
+            terminal().print(profiles_table(found))
+            terminal().print(f"camera profiles: {found.reason}")
+        if calibrated and gallery.settings.calibration is None:
+            print("the threshold was one of other distances and is gone: calibrate again")
 
 
 def _index(command: Any) -> None:
@@ -426,6 +473,7 @@ COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
     "remove": ((FilterOptions,), _remove, "remove entries, out of the files too"),
     "expire": ((ExpireOptions,), _expire, "remove what has expired or is too old"),
     "calibrate": ((CalibrateOptions,), _calibrate, "set the threshold for a rate of false matches"),
+    "profile": ((ProfileOptions,), _profile, "learn what each camera does to embeddings"),
     "merge": ((MergeOptions,), _merge, "make several identities one"),
     "split": ((SplitOptions,), _split, "give entries an identity of their own"),
     "rename": ((RenameOptions,), _rename, "give a person or a camera another name"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from passerby.embedding.profiles import Profiles
 from passerby.evaluation.results import NOT_ENOUGH
 from passerby.gallery.answers import Answer
 from passerby.gallery.settings import Calibration
@@ -79,6 +80,16 @@ def calibration_table(found: Calibration) -> Table:
     return table
 
 
+def profiles_table(found: Profiles) -> Table:
+    """Each camera with its tracks and how far its move is taken out."""
+    table = Table(title="camera profiles")
+    for name in ("camera", "tracks", "taken out (%)"):
+        table.add_column(name, justify="left" if name == "camera" else "right")
+    for name, profile in found.cameras.items():
+        table.add_row(name, f"{profile.tracks:,}", f"{100 * profile.weight:.0f}")
+    return table
+
+
 def statistics_table(found: Statistics) -> Table:
     """A gallery in numbers."""
     settings, calibration = found.settings, found.settings.calibration
@@ -94,6 +105,7 @@ def statistics_table(found: Statistics) -> Table:
         "first, last picture (UTC)": f"{time_text(found.first)}, {time_text(found.last)}",
         "model": f"{settings.space.fingerprint}, {settings.width} numbers, {settings.space.metric}",
         **({"masks or joints by": settings.space.cues or "nobody"} if settings.space.model else {}),
+        "camera profiles": _profiles_text(found),
         "threshold": "not calibrated"
         if calibration is None
         else f"{calibration.threshold:.5g}: FMR {calibration.false_match_rate:g}, "
@@ -118,6 +130,15 @@ def time_text(seconds: float | None) -> str:
     except (ValueError, OverflowError, OSError):
         return f"{seconds:g} s"
     return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _profiles_text(found: Statistics) -> str:
+    profiles = found.settings.profiles
+    if profiles is None:
+        return "none learned"
+    new = found.raw_cameras
+    raw = f"; raw, since they are new: {', '.join(new)}" if new else ""
+    return f"{profiles.reason} {profiles.fingerprint}".rstrip() + raw
 
 
 def _interval(interval: tuple[float, float] | None) -> str:

@@ -35,6 +35,7 @@ mAP by less than half a point (docs/own_cameras.md).
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -91,6 +92,45 @@ class Profiles:
             name = camera.encode("utf-8", "surrogatepass")
             digest.update(len(name).to_bytes(4, "big") + name + profile.move.tobytes())
         return digest.hexdigest()
+
+    def plain(self) -> dict[str, Any]:
+        """As a gallery's settings keep them."""
+        return {
+            "metric": self.metric,
+            # NaN is not JSON's.
+            "ratio": self.ratio if np.isfinite(self.ratio) else None,
+            "reason": self.reason,
+            "cameras": {
+                name: {
+                    "tracks": profile.tracks,
+                    "weight": profile.weight,
+                    "move": base64.b64encode(profile.move.astype("<f4").tobytes()).decode(),
+                }
+                for name, profile in self.cameras.items()
+            },
+            "fingerprint": self.fingerprint,
+        }
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Profiles:
+        """From what `plain` made.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is damaged.
+        """
+        cameras = {
+            str(name): CameraProfile(
+                int(kept["tracks"]),
+                float(kept["weight"]),
+                np.frombuffer(base64.b64decode(kept["move"]), "<f4").astype(np.float32),
+            )
+            for name, kept in plain["cameras"].items()
+        }
+        ratio = np.nan if plain["ratio"] is None else float(plain["ratio"])
+        found = cls(cameras, str(plain["metric"]), ratio, str(plain["reason"]))
+        if found.fingerprint != plain["fingerprint"]:
+            raise ValueError("camera profiles are not those of their fingerprint")
+        return found
 
     def applied(
         self, embeddings: NDArray[np.float32], cameras: Sequence[str | None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from heapq import nsmallest
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from passerby.embedding.profiles import RETURNS, Profiles
 from passerby.gallery.answers import Answer, Groups, Reranking, answer
 from passerby.gallery.audit import AuditLog
 from passerby.gallery.corrections import Changed, Corrections, Named
@@ -181,6 +183,7 @@ class Gallery:
         threshold: float | None = None,
         query_cameras: Sequence[str | None] | None = None,
         query_contents: Sequence[str | None] | None = None,
+        own_camera: bool = False,
         group_by: Groups | None = None,
         reranking: Reranking | None = None,
         approximate: bool = False,
@@ -194,9 +197,10 @@ class Gallery:
             threshold: distance from which on nothing is a match; None: as calibrated, if it is;
                 `math.inf`: none.
             query_cameras: Q cameras that took the queries, None where not known: their own
-                entries are left out.
+                entries are left out, and their profiles are applied.
             query_contents: Q digests of the queries' pictures (`entries.content_of`), None where
                 not known: entries of the very picture are left out, and named in the answer.
+            own_camera: entries of the queries' cameras count too.
             group_by: `person` or `track` (of a camera): one hit for each, its nearest entry.
             reranking: re-ranks the nearest entries; the threshold stays one of the distance.
             approximate: by the index (`index`): faster in great galleries, may miss some.
@@ -206,7 +210,8 @@ class Gallery:
 
         Raises:
             InputError: no gallery yet, embeddings of another width or not finite, k below 1, a
-                threshold that is not a number, cameras of another length, no index.
+                threshold that is not a number, cameras of another length, no index, or an index
+                beside camera profiles.
         """
         settings = self._checked_settings()
         queries = check_embeddings(embeddings, settings.width, settings.space.metric)
@@ -222,13 +227,25 @@ class Gallery:
                 )
         if approximate and not self._store.has_index():
             raise InputError("approximate search needs an index: make one first (gallery index)")
+        profiles = _in_use(settings)
+        if profiles is not None:
+            if approximate:
+                raise InputError(
+                    "an index knows raw embeddings alone: search without --approximate, or without "
+                    "camera profiles (gallery profile --off)"
+                )
+            queries = profiles.applied(queries, query_cameras or [None] * len(queries))
         now, base = self._clock(), where or Filter()
         fetch = Fetch(
-            self._nearest(approximate), settings.space.metric, reranking is not None, approximate
+            self._nearest(approximate, profiles),
+            settings.space.metric,
+            reranking is not None,
+            approximate,
         )
         first = k if reranking is None else max(k, reranking.shortlist)
         own = self._same_pictures(query_contents or [None] * len(queries))
-        fetch.prepare(queries, query_filters(base, now, query_cameras, len(queries)), first, own)
+        left_out = None if own_camera else query_cameras
+        fetch.prepare(queries, query_filters(base, now, left_out, len(queries)), first, own)
         found = [
             replace(
                 answer(query, fetch.of(row), k, limit, group_by, reranking, settings.space.metric),
@@ -392,14 +409,52 @@ class Gallery:
         lengths = {len(each) for each in (persons or (), cameras) if each is not None}
         if lengths != {len(embeddings)}:
             raise InputError("persons and cameras must be as many as the embeddings")
+        profiles = _in_use(settings)
+        if profiles is not None:
+            embeddings = profiles.applied(embeddings, cameras or [None] * len(embeddings))
         found = calibrate(
             embeddings, labels_of(persons or ()), None if cameras is None else labels_of(cameras),
             settings.space,
             false_match_rate=false_match_rate, now=self._clock(), pairs=pairs,
         )  # fmt: skip
+        found = replace(found, fingerprint=settings.fingerprint)
         self._keep_calibration(found)
         self._audit.write("calibrate", found.measured, threshold=found.threshold)
         return found
+
+    def profile(self, returns: float = RETURNS, untracked: int | None = None) -> Profiles:
+        """Learns and keeps what its cameras do to embeddings, for every search from then on.
+
+        No label is looked at. Stored embeddings stay raw. Where the profiles change distances, the
+        threshold no longer holds and is dropped: calibrate again.
+
+        Args:
+            returns: tracks of one camera that are taken for one person.
+            untracked: so many entries without a track that follow each other are taken for one;
+                None: they do not count.
+
+        Returns:
+            What was learned; `Profiles.reason` says whether anything is taken out, and why.
+
+        Raises:
+            InputError: no gallery yet, no track of a known camera, a number below 1.
+        """
+        from passerby.gallery.profiled import learn
+
+        settings, now = self._checked_settings(), self._clock()
+        alive = Filter(alive_at=now)
+        found = learn(
+            lambda columns: self._rows(alive, columns), settings.space.metric, returns, untracked
+        )
+        self._keep_profiles(found)
+        self._audit.write("profile", now, fingerprint=found.fingerprint, reason=found.reason)
+        return found
+
+    def forget_profiles(self) -> None:
+        """Goes back to raw embeddings; a threshold of profiles that were on is dropped."""
+        self._checked_settings()
+        self._keep_profiles(None)
+        self._audit.write("profile", self._clock(), fingerprint="", reason="off: as asked")
 
     def index(self) -> None:
         """Makes the index for approximate search; later additions are found without it too."""
@@ -492,7 +547,10 @@ class Gallery:
         if self._store.settings() is None:
             self._store.change_settings(lambda _: settings.plain())
         found = self.import_files(files) if rows else Added(0, 0)
-        if settings.calibration is not None and self.settings.calibration is None:
+        if settings.profiles is not None and self.settings.profiles is None:
+            self._keep_profiles(settings.profiles)
+        same = self.settings.fingerprint == settings.fingerprint
+        if settings.calibration is not None and self.settings.calibration is None and same:
             self._keep_calibration(settings.calibration)
         self._audit.write("restore", self._clock(), entries=found.added)
         return found
@@ -542,11 +600,11 @@ class Gallery:
         return self._store.scan(where.conditions(), columns)
 
     def _looked_up(self, where: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """As `_rows`, from memory where the gallery is resident."""
-        if not self._resident:
+        """As `_rows`, from memory where the gallery is resident; embeddings are raw."""
+        profiles = _in_use(self._checked_settings())
+        if not self._resident or (profiles is not None and "embedding" in columns):
             return self._rows(where, columns)
-        self._checked_settings()
-        return self._in_memory().scan(where.conditions(), columns)
+        return self._in_memory(profiles).scan(where.conditions(), columns)
 
     def _labelled(self) -> tuple[NDArray[np.float32], list[str], list[str]]:
         batches = list(self._rows(Filter(known=True), ("person", "camera", "embedding")))
@@ -562,7 +620,21 @@ class Gallery:
         def change(plain: dict[str, Any] | None) -> dict[str, Any]:
             assert plain is not None
             settings = GallerySettings.read(plain, "the gallery")
+            if found.fingerprint != settings.fingerprint:
+                raise InputError(
+                    f"{self.place}: this threshold is of other camera profiles: calibrate again"
+                )
             return replace(settings, calibration=found).plain()
+
+        self._store.change_settings(change)
+
+    def _keep_profiles(self, found: Profiles | None) -> None:
+        def change(plain: dict[str, Any] | None) -> dict[str, Any]:
+            assert plain is not None
+            before = GallerySettings.read(plain, "the gallery")
+            after = replace(before, profiles=found)
+            same = after.fingerprint == before.fingerprint
+            return replace(after, calibration=before.calibration if same else None).plain()
 
         self._store.change_settings(change)
 
@@ -600,15 +672,32 @@ class Gallery:
         self._store.change_settings(lambda before: before or new.plain())
         return self._checked_settings()
 
-    def _nearest(self, approximate: bool) -> Callable[..., list[pa.Table]]:
-        if approximate or not self._resident:
+    def _nearest(
+        self, approximate: bool, profiles: Profiles | None
+    ) -> Callable[..., list[pa.Table]]:
+        if self._resident and not approximate:
+            return self._in_memory(profiles).nearest
+        if profiles is None:
             return self._store.nearest
-        return self._in_memory().nearest
+        from passerby.gallery.profiled import nearest_moved
 
-    def _in_memory(self) -> Snapshot:
-        if self._snapshot is None:
-            self._snapshot = Snapshot(self._store, self.settings.width)
-        return self._snapshot
+        return partial(nearest_moved, self._store, profiles)
+
+    def _in_memory(self, profiles: Profiles | None) -> Snapshot:
+        kept = self._snapshot
+        if kept is None or _name(kept.profiles) != _name(profiles):
+            # A search that is under way keeps the one that it has.
+            kept = self._snapshot = Snapshot(self._store, self.settings.width, profiles)
+        return kept
+
+
+def _name(profiles: Profiles | None) -> str:
+    return "" if profiles is None else profiles.fingerprint
+
+
+def _in_use(settings: GallerySettings) -> Profiles | None:
+    """The camera profiles, if they change anything."""
+    return settings.profiles if settings.profiles is not None and settings.profiles.on else None
 
 
 def _refuse_everything(where: Filter, what: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from passerby.embedding.profiles import Profiles
 from passerby.embedding.shards import old_format
 from passerby.ranking.metric import check_metric
 from passerby.types import CueSource, InputError
@@ -145,7 +146,7 @@ class Calibration:
     impostor: int
     """Pairs of two."""
     fingerprint: str
-    """Of the model; holds for its embeddings alone."""
+    """Of the model and the camera profiles; holds for distances of these alone."""
     measured: float
     """When, seconds since 1970 in UTC."""
     edges: tuple[float, ...] = field(default=(), repr=False)
@@ -180,10 +181,19 @@ class GallerySettings:
     """When, seconds since 1970 in UTC."""
     calibration: Calibration | None = None
     """None: not calibrated."""
+    profiles: Profiles | None = None
+    """What is taken out of embeddings for their cameras; None: none were learned."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names all that distances depend on: the model, and the camera profiles that are on."""
+        profiles = "" if self.profiles is None else self.profiles.fingerprint
+        return f"{self.space.fingerprint}+{profiles}" if profiles else self.space.fingerprint
 
     def plain(self) -> dict[str, Any]:
         """As the engine keeps it."""
-        return {"format": FORMAT, **asdict(self)}
+        profiles = None if self.profiles is None else self.profiles.plain()
+        return {"format": FORMAT, **asdict(replace(self, profiles=None)), "profiles": profiles}
 
     @classmethod
     def read(cls, plain: dict[str, Any], where: str) -> GallerySettings:
@@ -206,7 +216,11 @@ class GallerySettings:
                 rates = tuple(Rate.read(rate) for rate in kept.get("rates", ()))
                 tuples = {name: tuple(kept[name]) for name in lists}
                 kept = Calibration(**{**kept, **tuples, "rates": rates})
-            return cls(int(plain["width"]), Space(**plain["space"]), float(plain["created"]), kept)
+            profiles = plain.get("profiles")
+            return cls(
+                int(plain["width"]), Space(**plain["space"]), float(plain["created"]), kept,
+                None if profiles is None else Profiles.read(profiles),
+            )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from passerby.embedding.profiles import Profiles
 from passerby.gallery.entries import DETAILS, embeddings_of, schema
 from passerby.gallery.filters import Condition, fulfilled
 from passerby.gallery.nearby import in_order
@@ -27,12 +28,13 @@ class Snapshot:
     Args:
         store: whose table.
         width: numbers of an embedding.
+        profiles: what is taken out of embeddings as they are read; None: nothing.
 
     Raises:
         InputError: the engine has no versions.
     """
 
-    def __init__(self, store: Store, width: int) -> None:
+    def __init__(self, store: Store, width: int, profiles: Profiles | None = None) -> None:
         if store.parts() is None:
             raise InputError(
                 "only a gallery in a folder can be kept resident: a Milvus server keeps its own "
@@ -40,6 +42,7 @@ class Snapshot:
             )
         self._store = store
         self._width = width
+        self.profiles = profiles
         self._lock = threading.Lock()
         self._version = -1
         self._rows = 0
@@ -96,7 +99,7 @@ class Snapshot:
     def scan(
         self, conditions: Sequence[Condition], columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
-        """As `Store.scan`, of the table as it stands now."""
+        """As `Store.scan`, of the table as it stands now; embeddings are as they are compared."""
         import pyarrow as pa
 
         matrix, rows = self._now()
@@ -133,7 +136,10 @@ class Snapshot:
 
         rows = self._rows + batch.num_rows
         self._make_room(rows)
-        self._embeddings[self._rows : rows] = embeddings_of(batch)
+        embeddings = embeddings_of(batch)
+        if self.profiles is not None:
+            embeddings = self.profiles.applied(embeddings, batch.column("camera").to_pylist())
+        self._embeddings[self._rows : rows] = embeddings
         # A copy: columns of a batch that the engine handed over keep all of it alive.
         self._details.append(batch.select(DETAILS).take(pa.array(np.arange(batch.num_rows))))
         self._rows = rows

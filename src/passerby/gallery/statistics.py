@@ -43,6 +43,14 @@ class Statistics:
     engine: Mapping[str, Any]
     """Engine, place, size and the like."""
 
+    @property
+    def raw_cameras(self) -> tuple[str, ...]:
+        """Cameras that came after the camera profiles, and stay raw beside them."""
+        profiles = self.settings.profiles
+        if profiles is None or not profiles.on:
+            return ()
+        return tuple(name for name in self.cameras if name and name not in profiles.cameras)
+
 
 def measure(
     batches: Iterable[pa.RecordBatch],

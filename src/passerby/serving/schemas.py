@@ -232,6 +232,10 @@ class StatisticsModel(BaseModel):
     false_match_rate: float | None
     overlays: list[str] = Field(description="What the model can show over a picture.")
     pictures: bool = Field(description="Whether the server has a folder of pictures.")
+    profiles: str | None = Field(
+        description="Whether camera profiles are on or off, and why; null: none were learned."
+    )
+    raw_cameras: list[str] = Field(description="Cameras that came after the profiles.")
 
 
 class SessionModel(BaseModel):

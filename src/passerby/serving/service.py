@@ -78,10 +78,9 @@ class Service:
         """Searches by an entry."""
         entry = self.entry(query.key)
         where = filter_of(query, not_keys=(entry.key,))
-        own = query.own_camera or entry.camera is None
-        camera = None if own or entry.camera is None else [entry.camera]
+        camera = None if entry.camera is None else [entry.camera]
         embedding = self.gallery.embeddings([entry.key])
-        return self._search(embedding, query, where, camera, entry.content, entry)
+        return self._search(embedding, query, where, camera, entry.content, entry, query.own_camera)
 
     def entry(self, key: str) -> Entry:
         """The entry of that key.
@@ -167,10 +166,10 @@ class Service:
             return StatisticsModel(
                 entries=0, expired=0, persons=0, unknown=0, cameras={}, first=None, last=None,
                 metric=self.model.descriptor.metric, threshold=None, false_match_rate=None,
-                overlays=self.overlays, pictures=pictures,
+                overlays=self.overlays, pictures=pictures, profiles=None, raw_cameras=[],
             )  # fmt: skip
         found = self.gallery.statistics()
-        calibration = found.settings.calibration
+        calibration, profiles = found.settings.calibration, found.settings.profiles
         return StatisticsModel(
             entries=found.entries, expired=found.expired, persons=found.persons,
             unknown=found.unknown, cameras=dict(found.cameras),
@@ -178,6 +177,8 @@ class Service:
             threshold=None if calibration is None else calibration.threshold,
             false_match_rate=None if calibration is None else calibration.false_match_rate,
             overlays=self.overlays, pictures=pictures,
+            profiles=None if profiles is None else profiles.reason,
+            raw_cameras=list(found.raw_cameras),
         )  # fmt: skip
 
     @property
@@ -211,6 +212,7 @@ class Service:
         cameras: list[str] | None,
         content: str | None,
         entry: Entry | None,
+        own_camera: bool = False,
     ) -> AnswerModel:
         self._check_count("k", query.k)
         calibration = self.gallery.settings.calibration if self.gallery.exists else None
@@ -219,7 +221,8 @@ class Service:
             [found] = self.gallery.search(
                 embedding, query.k, where,
                 threshold=math.inf if query.everything else limit,
-                query_cameras=cameras, query_contents=[content], group_by=query.group_by,
+                query_cameras=cameras, query_contents=[content], own_camera=own_camera,
+                group_by=query.group_by,
                 reranking=Reranking() if query.rerank else None,
             )  # fmt: skip
         else:
