@@ -64,7 +64,7 @@ def test_a_run_of_a_method_of_ones_own(market, tmp_path, capsys):
     arguments = ["train", f"{TOY}:METHOD", "--root", str(market), "--accelerator", "cpu"]
     stages = ["--stages.0.epochs", "1", "--stages.1.epochs", "1", "--batch", "6"]
     assert run([*arguments, *stages, "--out", str(out), "--no-evaluate"]) == 0
-    says(capsys, ["evaluate", str(out)], "'toy'", "--method path/to/file.py:METHOD")
+    says(capsys, ["evaluate", str(out)], "'toy'", f"--method {TOY}:METHOD")
     assert run(["evaluate", str(out), "--method", f"{TOY}:METHOD"]) == 0
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import tyro
-
 from passerby.cli.dataset import data_options, flat, load_split, value_of
+from passerby.cli.options import parse_options
 from passerby.cues.extraction import UNFINISHED, CueCounts, compute_joints, compute_masks
 from passerby.cues.openpose import OpenPose, PoseSettings
 from passerby.cues.region_settings import RegionSettings
@@ -137,12 +136,8 @@ def parse(kind: Any, arguments: list[str], name: str) -> Any:
     """The command line as a dataclass of the cue's options and the data set's."""
     data = data_options(value_of(arguments, "--data", "market1501"))
     fields: list[Any] = [("cues", flat(kind)), ("data", flat(data))]
-    return tyro.cli(
-        dataclasses.make_dataclass("Cues", fields, frozen=True),
-        args=arguments,
-        prog=f"passerby cues {name}",
-        description=kind.__doc__,
-    )
+    command = dataclasses.make_dataclass("Cues", fields, frozen=True)
+    return parse_options(command, arguments, f"passerby cues {name}", description=kind.__doc__)
 
 
 def mask_network(options: MaskOptions) -> MaskNetwork:

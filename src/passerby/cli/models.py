@@ -59,7 +59,10 @@ def method_of(place: Path, given: str | None, *, beside: bool = False) -> Method
     if not isinstance(named, str):
         return None
     if not _agrees(f"{place} was trained with the method {named}: run the code in this file?"):
-        raise InputError(f"{place} was trained with a method of one's own: give --method {named}")
+        raise InputError(
+            f"{place} is of the method {config.get('method')!r}, which is none of passerby's own: "
+            f"give --method {named}"
+        )
     return import_method(named)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any
 
-import docstring_parser
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, StructConstructorSpec
 
 
 def parse_options(kind: Any, arguments: list[str], prog: str, **more: Any) -> Any:
@@ -22,26 +22,60 @@ def parse_options(kind: Any, arguments: list[str], prog: str, **more: Any) -> An
     Raises:
         SystemExit: for --help, an unknown option or a value of the wrong type; tyro explains it.
     """
-    with _running_text():
+    registry, inner = ConstructorRegistry(), ConstructorRegistry.get_primitive_spec
+    registry.primitive_rule(_once(inner, _plain_metavar))
+    registry.struct_rule(_once(ConstructorRegistry.get_struct_spec, _plain_help))
+    with registry:
         return tyro.cli(kind, args=arguments, prog=prog, **more)
 
 
-@contextmanager
-def _running_text() -> Iterator[None]:
-    """Without it tyro keeps line breaks before indented lines, as a docstring's are.
+def _once(found: Callable[[Any], Any], changed: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A rule for tyro: what its own rules make of a type, changed."""
+    asked: list[Any] = []
 
-    It has no setting for that; here what it reads of a field's docstring has none.
-    """
-    real = docstring_parser.parse_from_object
+    def rule(info: Any) -> Any:
+        if asked:
+            return None
+        asked.append(info)
+        try:
+            return changed(found(info))
+        finally:
+            asked.pop()
 
-    def parse(found: Any, *style: Any) -> Any:
-        parsed = real(found, *style)
-        for field in parsed.params:
-            field.description = field.description and " ".join(field.description.split())
-        return parsed
+    return rule
 
-    docstring_parser.parse_from_object = parse  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        docstring_parser.parse_from_object = real
+
+def _plain_metavar(spec: Any) -> PrimitiveConstructorSpec[Any] | None:
+    """`{None}|{[INT [INT ...]]}` as `INT ...`: nobody types None."""
+    if not isinstance(spec, PrimitiveConstructorSpec):
+        return None
+    text = spec.metavar.removeprefix("{None}|").replace("{None,", "{")
+    if text.startswith("{["):
+        text = text[1:-1]
+    if text.startswith("[") and text.endswith(" ...]]"):
+        text = text[1:].partition(" [")[0] + " ..."
+    return replace(spec, metavar=text)
+
+
+def _plain_help(spec: Any) -> StructConstructorSpec | None:
+    """Help without a docstring's line breaks, and without defaults that mean: not given."""
+    if not isinstance(spec, StructConstructorSpec):
+        return None
+    hint = tyro.conf.arg(help_behavior_hint=_default)
+    fields = [
+        replace(field, type=Annotated[field.type, hint], helptext=_running(field.helptext))
+        for field in spec.fields
+    ]
+    return replace(spec, fields=tuple(fields))
+
+
+def _default(text: str) -> str:
+    return "" if text in ("", "None", "False") else f"(default: {text})"
+
+
+def _running(text: Any) -> Callable[[], str | None]:
+    def made() -> str | None:
+        found = text() if callable(text) else text
+        return found and " ".join(found.split())
+
+    return made
