@@ -62,10 +62,10 @@ def _plain_help(spec: Any) -> StructConstructorSpec | None:
     if not isinstance(spec, StructConstructorSpec):
         return None
     hint = tyro.conf.arg(help_behavior_hint=_default)
-    fields = [
-        replace(field, type=Annotated[field.type, hint], helptext=_running(field.helptext))
-        for field in spec.fields
-    ]
+    fields = []
+    for field in spec.fields:
+        hinted: Any = Annotated[field.type, hint]
+        fields.append(replace(field, type=hinted, helptext=_running(field.helptext)))
     return replace(spec, fields=tuple(fields))
 
 
