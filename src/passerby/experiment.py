@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -55,22 +55,26 @@ from passerby.training.unchanged import alone, check_unchanged
 from passerby.training.validation import hold_out, validator
 from passerby.types import CueSource, InputError, Progress, Sample, Split
 
-Preset = Literal["paper", "small"]
+Preset = Literal["paper", "small", "transfer"]
+"""The paper's recipe; one for a CPU; one for cameras that were not trained on."""
 
 
 def make_recipe(
     method: Method, split_name: str, preset: Preset, changes: Mapping[str, Any] | None = None
 ) -> Any:
-    """The method's recipe for a data set, or its small one, with changes by dotted names.
+    """The method's recipe for a data set, or another preset of it, with changes by dotted names.
 
     Raises:
         InputError: an unknown preset or an unknown name among the changes.
     """
-    if preset not in ("paper", "small"):
-        raise InputError(f"preset must be paper or small; given {preset!r}")
-    if preset == "small" and not hasattr(method.recipe, "small"):
-        raise InputError(f"the recipe of {method.name} has no small preset")
-    recipe = method.recipe.small() if preset == "small" else method.recipe.for_data(split_name)
+    if preset not in get_args(Preset):
+        raise InputError(f"preset must be one of {', '.join(get_args(Preset))}; given {preset!r}")
+    if preset != "paper" and not hasattr(method.recipe, preset):
+        raise InputError(f"the recipe of {method.name} has no {preset} preset")
+    if preset == "paper":
+        recipe = method.recipe.for_data(split_name)
+    else:
+        recipe = getattr(method.recipe, preset)()
     return override(recipe, changes or {})
 
 
@@ -95,7 +99,8 @@ def train(
         method: a name in `METHODS`, or a `Method` of one's own.
         split: what to train and to evaluate on.
         out: the run's folder; must not hold a run unless `resume`.
-        preset: the paper's recipe for this data set, or the method's small one for a CPU.
+        preset: the paper's recipe for this data set, the method's small one for a CPU, or the one
+            for cameras that were not trained on (`transfer`, of bag_of_tricks alone).
         recipe: changes to it, by dotted names, e.g. `{"epochs": 60}`; or a whole recipe of the
             method's own class, which takes the preset's place.
         settings: seed, workers, precision and the like.

@@ -137,6 +137,53 @@ class InputSpec:
 
 
 @dataclass(frozen=True)
+class CameraChanges:
+    """How far training makes pictures those of other cameras: `passerby.data.camera`.
+
+    Each default leaves pictures as they are; `g` is a normally distributed number.
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    """Least and greatest share of each side that a random window keeps; it is enlarged again."""
+    patch: float = 0.0
+    """Probability that a piece of another picture lies over it."""
+    patch_area: tuple[float, float] = (0.02, 0.3)
+    """Least and greatest share of the picture that the piece covers."""
+    patch_ratio: tuple[float, float] = (0.3, 3.3)
+    """Least and greatest height / width of the piece."""
+    gain: float = 0.0
+    """Each channel times exp(gain g)."""
+    gamma: float = 0.0
+    """All to the power exp(gamma g)."""
+    contrast: float = 0.0
+    """The distance from middle grey times exp(contrast g)."""
+    brightness: float = 0.0
+    """Plus brightness g, where 1 is white."""
+    hue: float = 0.0
+    """Probability that the hue is turned."""
+    hue_turn: float = 0.25
+    """By up to so many radians, either way."""
+    saturation: float = 0.0
+    """The distance from grey times exp(saturation g)."""
+    grey: float = 0.0
+    """Probability of grey alone."""
+    blur: float = 0.0
+    """Probability of a picture out of focus."""
+    blur_radius: tuple[float, float] = (0.5, 1.5)
+    """Least and greatest standard deviation of that blur in pixels."""
+    coarse: float = 0.0
+    """Probability of a picture that is made smaller and enlarged again."""
+    coarse_scale: tuple[float, float] = (0.25, 0.5)
+    """Least and greatest share of each side that it is made smaller to."""
+    noise: float = 0.0
+    """Greatest standard deviation of noise, where 1 is white; drawn evenly from 0 on."""
+    jpeg: float = 0.0
+    """Probability of another compression by JPEG."""
+    quality: tuple[int, int] = (20, 80)
+    """Least and greatest quality of that JPEG."""
+
+
+@dataclass(frozen=True)
 class Augmentation:
     """What training changes in a picture, in this order; mask and joints follow the picture."""
 
@@ -148,6 +195,8 @@ class Augmentation:
     """Black pixels added on each side before the crop."""
     crop: tuple[int, int] | None = None
     """Height, width of the random crop; None: no crop."""
+    camera: CameraChanges = CameraChanges()
+    """What of another camera it is then given."""
     erase: float = 0.0
     """Probability of random erasing (Zhong et al. 2020), on inputs with `InputSpec.erase`."""
     erase_area: tuple[float, float] = (0.02, 0.4)

@@ -216,3 +216,18 @@ def test_devices_and_numbers_that_cannot_be(capsys, market, tmp_path, finished):
     if not torch.cuda.is_available():
         says(capsys, [*evaluate, "--device", "cuda"], "cannot compute on device 'cuda'")
         says(capsys, [*fresh, "--accelerator", "cuda"], "no CUDA device")
+
+
+def test_a_preset_is_refused_where_a_method_has_none(capsys):
+    says(
+        capsys,
+        ["train", "msreid", "--preset", "transfer"],
+        "the recipe of msreid has no transfer preset",
+    )
+
+
+def test_a_trunk_that_a_method_cannot_take(capsys, market, tmp_path):
+    arguments = ["train", "msreid", "--accelerator", "cpu", "--root", str(market), *TINY]
+    arguments += ["--out", str(tmp_path / "run"), "--trunk", "osnet_x0_25"]
+    says(capsys, arguments, "into a ResNet's layers", "thin18", "given 'osnet_x0_25'")
+    assert not (tmp_path / "run").exists()

@@ -3,6 +3,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from passerby.data.camera import UNSEEN_CAMERAS
+from passerby.embedding.embedder import Embedder
 from passerby.methods import METHODS
 from passerby.methods.bag_of_tricks import METHOD, BagOfTricks, Criterion, Recipe
 from passerby.methods.layers import GeneralisedMean
@@ -146,6 +148,41 @@ def test_any_trunk_learns_with_what_later_baselines_use(trunk):
         only.optimizer.step()
     assert float(sum(turn(given).values())) < float(sum(before.values()))
     assert float(network.pool.p.detach()) != 3
+
+
+@pytest.mark.parametrize("feature", ["after", "before"])
+def test_the_mirror_image_counts_as_much(feature):
+    recipe = small(mirror=True, feature=feature, height=64, width=32)
+    network = METHOD.network(recipe).eval()
+    image = torch.randn(2, 3, 64, 32)
+    mirrored = torch.stack([image[..., 31 - x] for x in range(32)], dim=-1)
+    name = "f_i" if feature == "after" else "f_t"
+    sides = [getattr(network.features(each), name) for each in (image, mirrored)]
+    found = network(image)
+    torch.testing.assert_close(found, (sides[0] + sides[1]) / 2)
+    torch.testing.assert_close(network(mirrored), found)
+    assert not torch.allclose(found, sides[0], rtol=1e-3)
+
+
+def test_a_mirror_makes_another_model():
+    one, two = (
+        Embedder(METHOD, recipe, METHOD.network(small()).eval())
+        for recipe in (small(), small(mirror=True))
+    )
+    two.network.load_state_dict(one.network.state_dict())
+    assert one.fingerprint != two.fingerprint
+
+
+def test_the_transfer_preset_is_the_recipe_that_was_measured():
+    recipe = Recipe.transfer()
+    assert (recipe.trunk, recipe.height, recipe.width) == ("thin18_ibn_a", 128, 64)
+    assert (recipe.optimizer, recipe.learning_rate, recipe.schedule) == ("adamw", 1.5e-3, "cosine")
+    assert (recipe.identities, recipe.pictures, recipe.smoothing) == (16, 4, 0.1)
+    assert (recipe.pooling, recipe.margin, recipe.erase) == ("gem", None, 0)
+    network = METHOD.network(recipe)
+    (stage,) = METHOD.stages(recipe, network, METHOD.criterion(recipe, network, 4))
+    assert stage.augmentation.camera == UNSEEN_CAMERAS
+    assert stage.average == recipe.average > 0.99
 
 
 @pytest.mark.parametrize("name", ["feature_mask", "generated_masks", "mask_pooling", "msreid"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import tyro
 
@@ -31,8 +31,9 @@ METHOD is one of {methods}, or path/to/file.py:METHOD for one of your own.
 class Options:
     """Where the run goes and what it does."""
 
-    preset: Literal["paper", "small"] = "paper"
-    """The paper's recipe, or a small one for a CPU; every field of it is an option below."""
+    preset: Literal["paper", "small", "transfer"] = "paper"
+    """The paper's recipe, a small one for a CPU, or one for cameras that were not trained on (of
+    bag_of_tricks alone); every field of it is an option below."""
     out: Path | None = None
     """The run's folder; runs/METHOD-DATA-SEED if not given."""
     resume: bool = False
@@ -92,11 +93,13 @@ def run(arguments: list[str]) -> None:
 
 def parse(method: Method, arguments: list[str]) -> Any:
     """The command line as a dataclass with the fields data, run, settings, recipe."""
-    from passerby.experiment import make_recipe
+    from passerby.experiment import Preset, make_recipe
 
     data = value_of(arguments, "--data", "market1501")
     preset = value_of(arguments, "--preset", "paper")
-    recipe = make_recipe(method, data, "small" if preset == "small" else "paper")
+    # What is no preset at all is told by the parser, with all the others.
+    known: Any = preset if preset in get_args(Preset) else "paper"
+    recipe = make_recipe(method, data, known)
     fields: list[Any] = [
         ("data", flat(data_options(data))),
         ("run", flat(Options), dataclasses.field(default_factory=Options)),

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from passerby.data.camera import change_camera
 from passerby.data.kept import KeptPictures
 from passerby.data.training_data import TrainingData
 from passerby.data.transforms import augment, erase_box, resize
 from passerby.randomness import keyed
-from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture
+from passerby.types import Augmentation, Batch, CameraChanges, InputError, InputSpec, Picture
 
 Box = tuple[int, int, int, int]
 
@@ -78,6 +79,7 @@ class Batches(Dataset[Made | InputError]):
                 missing.update(self.data.inputs.without(picture))
                 if self.augmentation is not None:
                     picture = augment(picture, self.augmentation, rng)
+                    picture = self._changed(picture, step.epoch, position, int(index))
                 made.append(_checked(self.data.inputs.make(picture), specs))
             except InputError as error:
                 raise InputError(f"{self.data.samples[index].name}: {error}") from None
@@ -94,6 +96,16 @@ class Batches(Dataset[Made | InputError]):
             torch.from_numpy(np.ascontiguousarray(step.indices, np.int64)),
             dict(missing),
         )
+
+    def _changed(self, picture: Picture, *key: int) -> Picture:
+        """As another camera might have taken it; its random numbers are its own."""
+        assert self.augmentation is not None
+        changes = self.augmentation.camera
+        if changes == CameraChanges():
+            return picture
+        rng = keyed(self.data.seed, *key, 1)
+        count = len(self.data.samples)
+        return change_camera(picture, changes, rng, lambda n: self._picture(n % count).image)
 
     def _picture(self, index: int) -> Picture:
         """The picture, resized already where pictures are kept."""

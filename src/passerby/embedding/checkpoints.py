@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from passerby.embedding.preprocessing import Preprocessing, no_criterion, no_stages
 from passerby.method import Descriptor, Inputs, Method
+from passerby.methods.layers import mean_with_mirror
 from passerby.methods.trunks import make_trunk
 from passerby.methods.trunks.osnet import fully_connected
 from passerby.methods.trunks.resnet import ResNet
@@ -44,6 +45,8 @@ class CheckpointRecipe:
     """The stem's max pool pads by 1; else it pads nothing and rounds its size up."""
     neck: bool = True
     """The embedding is taken after a BatchNorm."""
+    mirror: bool = False
+    """The embedding is the mean of the picture's and of its mirror image's."""
     metric: Literal["cosine", "euclidean"] = "cosine"
     """Distance between embeddings."""
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -61,11 +64,15 @@ class CheckpointNetwork(nn.Module):
         if not recipe.padded_pool:
             self.trunk.maxpool = nn.MaxPool2d(3, 2, ceil_mode=True)
         self.fc = fully_connected(self.trunk.channels) if recipe.fc else None
+        self.mirror = recipe.mirror
         width = 512 if recipe.fc else self.trunk.channels
         self.neck = nn.BatchNorm1d(width) if recipe.neck else None
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, D)."""
+        return mean_with_mirror(self._embed, image) if self.mirror else self._embed(image)
+
+    def _embed(self, image: Tensor) -> Tensor:
         feature: Tensor = self.trunk(image).mean(dim=(2, 3))
         feature = feature if self.fc is None else self.fc(feature)
         return feature if self.neck is None else self.neck(feature)
@@ -203,7 +210,9 @@ def _inputs(recipe: CheckpointRecipe) -> Inputs:
 
 
 def _descriptor(recipe: CheckpointRecipe) -> Descriptor:
-    return Descriptor(recipe.metric, f"{'after the BNNeck' if recipe.neck else 'pooled'}")
+    mirror = ", mean with the mirror image's" if recipe.mirror else ""
+    feature = "after the BNNeck" if recipe.neck else "after fc" if recipe.fc else "pooled"
+    return Descriptor(recipe.metric, feature + mirror)
 
 
 METHOD = Method(

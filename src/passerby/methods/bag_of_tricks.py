@@ -10,17 +10,19 @@ are compared after it. Everything else is training: warm-up, random erasing, lab
 Differs from the paper: losses are batch means, and the center loss has no factor 1/2 while its
 centers move at their own rate, whatever its weight (both as in the authors' program). The recipe
 also takes what later baselines use: another trunk, generalised-mean pooling, the soft margin,
-AdamW with a cosine schedule, no center loss.
+AdamW with a cosine schedule, no center loss, the moving average of the weights, changes of the
+camera, and the mean with the mirror image's embedding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor, nn, optim
 
+from passerby.data.camera import UNSEEN_CAMERAS
 from passerby.data.samplers import IdentityBalanced
 from passerby.losses.center import CenterLoss
 from passerby.losses.gather import gathered
@@ -28,11 +30,16 @@ from passerby.losses.identity import label_smoothed_cross_entropy
 from passerby.losses.triplet import batch_hard_triplet
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
 from passerby.methods.inputs import whole_picture
-from passerby.methods.layers import GeneralisedMean, bnneck, identity_classifier
+from passerby.methods.layers import (
+    GeneralisedMean,
+    bnneck,
+    identity_classifier,
+    mean_with_mirror,
+)
 from passerby.methods.schedules import constant, cosine, step_decay, warm_up
 from passerby.methods.trunks import make_trunk
 from passerby.methods.weights import initialise_trunk
-from passerby.types import Augmentation, Batch
+from passerby.types import Augmentation, Batch, CameraChanges
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class BagOfTricks(nn.Module):
         last_stride: 1 (section 3.4) or 2.
         pooling: `average`, or `gem`: the generalised mean.
         feature: which side of the neck the embedding is taken from.
+        mirror: the embedding is the mean of the picture's and of its mirror image's.
     """
 
     def __init__(
@@ -64,12 +72,14 @@ class BagOfTricks(nn.Module):
         last_stride: int = 1,
         pooling: Literal["average", "gem"] = "average",
         feature: Literal["after", "before"] = "after",
+        mirror: bool = False,
     ) -> None:
         super().__init__()
         self.trunk = make_trunk(trunk, last_stride=last_stride)
         self.pool = GeneralisedMean() if pooling == "gem" else None
         self.neck = bnneck(self.trunk.channels)
         self.feature = feature
+        self.mirror = mirror
         initialise_trunk(self.trunk, trunk, weights)
 
     def features(self, image: Tensor) -> Features:
@@ -80,6 +90,9 @@ class BagOfTricks(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, D), the embedding."""
+        return mean_with_mirror(self._embed, image) if self.mirror else self._embed(image)
+
+    def _embed(self, image: Tensor) -> Tensor:
         features = self.features(image)
         return features.f_i if self.feature == "after" else features.f_t
 
@@ -121,6 +134,8 @@ class Recipe:
     """Probability of a left-right flip (2)."""
     pad: int = 10
     """Pixels of black border before the random crop (2)."""
+    camera: CameraChanges = field(default_factory=CameraChanges)
+    """What of another camera a training picture is given (not the paper's)."""
     erase: float = 0.5
     """Probability of random erasing (3.2)."""
     erase_area: tuple[float, float] = (0.02, 0.4)
@@ -161,6 +176,8 @@ class Recipe:
     average. 0: with the last step's weights."""
     feature: Literal["after", "before"] = "after"
     """Side of the neck that pictures are compared on (3.5)."""
+    mirror: bool = False
+    """The embedding is the mean of the picture's and of its mirror image's (not the paper's)."""
     metric: Literal["cosine", "euclidean"] = "cosine"
     """Distance between embeddings (3.5)."""
 
@@ -182,6 +199,30 @@ class Recipe:
             learning_rate=1e-3,
             warm_up=2,
             milestones=(12, 17),
+        )
+
+    @classmethod
+    def transfer(cls) -> Recipe:
+        """For cameras that it has never seen; from random weights, on a CPU."""
+        return cls(
+            trunk="thin18_ibn_a",
+            weights="none",
+            pooling="gem",
+            height=128,
+            width=64,
+            pad=0,
+            camera=UNSEEN_CAMERAS,
+            erase=0.0,
+            epochs=24,
+            optimizer="adamw",
+            learning_rate=1.5e-3,
+            weight_decay=0.01,
+            schedule="cosine",
+            warm_up=1,
+            margin=None,
+            center_weight=0.0,
+            average=0.999,
+            mirror=True,
         )
 
 
@@ -230,6 +271,7 @@ def _network(recipe: Recipe) -> BagOfTricks:
         last_stride=recipe.last_stride,
         pooling=recipe.pooling,
         feature=recipe.feature,
+        mirror=recipe.mirror,
     )
 
 
@@ -247,6 +289,7 @@ def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequenc
         flip=recipe.flip,
         pad=recipe.pad,
         crop=size,
+        camera=recipe.camera,
         erase=recipe.erase,
         erase_area=recipe.erase_area,
         erase_ratio=recipe.erase_ratio,
@@ -268,7 +311,8 @@ def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequenc
 
 
 def _descriptor(recipe: Recipe) -> Descriptor:
-    return Descriptor(recipe.metric, f"{recipe.feature} the BNNeck")
+    mirror = ", mean with the mirror image's" if recipe.mirror else ""
+    return Descriptor(recipe.metric, f"{recipe.feature} the BNNeck{mirror}")
 
 
 METHOD = Method(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -42,3 +44,8 @@ class GeneralisedMean(nn.Module):
         """(B, C, H, W) -> (B, C), at least float32."""
         powers = at_least_float32(maps).clamp(min=self.least).pow(self.p)
         return powers.mean(dim=(2, 3)).pow(1 / self.p)
+
+
+def mean_with_mirror(embed: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+    """The mean of the embeddings (B, D) of pictures (B, 3, H, W) and of their mirror images."""
+    return (embed(image) + embed(image.flip(3))) / 2
