@@ -1,11 +1,14 @@
 import errno
+import fcntl
 import os
+import threading
+import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from passerby.files import atomic, write_tensors, write_text
+from passerby.files import atomic, make_private, one_at_a_time, write_tensors, write_text
 
 
 def test_a_file_is_whole_or_not_there(tmp_path):
@@ -41,3 +44,68 @@ def test_tensors_of_any_layout(tmp_path):
     assert torch.equal(found["x"], x)
     assert torch.equal(found["row"], x[0])
     assert torch.equal(found["turned"], x.transpose(0, 1))
+
+
+def test_private_files_are_their_owners_at_every_moment(tmp_path):
+    target = tmp_path / "new" / "folder" / "a.txt"
+    umask = os.umask(0)
+    try:
+        with atomic(target, private=True) as temporary:
+            assert temporary.stat().st_mode & 0o777 == 0o600
+            temporary.write_text("whole")
+        (target.parent / "open").touch()
+    finally:
+        os.umask(umask)
+    assert target.stat().st_mode & 0o777 == 0o600
+    for folder in (target.parent, target.parent.parent):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    assert (target.parent / "open").stat().st_mode & 0o777 == 0o666
+    make_private(target.parent)
+    assert (target.parent / "open").stat().st_mode & 0o777 == 0o600
+
+
+def test_one_at_a_time_waits_and_gives_up(tmp_path):
+    lock = tmp_path / "out" / ".lock"
+    inside, most = [0], [0]
+
+    def enter():
+        with one_at_a_time(lock, 30):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.01)
+            inside[0] -= 1
+
+    threads = [threading.Thread(target=enter) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+    assert list(lock.parent.iterdir()) == []
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with (
+        pytest.raises(TimeoutError, match=r"\.lock: another process has held this lock for 0\.1 s"),
+        one_at_a_time(lock, 0.1),
+    ):
+        pass
+    os.close(handle)
+
+
+def test_a_planted_link_is_not_followed(tmp_path):
+    """Neither by the lock nor by what makes it go away."""
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / ".lock").symlink_to(precious)
+    with pytest.raises(OSError, match="symbolic link"), one_at_a_time(tmp_path / ".lock", 0.2):
+        pass
+    assert precious.read_text() == "mine"
+
+
+def test_nothing_is_locked_outside_of_what_is_written(tmp_path, monkeypatch):
+    """A folder of everybody would let everybody hold the lock."""
+    shared = tmp_path / "tmp"
+    shared.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(shared))
+    with one_at_a_time(tmp_path / "out" / ".lock"):
+        assert list(shared.iterdir()) == []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
-import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,16 +15,21 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def atomic(target: str | Path) -> Iterator[Path]:
+def atomic(target: str | Path, *, private: bool = False) -> Iterator[Path]:
     """Gives a temporary path beside `target`, renamed to it when the block ends without an error.
 
     The data reach the disk before the rename, so that a crash leaves the old file or the new one.
+
+    Args:
+        target: the file.
+        private: only its owner may read it (0600), at no moment anybody else; so are folders that
+            are made for it (0700).
 
     Raises:
         OSError: from the operating system, e.g. when the disk is full; `target` is untouched.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent, private=private)
     handle, name = tempfile.mkstemp(
         dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
     )
@@ -35,9 +39,10 @@ def atomic(target: str | Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        if not private:
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
         temporary.replace(target)
     except OSError as error:
         if error.errno is None or error.filename is not None:
@@ -48,20 +53,67 @@ def atomic(target: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def make_folder(folder: Path, *, private: bool = False) -> None:
+    """Makes a folder and those above it, where they are not there.
+
+    Args:
+        folder: may be there, and is then left as it is.
+        private: what is made can be entered by its owner alone (0700).
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700 if private else 0o777, exist_ok=True)
+
+
+def make_private(folder: Path) -> None:
+    """Lets the owner of a folder alone enter it and read what lies in it (0700, 0600)."""
+    for path in (folder, *folder.rglob("*")):
+        # What is gone meanwhile needs nothing, and what is another's is his to close.
+        with suppress(FileNotFoundError):
+            there = path.lstat()
+            wanted = 0o700 if stat.S_ISDIR(there.st_mode) else 0o600
+            ours = there.st_uid == os.geteuid() and not stat.S_ISLNK(there.st_mode)
+            if ours and there.st_mode & 0o777 != wanted:
+                path.chmod(wanted)
+
+
 @contextmanager
-def one_at_a_time(folder: str | Path) -> Iterator[None]:
-    """Lets one process of this machine at a time make a folder; the others wait for it."""
-    from filelock import FileLock
+def one_at_a_time(lock: Path, wait: float = 60.0) -> Iterator[None]:
+    """Lets one process of this machine at a time do something; the others wait for it.
 
-    key = f"{getpass.getuser()} {Path(folder).resolve()}"
-    name = hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
-    with FileLock(Path(tempfile.gettempdir()) / f"passerby-{name}.lock"):
+    Args:
+        lock: a file beside what is locked, or inside of it; there only while it lasts. Where the
+            folder cannot be written to, nothing is locked: nobody can change anything in it.
+        wait: seconds after which it gives up.
+
+    Raises:
+        TimeoutError: another process has it for longer.
+    """
+    from filelock import FileLock, Timeout
+
+    make_folder(lock.parent)
+    if not os.access(lock.parent, os.W_OK):
         yield
+        return
+    held = FileLock(lock, timeout=wait, mode=0o600)
+    try:
+        held.acquire()
+    except Timeout:
+        raise TimeoutError(
+            f"{lock}: another process has held this lock for {wait:g} s: wait for it to end, or "
+            "end it, and try again"
+        ) from None
+    try:
+        yield
+    finally:
+        # While it is held: whoever waits sees that the file is another one, and takes that.
+        lock.unlink(missing_ok=True)
+        held.release()
 
 
-def write_text(target: str | Path, text: str) -> None:
-    """Writes `text` (UTF-8) atomically."""
-    with atomic(target) as temporary:
+def write_text(target: str | Path, text: str, *, private: bool = False) -> None:
+    """Writes `text` (UTF-8) atomically; `private` as of `atomic`."""
+    with atomic(target, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

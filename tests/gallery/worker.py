@@ -39,7 +39,7 @@ def fill(folder, name):
     gallery = make("folder", folder)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
     for number in range(100):
-        many = np.random.default_rng(number).standard_normal((100 * (number + 1), 12)).astype("f4")
+        many = np.random.default_rng(number).standard_normal((400 * (number + 1), 12)).astype("f4")
         keys = [f"{number}-{i}" for i in range(len(many))]
         try:
             gallery.add(many, NewEntries(keys=keys))

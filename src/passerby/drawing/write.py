@@ -25,6 +25,9 @@ from passerby.types import InputError, Progress
 
 DONE, UNFINISHED = "synthetic.json", "synthetic.unfinished"
 """Written last; written first and removed last."""
+LOCK = ".lock"
+"""There while a process draws the set; another one waits for it."""
+_PATIENCE = 3600.0
 _OURS = (*FOLDERS, "masks", "joints.json", "people.csv", DONE, UNFINISHED)
 
 _CHUNK = 16
@@ -40,7 +43,7 @@ def is_finished(root: Path, recipe: Recipe) -> bool:
         return False
     if not root.is_dir():
         raise InputError(f"a synthetic set is written into a folder, {root} is a file")
-    names = {path.name for path in root.iterdir()}
+    names = {path.name for path in root.iterdir()} - {LOCK}
     if UNFINISHED in names:
         _clear(root, names)
         return False
@@ -170,7 +173,7 @@ def write_synthetic(root: str | Path, recipe: Recipe | None = None, *,
     workers = workers if workers is not None else cores or 1
     if workers < 1:
         raise InputError(f"workers is at least 1, got {workers}")
-    with one_at_a_time(root):
+    with one_at_a_time(root / LOCK, _PATIENCE):
         if not is_finished(root, recipe):
             _write(root, recipe, workers, progress)
 

@@ -117,7 +117,7 @@ def write_shard(
     table = pa.table(columns).replace_schema_metadata(
         {**metadata, TALLY: json.dumps(asdict(tally))}
     )
-    with atomic(file) as temporary:
+    with atomic(file, private=True) as temporary:
         pa.parquet.write_table(table, temporary, row_group_size=2**14)
 
 

@@ -37,7 +37,7 @@ from passerby.embedding.shards import (
     shard_file,
     write_shard,
 )
-from passerby.files import one_at_a_time, write_text
+from passerby.files import make_folder, one_at_a_time, write_text
 from passerby.parsing import parse_json
 from passerby.types import CueSource, InputError, Progress, Sample
 
@@ -46,6 +46,9 @@ FAILED = "failed.csv"
 
 LEFT_OUT = "left_out.csv"
 """Pictures that were not good enough; likewise."""
+
+LOCK = ".lock"
+"""There while a process looks at the plan or writes the lists."""
 
 Unit = tuple[Sample, ...]
 """What becomes one row: a picture, or the pictures of a track."""
@@ -218,7 +221,8 @@ def _plan(
 
 def _check_plan(out: Path, plan: Mapping[str, Any]) -> None:
     file = out / PLAN
-    with one_at_a_time(out):
+    make_folder(out, private=True)
+    with one_at_a_time(out / LOCK):
         if not file.is_file():
             if any(out.glob("embeddings-*.parquet")):
                 raise InputError(f"{out}: holds embeddings, but no {PLAN}: take another folder")
@@ -326,7 +330,7 @@ def _summed(out: Path, shards: int, computed: int) -> Outcome:
     """Looks at all shards that are there, and writes the two lists."""
     import pyarrow.parquet
 
-    with one_at_a_time(out):
+    with one_at_a_time(out / LOCK):
         there = [f for f in (shard_file(out, n) for n in range(shards)) if f.is_file()]
         tally = Tally()
         for file in there:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.files import write_text
+from passerby.files import make_folder, make_private, write_text
 from passerby.gallery.engine_errors import plain_errors
 from passerby.gallery.entries import schema
 from passerby.gallery.filters import Condition, sql
-from passerby.gallery.locks import FolderLocks
+from passerby.gallery.locks import NAMES, FolderLocks
 from passerby.gallery.nearby import by_distance, nearest_of_batches, shown_columns
+from passerby.gallery.spare import LEAST, Spare
 from passerby.gallery.store import Parts, Settings
+from passerby.gallery.unfinished import Mark, leftovers
 from passerby.parsing import parse_json
 from passerby.types import InputError
 
@@ -31,10 +34,10 @@ if TYPE_CHECKING:
 
 TABLE = "entries-2"
 """Of this format: rows of another stand beside it while they are written anew."""
-OLD_TABLE = "entries"
+OLD_TABLE, OLD_PENDING = "entries", "removal-pending"
 SETTINGS = "gallery.json"
-PENDING = "removal-pending"
-"""Lies in the folder from before rows are removed until their bytes are gone from the files."""
+UNFINISHED, SPARE = "unfinished", "spare"
+"""The mark that files are changing (`passerby.gallery.unfinished`), and what is kept back."""
 
 PART_ROWS = 2**17
 """Files are joined up to so many rows; a removal writes the files anew that held its rows."""
@@ -70,14 +73,18 @@ class LanceStore:
             raise InputError(f"{folder}: a gallery is a folder, this is a file")
         if folder.is_dir() and any(folder.iterdir()) and not (folder / SETTINGS).is_file():
             names = {each.name for each in folder.iterdir()}
-            if not names <= {"gate.lock", "use.lock", "write.lock"}:
+            if not names <= NAMES and UNFINISHED not in names:
                 raise InputError(f"{folder}: is not empty and no gallery: it has no {SETTINGS}")
+        if (folder / SETTINGS).exists() and folder.stat().st_mode & 0o077:
+            make_private(folder)  # made by an earlier version
         self.folder = folder
         self._locks = FolderLocks(folder)
+        self._mark = Mark(folder / UNFINISHED)
+        self._spare = Spare(folder / SPARE)
         if (folder / f"{TABLE}.lance").exists() and self._is_new():
             self.forget_old()
-        if (folder / PENDING).exists() and self._is_new():
-            self._finish_if_there_is_room()
+        if self._mark.there and self._is_new() and not self._locks.somebody_writes():
+            self._tidy_if_it_can_be_done()
 
     def settings(self) -> Settings | None:
         """See `Store`."""
@@ -92,30 +99,30 @@ class LanceStore:
 
     def change_settings(self, change: Callable[[Settings | None], Settings]) -> Settings:
         """See `Store`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._locks.writing(), self._plain_errors():
+        make_folder(self.folder, private=True)
+        with self._changing("the settings were not changed"):
             before = self.settings()
             after = change(before)
             if before is None:
                 wanted = schema(after["width"])
                 self._database().create_table(TABLE, schema=wanted, exist_ok=True)
-            write_text(self.folder / SETTINGS, json.dumps(after, indent=1) + "\n")
+            text = json.dumps(after, indent=1) + "\n"
+            write_text(self.folder / SETTINGS, text, private=True)
         return after
 
     def add(self, rows: pa.Table) -> int:
         """See `Store`."""
-        with self._locks.writing(), self._plain_errors():
-            self._check_room(rows.nbytes)
-            table = self._table()
-            before = int(table.version)
+
+        def write(table: Any) -> int:
             found = table.merge_insert("key").when_not_matched_insert_all().execute(rows)
-            added = int(found.num_inserted_rows)
-            if added:
-                self._check_written(before)
+            return int(found.num_inserted_rows)
+
+        with self._changing("nothing of this was stored"):
+            self._check_room(rows.nbytes)
+            added = self._committed(write)
             crowded = len(self._dataset().get_fragments()) > MOST_PARTS
         if crowded:
-            with self._locks.alone(), self._plain_errors():
-                self._clean()
+            self._join()
         return added
 
     def nearest(
@@ -161,25 +168,29 @@ class LanceStore:
 
     def assign(self, conditions: Sequence[Condition], column: str, value: str) -> int:
         """See `Store`."""
-        with self._locks.writing(), self._plain_errors():
-            table = self._table()
-            where = sql(conditions)
-            return int(table.update(where=where, values={column: value}).rows_updated)
+        where = sql(conditions) or "true"
+        with self._changing("nothing was changed"):
+            # Counted before: an engine that failed after it had changed them cannot say.
+            rows = int(self._table().count_rows(where))
+            self._committed(lambda table: table.update(where=where, values={column: value}))
+        return rows
 
     def remove(self, conditions: Sequence[Condition]) -> int:
         """See `Store`; when it returns, the embeddings' bytes are in no file of the folder."""
         where = sql(conditions) or "true"
-        with self._locks.alone(), self._plain_errors():
-            table = self._table()
-            rows = int(table.count_rows(where))
-            if rows == 0 and not (self.folder / PENDING).exists():
+        with self._locks.alone(), self._plain_errors("nothing was removed"):
+            rows = int(self._table().count_rows(where))
+            if rows == 0 and not self._mark.there:
                 return 0
-            (self.folder / PENDING).touch()
-            table.delete(where)
-            with self._removal_without_room():
+            self._spare.give()
+            self._mark.lay(None)
+            if rows:
+                self._committed(lambda table: table.delete(where))
+            with self._still_in_files("removed"):
                 self._drop_index()  # it may hold copies of embeddings
                 self._clean()
-            (self.folder / PENDING).unlink()
+                self._mark.take()
+            self._keep_spare()
         return rows
 
     def upgrade(self, settings: Settings, convert: Callable[[pa.Table], pa.Table]) -> int:
@@ -188,7 +199,7 @@ class LanceStore:
         import pyarrow as pa
 
         old, new = (self.folder / f"{name}.lance" for name in (OLD_TABLE, TABLE))
-        with self._locks.alone(), self._plain_errors():
+        with self._locks.alone(), self._plain_errors("nothing was changed"):
             shutil.rmtree(new, ignore_errors=True)
             dataset = lance.dataset(str(old))
             rows = int(dataset.count_rows())
@@ -205,9 +216,12 @@ class LanceStore:
             read = sum(part.num_rows for part in made.scanner().to_batches())
             if read != rows:
                 raise InputError(f"{self.folder}: {read} of {rows} entries were written anew")
-            write_text(self.folder / SETTINGS, json.dumps(settings, indent=1) + "\n")
-            shutil.rmtree(old)
-            (self.folder / PENDING).unlink(missing_ok=True)
+            text = json.dumps(settings, indent=1) + "\n"
+            write_text(self.folder / SETTINGS, text, private=True)
+            # What cannot be deleted now is by the next opening.
+            shutil.rmtree(old, ignore_errors=True)
+            (self.folder / OLD_PENDING).unlink(missing_ok=True)
+            make_private(self.folder)
         return rows
 
     def forget_old(self) -> None:
@@ -223,16 +237,18 @@ class LanceStore:
     def index(self, metric: str) -> None:
         """See `Store`: IVF with scalar quantisation; candidates are compared exactly."""
         kind = {"squared_euclidean": "l2", "euclidean": "l2", "cosine": "cosine"}[metric]
-        with self._locks.writing(), self._plain_errors():
-            table = self._table()
-            partitions = max(1, int(table.count_rows()) // _PARTITION_ROWS)
+
+        def write(table: Any) -> None:
             table.create_index(
                 metric=kind,
                 vector_column_name="embedding",
                 index_type="IVF_SQ",
-                num_partitions=partitions,
+                num_partitions=max(1, int(table.count_rows()) // _PARTITION_ROWS),
                 replace=True,
             )
+
+        with self._changing("no index was made"):
+            self._committed(write)
 
     def has_index(self) -> bool:
         """See `Store`."""
@@ -263,12 +279,14 @@ class LanceStore:
     def described(self) -> dict[str, Any]:
         """See `Store`."""
         files = [each for each in self.folder.rglob("*") if each.is_file()]
+        kept = self._spare.size
         return {
             "engine": "LanceDB",
             "place": str(self.folder),
-            "bytes": sum(each.stat().st_size for each in files),
+            "bytes": sum(each.stat().st_size for each in files) - kept,
+            "kept_back_bytes": kept,
             "files": len(files),
-            "removal_pending": (self.folder / PENDING).exists(),
+            "removal_pending": self._mark.there and not self._locks.somebody_writes(),
         }
 
     def close(self) -> None:
@@ -295,13 +313,65 @@ class LanceStore:
                 found.append(search.select([*columns, "_distance"]).limit(k).to_arrow())
         return [by_distance(_own_distance(each, columns, metric)) for each in found]
 
+    @contextlib.contextmanager
+    def _changing(self, undone: str) -> Iterator[None]:
+        """One writer at a time; what is left where it fails or dies is cleared away."""
+        try:
+            with self._locks.writing(), self._plain_errors(undone):
+                left = self._mark.lay(self._version())
+                yield
+                make_private(self.folder)
+                self._keep_spare()
+                if not left:
+                    self._mark.take()
+        except BaseException:
+            with contextlib.suppress(OSError, InputError):
+                self._tidy()
+            raise
+        if left:
+            self._tidy_if_it_can_be_done()
+
+    def _committed(self, write: Callable[[Any], Any]) -> Any:
+        """What a change of the table returns; None where it was made, and something failed after.
+
+        Raises:
+            OSError: a file was not written whole; the table is as it was before.
+        """
+        before = self._version()
+        assert before is not None
+        try:
+            result = write(self._table())
+        except BaseException:
+            if self._version() == before:
+                raise
+            result = None
+        self._check_written(before)
+        return result
+
+    def _version(self) -> int | None:
+        """Of the table; None: there is none yet."""
+        if not (self.folder / f"{TABLE}.lance").exists():
+            return None
+        return int(self._dataset().version)
+
     def _check_room(self, needed: int) -> None:
         free = shutil.disk_usage(self.folder).free
-        if free < 2 * needed + _SPARE:
+        wanted = (
+            2 * needed + _SPARE + max(0, max(needed, self._greatest()) + LEAST - self._spare.size)
+        )
+        if free < wanted:
             raise OSError(
-                errno.ENOSPC, f"{free:,} bytes are free, {2 * needed + _SPARE:,} needed",
-                str(self.folder),
+                errno.ENOSPC, f"{free:,} bytes are free, {wanted:,} needed", str(self.folder)
             )  # fmt: skip
+
+    def _keep_spare(self) -> None:
+        # Where there is no room for it, the next one who finds some keeps it back.
+        with contextlib.suppress(OSError):
+            self._spare.keep(self._greatest() + LEAST)
+
+    def _greatest(self) -> int:
+        files = (self.folder / f"{TABLE}.lance" / "data").glob("*")
+        return max((file.stat().st_size for file in files), default=0)
 
     def _check_written(self, before: int) -> None:
         """Takes back what was written since a version if a file of it is not whole.
@@ -320,38 +390,67 @@ class LanceStore:
         except (OSError, ValueError, RuntimeError) as error:
             self._table().restore(before)
             raise OSError(
-                errno.ENOSPC, "a file was not written whole, nothing of this was stored",
-                str(self.folder),
-            ) from error  # fmt: skip
+                errno.ENOSPC, "the disk is full: a file was not written whole", str(self.folder)
+            ) from error
 
-    def _finish_removal(self) -> None:
-        with self._locks.alone(), self._plain_errors(), self._removal_without_room():
-            if (self.folder / PENDING).exists():
-                self._drop_index()
-                self._clean()
-                (self.folder / PENDING).unlink()
+    def _tidy(self) -> None:
+        """Ends what a process that died, or a full disk, left unfinished."""
+        with self._locks.alone(), self._plain_errors():
+            if not self._mark.there:
+                return
+            if not (self.folder / SETTINGS).exists():
+                self._clear()
+                return
+            before = self._mark.version
+            self._spare.give()
+            with self._still_in_files("removed" if before is None else "half stored"):
+                if before is None:
+                    self._drop_index()
+                    self._clean()
+                else:
+                    if before in {each["version"] for each in self._dataset().versions()}:
+                        self._check_written(before)
+                    self._forget_versions()
+                    make_private(self.folder)
+                self._mark.take()
+            self._keep_spare()
 
-    def _finish_if_there_is_room(self) -> None:
-        """A full disk must not keep anybody from searching."""
+    def _join(self) -> None:
+        """Joins small files; where there is no room for that they stay as they are."""
+        with contextlib.suppress(OSError), self._locks.alone(), self._plain_errors():
+            left = self._mark.lay(self._version())
+            self._clean()
+            if not left:
+                self._mark.take()
+
+    def _clear(self) -> None:
+        """Takes away a gallery whose making was interrupted: nothing was ever stored in it."""
+        shutil.rmtree(self.folder / f"{TABLE}.lance", ignore_errors=True)
+        for half in self.folder.glob(f".{SETTINGS}.*"):
+            half.unlink()
+        self._mark.take()
+
+    def _tidy_if_it_can_be_done(self) -> None:
+        """Neither a full disk nor somebody who reads on and on keeps anybody from searching."""
         try:
-            self._finish_removal()
+            self._tidy()
         except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            warnings.warn(f"{error.filename}: {error.strerror}", stacklevel=4)
+            warnings.warn(
+                f"{error.filename or self.folder}: {error.strerror or error}", stacklevel=4
+            )
 
     @contextlib.contextmanager
-    def _removal_without_room(self) -> Iterator[None]:
+    def _still_in_files(self, what: str) -> Iterator[None]:
         try:
             with self._plain_errors():
                 yield
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno is None:
                 raise
             raise OSError(
-                errno.ENOSPC,
-                "the disk is full: what was removed is found no more, but its embeddings are still "
-                "in files; make room and open the gallery again",
+                error.errno,
+                f"{os.strerror(error.errno)}: what was {what} is found no more, but its "
+                "embeddings are still in files; make room and open the gallery again",
                 str(self.folder),
             ) from error
 
@@ -389,10 +488,27 @@ class LanceStore:
             self._forget_versions()
             if rows == PART_ROWS:
                 break
+        left = [each for each in self._dataset().get_fragments() if each.metadata.deletion_file]
+        if left:
+            raise OSError(errno.EIO, f"{len(left)} files still hold removed rows", str(self.folder))
+        make_private(self.folder)
 
     def _forget_versions(self) -> None:
-        # Unverified files are those of writers that died: nobody else is here now.
+        """Deletes all that the table as it stands does not need; nobody else is here now."""
         self._dataset().cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+        dataset = self._dataset()
+        used = set()
+        for each in dataset.get_fragments():
+            used |= {f"data/{file.path}" for file in each.data_files()}
+            if each.metadata.deletion_file:
+                used.add(each.metadata.deletion_file.path(each.fragment_id))
+        indices = {
+            str(segment.uuid) for index in dataset.describe_indices() for segment in index.segments
+        }
+        for file in leftovers(self.folder / f"{TABLE}.lance", used, indices):
+            file.unlink()
+        for half in self.folder.glob(f".{SETTINGS}.*"):
+            half.unlink()
 
     def _database(self) -> Any:
         import lancedb
@@ -407,8 +523,8 @@ class LanceStore:
 
         return lance.dataset(str(self.folder / f"{TABLE}.lance"))
 
-    def _plain_errors(self) -> contextlib.AbstractContextManager[None]:
-        return plain_errors(f"{self.folder}: the gallery's files are damaged or gone")
+    def _plain_errors(self, undone: str = "") -> contextlib.AbstractContextManager[None]:
+        return plain_errors(f"{self.folder}: the gallery's files are damaged or gone", undone)
 
 
 def _own_distance(rows: pa.Table, columns: list[str], metric: str) -> pa.Table:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from passerby.embedding.shards import FINGERPRINT, METRIC, check_columns, open_parquet
-from passerby.files import atomic, write_text
+from passerby.files import atomic, make_folder, write_text
 from passerby.gallery.entries import DETAILS, NEVER, NO_TIME, UNKNOWN, checksums, embeddings_of
 from passerby.gallery.settings import GallerySettings, Space
 from passerby.parsing import parse_json
@@ -57,13 +57,13 @@ def export_rows(batches: Iterable[pa.RecordBatch], folder: Path, space: Space) -
 
     if any(folder.glob("entries-*.parquet")):
         raise InputError(f"{folder}: holds exported entries already; take another folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, private=True)
     metadata = {FINGERPRINT: space.fingerprint, METRIC: space.metric}
     files: list[Path] = []
     total = 0
     for table in _of_size(batches, FILE_ROWS):
         file = folder / f"entries-{len(files):05d}.parquet"
-        with atomic(file) as temporary:
+        with atomic(file, private=True) as temporary:
             shown = _with_nulls(table).replace_schema_metadata(metadata)
             pa.parquet.write_table(shown, temporary, row_group_size=2**14)
         files.append(file)
@@ -129,7 +129,7 @@ def write_backup_note(folder: Path, settings: GallerySettings, exported: Exporte
     """Writes what makes the exported files of a folder a backup."""
     files = {file.name: file_digest(file) for file in exported.files}
     note = {"gallery": settings.plain(), "rows": exported.rows, "files": files}
-    write_text(folder / BACKUP, json.dumps(note, indent=1) + "\n")
+    write_text(folder / BACKUP, json.dumps(note, indent=1) + "\n", private=True)
 
 
 def read_backup(folder: Path) -> tuple[GallerySettings, list[Path], int]:

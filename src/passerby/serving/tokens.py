@@ -47,6 +47,7 @@ class TokenFile:
 
     def __init__(self, file: str | Path) -> None:
         self.file = Path(file)
+        self._beside = self.file.with_name(f".{self.file.name}.lock")
         self._lock = threading.Lock()
         self._seen: tuple[int, int, int] | None = None
         self._tokens: Mapping[str, Token] = {}
@@ -63,7 +64,7 @@ class TokenFile:
                 f"digit: given {name[:80]!r}"
             )
         text = _PREFIX + secrets.token_urlsafe(32)
-        with one_at_a_time(self.file):
+        with one_at_a_time(self._beside):
             tokens = dict(self.all())
             if name in tokens:
                 raise InputError(f"there is a token {name!r} already: remove it first")
@@ -77,7 +78,7 @@ class TokenFile:
         Raises:
             InputError: there is none of this name.
         """
-        with one_at_a_time(self.file):
+        with one_at_a_time(self._beside):
             tokens = dict(self.all())
             if name not in tokens:
                 raise InputError(f"there is no token {name!r}; there are: {', '.join(tokens)}")
@@ -127,8 +128,8 @@ class TokenFile:
             name: {"access": token.access, "created": token.created, "hash": token.hash}
             for name, token in sorted(tokens.items())
         }
-        write_text(self.file, json.dumps({"format": 1, "tokens": plain}, indent=1) + "\n")
-        self.file.chmod(0o600)
+        text = json.dumps({"format": 1, "tokens": plain}, indent=1) + "\n"
+        write_text(self.file, text, private=True)
 
 
 def token_file(place: str, file: Path | None) -> Path:
