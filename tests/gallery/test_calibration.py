@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from passerby.gallery.calibration import calibrate
-from passerby.gallery.settings import GallerySettings, Space
+from passerby.gallery.settings import GallerySettings, Space, sealed
 from passerby.ranking.bootstrap import drawn_anew, intervals
 from passerby.types import InputError
 
@@ -116,7 +116,7 @@ def test_a_calibration_of_an_earlier_version_says_that_its_rule_was_another():
     kept = asdict(found)
     for name in ("pairs", "people", "rates"):
         del kept[name]
-    plain = {**GallerySettings(31, SPACE, 0.0).plain(), "calibration": kept}
+    plain = sealed({**GallerySettings(31, SPACE, 0.0).plain(), "calibration": kept})
     read = GallerySettings.read(plain, "it").calibration
     assert (read.threshold, read.pairs, read.rates) == (found.threshold, "", ())
 

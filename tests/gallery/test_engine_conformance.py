@@ -387,8 +387,8 @@ def test_what_was_done_is_logged(own):
     own.search(QUERIES, 3, Filter(cameras=["0002"]))
     own.remove(Filter(keys=[made_up.keys[3]]))
     lines = own.audit.lines()
-    assert [line["what"] for line in lines] == ["add", "search", "remove"]
-    assert (lines[0]["added"], lines[1]["queries"], lines[2]["entries"]) == (60, 3, 1)
+    assert [line["what"] for line in lines] == ["add", "search", "remove", "removed"]
+    assert (lines[0]["added"], lines[1]["queries"], lines[3]["entries"]) == (60, 3, 1)
     assert lines[1]["filter"] == {"cameras": ["0002"]}
     assert all(line["who"] and line["time"] == NOW for line in lines)
 

@@ -70,8 +70,8 @@ def test_audit_log_survives_a_torn_line_and_forgets(tmp_path):
         file.write('{"time": 2.0, "wh')
     log.write("remove", 3.0)
     assert [line["what"] for line in log.lines()] == ["search", "remove"]
-    assert log.forget(2.0) == 1
-    assert [json.loads(line)["time"] for line in log.file.read_text().splitlines()] == [3.0]
+    assert log.forget(2.0, 4.0) == 1
+    assert [json.loads(line)["time"] for line in log.file.read_text().splitlines()] == [3.0, 4.0]
     assert log.file.stat().st_mode & 0o077 == 0
     AuditLog(None).write("search", 1.0)
 

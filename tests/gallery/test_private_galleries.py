@@ -39,7 +39,7 @@ def test_a_gallery_and_what_is_made_of_it_are_its_owners(tmp_path):
     gallery, made_up = make("folder", tmp_path), MadeUp(60)
     made_up.add_to(gallery)
     gallery.search(made_up.embeddings[:1])
-    gallery.assign(Filter(keys=made_up.keys[:2]), 3)
+    gallery.assign(Filter(keys=made_up.keys[:2]), "anna")
     gallery.index()
     gallery.remove(Filter(keys=made_up.keys[5:6]))
     gallery.calibrate(0.1)

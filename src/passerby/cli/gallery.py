@@ -108,6 +108,8 @@ class ExpireOptions:
     """Also what was taken longer ago than this, e.g. 30d."""
     log_older_than: str | None = None
     """Lines of the audit log from longer ago than this are removed too."""
+    yes: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Remove them even if they are more than half of the entries."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,14 @@ class ReEmbedOptions:
 
 
 @dataclass(frozen=True)
+class CheckOptions:
+    """What is taken for right."""
+
+    clock_is_right: tyro.conf.FlagCreatePairsOff[bool] = False
+    """The clock is right now: the audit log's newest lines are of a wrong one."""
+
+
+@dataclass(frozen=True)
 class LogOptions:
     """Which lines."""
 
@@ -320,9 +330,10 @@ def _expire(command: Any) -> None:
     options: ExpireOptions = command.ExpireOptions
     age = None if options.older_than is None else age_of(options.older_than)
     with open_gallery(command.Place) as gallery:
-        print(f"removed: {gallery.expire(age):,}")
+        print(f"removed: {gallery.expire(age, most=1 if options.yes else 0.5):,}")
         if options.log_older_than is not None:
-            lines = gallery.audit.forget(time.time() - age_of(options.log_older_than))
+            now = time.time()
+            lines = gallery.audit.forget(now - age_of(options.log_older_than), now)
             print(f"lines of the audit log removed: {lines:,}")
 
 
@@ -429,7 +440,12 @@ def _statistics(command: Any) -> None:
 
 def _check(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
+        if command.CheckOptions.clock_is_right:
+            gallery.accept_clock()
         print(f"whole: {gallery.check():,} entries")
+        log = gallery.audit.verify()
+        if log.lines:
+            print(f"audit log: {log.lines:,} lines, the last one's hash is {log.head}")
 
 
 def _re_embed(command: Any) -> None:
@@ -486,7 +502,7 @@ COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
     "re-embed": ((ReEmbedOptions, *_MODEL), _re_embed, "make a gallery of another model"),
     "upgrade": ((UpgradeOptions,), _upgrade, "bring a gallery or files of an older format over"),
     "statistics": ((), _statistics, "count what is there"),
-    "check": ((), _check, "read everything and compare checksums"),
+    "check": ((CheckOptions,), _check, "read everything and compare checksums"),
     "log": ((LogOptions,), _log, "print the audit log"),
 }
 """By name: the options, what it does, and that in words."""

@@ -1,7 +1,12 @@
-"""Who did what and when: one line of JSON each, appended; no pictures and no embeddings."""
+"""Who did what and when: one line of JSON each, appended; no pictures and no embeddings.
+
+Each line holds a hash of the one before, and the lock's file that of the last: what is changed or
+taken out by hand or by a fault is seen (`passerby.gallery.chain`).
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import getpass
 import json
@@ -12,8 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from passerby.files import write_text
+from passerby.files import make_folder, write_text
+from passerby.gallery.chain import FORGET, PREVIOUS, UNTIL, Chain, hash_of, last_line, verify
+from passerby.gallery.locks import WAIT, lock, open_lock
 from passerby.parsing import parse_json
+
+CLOCK = "clock"
+"""What the line says that takes the clock for right after it was wrong."""
+
+MOST = 1024
+"""Bytes of a search's filter in the log; of a longer one only counts and beginnings are kept."""
 
 
 class AuditLog:
@@ -43,60 +56,160 @@ class AuditLog:
         """Appends one line.
 
         Raises:
-            OSError: from the operating system; the line is then not there, or not whole.
+            OSError: from the operating system; the line is then not there.
         """
         if self.file is None:
             return
-        who = getattr(self._acting, "who", None) or self._who
-        line = json.dumps({"time": now, "who": who, "what": what, **details}) + "\n"
-        with self._locked():
-            handle = os.open(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                end = os.lseek(handle, 0, os.SEEK_END)
-                torn = end > 0 and os.pread(handle, 1, end - 1) != b"\n"
-                # What a full disk or a crash left of an earlier line stays a line of its own.
-                os.write(handle, b"\n" * torn + line.encode())
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        try:
+            with self._locked() as head:
+                last = self.last()
+                if last is not None and what != CLOCK and last["time"] > now:
+                    # The log's time never goes back: what expired by it stays expired.
+                    details["clock"], now = now, last["time"]
+                line = self._line(what, now, {**details, PREVIOUS: self._previous(head)})
+                _append(self.file, line)
+                _keep_head(head, line)
+        except OSError as error:
+            says = error.strerror or str(error)
+            raise OSError(
+                error.errno, f"the audit log cannot be written ({says}); {_policy(what)}",
+                str(self.file),
+            ) from error  # fmt: skip
 
     def lines(self) -> list[dict[str, Any]]:
         """What was logged, oldest first; lines that a crash cut off are left out."""
-        if self.file is None or not self.file.exists():
-            return []
-        found = []
-        for line in self.file.read_text(encoding="utf-8").splitlines():
-            try:
-                one = parse_json(line)
-            except ValueError:
-                continue
-            if isinstance(one, dict) and "time" in one:
-                found.append(one)
-        return found
+        return [one for one in map(_plain, self._raw()) if one is not None]
 
-    def forget(self, before: float) -> int:
-        """Takes out the lines from before then; returns how many."""
+    def last(self) -> dict[str, Any] | None:
+        """The newest line; None: there is none."""
+        if self.file is None or not self.file.exists():
+            return None
+        return _plain(last_line(self.file))
+
+    def verify(self) -> Chain:
+        """Sees whether every line is there, and is as it was written.
+
+        Raises:
+            InputError: the first line that is not.
+        """
+        if self.file is None or not self.file.exists():
+            return Chain(0, "")
+        with self._locked() as head:
+            return verify(self.file, self._raw(), _head(head))
+
+    def forget(self, before: float, now: float) -> int:
+        """Takes out the oldest lines, up to the first that is not from before then; how many.
+
+        One more line says so.
+        """
         if self.file is None or not self.file.exists():
             return 0
-        with self._locked():
-            lines = self.lines()
-            kept = [line for line in lines if line["time"] >= before]
-            if len(kept) < len(lines):
-                write_text(self.file, "".join(json.dumps(line) + "\n" for line in kept))
-                self.file.chmod(0o600)
-        return len(lines) - len(kept)
+        with self._locked() as head:
+            raw = self._raw()
+            old = 0
+            for line in raw:
+                found = _plain(line)
+                if found is not None and found["time"] >= before:
+                    break
+                old += 1
+            if old:
+                more = {PREVIOUS: self._previous(head), UNTIL: hash_of(raw[old - 1])}
+                line = self._line(FORGET, now, {"lines": old, **more})
+                text = b"".join(each + b"\n" for each in [*raw[old:], line])
+                write_text(self.file, text.decode(), private=True)
+                _keep_head(head, line)
+        return old
+
+    def _raw(self) -> list[bytes]:
+        if self.file is None or not self.file.exists():
+            return []
+        # Only at line feeds: a key may hold what Python takes for the end of a line elsewhere.
+        return self.file.read_bytes().split(b"\n")[:-1]
+
+    def _line(self, what: str, now: float, details: dict[str, Any]) -> bytes:
+        who = getattr(self._acting, "who", None) or self._who
+        return json.dumps({"time": now, "who": who, "what": what, **details}).encode()
+
+    def _previous(self, head: int) -> str:
+        assert self.file is not None
+        last = last_line(self.file)
+        kept = _head(head)
+        there = "" if last is None else hash_of(last)
+        # A process that died between the two writes leaves the head one line behind.
+        behind = last is not None and (_plain(last) or {}).get(PREVIOUS) == kept
+        # Otherwise lines were taken out: going on from what is missing keeps that to be seen.
+        return there if kept in ("", there) or behind else kept
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[int]:
         assert self.file is not None
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        lock = self.file.with_name(self.file.name + ".lock")
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        make_folder(self.file.parent, private=True)
+        handle = open_lock(self.file.with_name(self.file.name + ".lock"))
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
+            lock(handle, fcntl.LOCK_EX, WAIT, self.file)
+            yield handle
         finally:
             os.close(handle)
+
+
+def brief(described: dict[str, Any]) -> dict[str, Any]:
+    """A filter as a search's line has it: lists that are long are counted, not written out."""
+    if len(json.dumps(described)) <= MOST:
+        return described
+    return {
+        name: {"count": len(value), "first": [str(one)[:32] for one in value[:3]]}
+        if isinstance(value, list)
+        else value
+        for name, value in described.items()
+    }
+
+
+def _append(file: Path, line: bytes) -> None:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    handle = os.open(file, flags, 0o600)
+    try:
+        end = os.lseek(handle, 0, os.SEEK_END)
+        if end > 0 and os.pread(handle, 1, end - 1) != b"\n":
+            # A line that a crash cut off was never acknowledged.
+            whole = last_line(file)
+            end = 0 if whole is None else file.read_bytes().rindex(b"\n") + 1
+            os.ftruncate(handle, end)
+        try:
+            if os.write(handle, line + b"\n") < len(line) + 1:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, end)
+            raise
+    finally:
+        os.close(handle)
+
+
+def _keep_head(head: int, line: bytes) -> None:
+    # In place and of one length: a full disk has room for it.
+    os.pwrite(head, hash_of(line).encode(), 0)
+
+
+def _head(head: int) -> str:
+    return os.pread(head, 64, 0).decode("ascii", "replace")
+
+
+def _plain(line: bytes | None) -> dict[str, Any] | None:
+    try:
+        found = parse_json((line or b"").decode("utf-8", "replace"))
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and "time" in found else None
+
+
+def _policy(what: str) -> str:
+    if what == "search":
+        return "no search is answered without its line"
+    if what in ("assign", "merge", "split", "rename", "undo"):
+        return "nobody's name is changed without its line"
+    if what in ("remove", "removed", "expire"):
+        return "the entries were removed, a removal does not wait for its line"
+    return f"the {what} itself was done"
 
 
 def _user() -> str:

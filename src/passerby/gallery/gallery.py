@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import nsmallest
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from passerby.embedding.profiles import RETURNS, Profiles
 from passerby.gallery.answers import Answer, Groups, Reranking, answer
-from passerby.gallery.audit import AuditLog
+from passerby.gallery.audit import CLOCK, AuditLog, brief
+from passerby.gallery.clock import Clock, check_share
 from passerby.gallery.corrections import Changed, Corrections, Named
 from passerby.gallery.engines import audit_file, open_store
 from passerby.gallery.entries import (
@@ -90,7 +92,7 @@ class Gallery:
         self._store = store
         self._place = str(store.described()["place"])
         self._audit = audit
-        self._clock = clock
+        self._clock = Clock(clock, store, audit)
         self._given = space
         self._resident = resident
         self._snapshot: Snapshot | None = None
@@ -171,8 +173,8 @@ class Gallery:
         """
         settings = self._settings_for(np.asarray(embeddings))
         checked = check_embeddings(embeddings, settings.width, settings.space.metric)
-        rows = rows_of(checked, entries, settings.space.fingerprint, self._clock())
-        return self._add_rows(rows)
+        now = self._clock.now()
+        return self._add_rows(rows_of(checked, entries, settings.space.fingerprint, now), now)
 
     def search(
         self,
@@ -235,7 +237,7 @@ class Gallery:
                     "camera profiles (gallery profile --off)"
                 )
             queries = profiles.applied(queries, query_cameras or [None] * len(queries))
-        now, base = self._clock(), where or Filter()
+        now, base = self._clock.now(), where or Filter()
         fetch = Fetch(
             self._nearest(approximate, profiles),
             settings.space.metric,
@@ -255,7 +257,7 @@ class Gallery:
         ]
         self._audit.write(
             "search", now, queries=len(queries), k=k, hits=sum(len(each.hits) for each in found),
-            without_match=sum(not each.hits for each in found), filter=base.described(),
+            without_match=sum(not each.hits for each in found), filter=brief(base.described()),
         )  # fmt: skip
         return found
 
@@ -302,7 +304,7 @@ class Gallery:
         Raises:
             InputError: a filter that means all entries, or a bad name.
         """
-        return self._corrections().write(where, person, self._clock(), "assign")
+        return self._corrections().write(where, person, self._clock.plain(), "assign")
 
     def merge(self, persons: Sequence[str], into: str | None = None) -> Changed:
         """Makes several identities one, called like the first where no name is given.
@@ -310,7 +312,7 @@ class Gallery:
         Raises:
             InputError: fewer than two, or one that is nobody's.
         """
-        return self._corrections().merge(persons, into, self._clock())
+        return self._corrections().merge(persons, into, self._clock.plain())
 
     def split(self, keys: Sequence[str], into: str | None = None) -> Changed:
         """Makes entries an identity of their own.
@@ -322,7 +324,7 @@ class Gallery:
         Raises:
             InputError: a key that the gallery does not have.
         """
-        return self._corrections().split(keys, into, self._clock())
+        return self._corrections().split(keys, into, self._clock.plain())
 
     def rename(self, old: str, new: str, of: Named = "person") -> Changed:
         """Gives a person, or a camera, another name.
@@ -330,7 +332,7 @@ class Gallery:
         Raises:
             InputError: nobody has the old name, or somebody the new one.
         """
-        return self._corrections().rename(of, old, new, self._clock())
+        return self._corrections().rename(of, old, new, self._clock.plain())
 
     def undo(self, change: str | None = None) -> Changed:
         """Undoes a correction of names (`Changed.change`), the last one where none is given.
@@ -340,7 +342,7 @@ class Gallery:
         Raises:
             InputError: there is none, or the gallery has no audit log.
         """
-        return self._corrections().undo(change, self._clock())
+        return self._corrections().undo(change, self._clock.plain())
 
     def people(self, where: Filter | None = None) -> list[Person]:
         """The identities among the entries that a filter means, by name; the unknown come last."""
@@ -360,23 +362,38 @@ class Gallery:
         _refuse_everything(where, "remove")
         if self._snapshot is not None:
             self._snapshot.drop()
+        # The line comes first, so that no removal is without one. But a log that cannot be written
+        # keeps nobody from having somebody removed.
+        with suppress(OSError):
+            self._audit.write(reason, self._clock.plain(), filter=where.described())
         rows = self._store.remove(where.conditions())
-        self._audit.write(reason, self._clock(), entries=rows, filter=where.described())
+        self._audit.write("removed", self._clock.plain(), entries=rows)
         return rows
 
-    def expire(self, older_than: float | None = None) -> int:
+    def expire(self, older_than: float | None = None, *, most: float = 0.5) -> int:
         """Removes what has expired; returns how many.
 
         Args:
             older_than: seconds: also what was taken (or added, where that is not known) longer ago.
+            most: share of the entries that may go at once; more looks like a wrong clock.
+
+        Raises:
+            InputError: a clock behind the gallery's newest entry, or more than that share.
         """
-        now = self._clock()
-        rows = self.remove(Filter(expired_by=now), reason="expire")
+        if older_than is not None and older_than < 0:
+            raise InputError(f"an age must be at least 0 seconds: given {older_than}")
+        self._checked_settings()
+        now = self._clock.now()
+        filters = [Filter(expired_by=now)]
         if older_than is not None:
-            if older_than < 0:
-                raise InputError(f"an age must be at least 0 seconds: given {older_than}")
-            rows += self.remove(Filter(seen_before=now - older_than), reason="expire")
-        return rows
+            filters.append(Filter(seen_before=now - older_than, alive_at=now))
+        gone = sum(self._store.count(each.conditions()) for each in filters)
+        check_share(gone, self._store.count([]), most, now, self.place)
+        return sum(self.remove(each, reason="expire") for each in filters)
+
+    def accept_clock(self) -> None:
+        """Says that the clock is right, and that the log's newest lines are of a wrong one."""
+        self._audit.write(CLOCK, self._clock.plain())
 
     def calibrate(
         self,
@@ -415,7 +432,7 @@ class Gallery:
         found = calibrate(
             embeddings, labels_of(persons or ()), None if cameras is None else labels_of(cameras),
             settings.space,
-            false_match_rate=false_match_rate, now=self._clock(), pairs=pairs,
+            false_match_rate=false_match_rate, now=self._clock.plain(), pairs=pairs,
         )  # fmt: skip
         found = replace(found, fingerprint=settings.fingerprint)
         self._keep_calibration(found)
@@ -441,7 +458,7 @@ class Gallery:
         """
         from passerby.gallery.profiled import learn
 
-        settings, now = self._checked_settings(), self._clock()
+        settings, now = self._checked_settings(), self._clock.plain()
         alive = Filter(alive_at=now)
         found = learn(
             lambda columns: self._rows(alive, columns), settings.space.metric, returns, untracked
@@ -454,13 +471,13 @@ class Gallery:
         """Goes back to raw embeddings; a threshold of profiles that were on is dropped."""
         self._checked_settings()
         self._keep_profiles(None)
-        self._audit.write("profile", self._clock(), fingerprint="", reason="off: as asked")
+        self._audit.write("profile", self._clock.plain(), fingerprint="", reason="off: as asked")
 
     def index(self) -> None:
         """Makes the index for approximate search; later additions are found without it too."""
         settings = self._checked_settings()
         self._store.index(settings.space.metric)
-        self._audit.write("index", self._clock())
+        self._audit.write("index", self._clock.plain())
 
     def statistics(self) -> Statistics:
         """Counts, times, place, size.
@@ -472,16 +489,18 @@ class Gallery:
         columns = ("person", "camera", "track_id", "timestamp", "expires")
         batches = self._store.scan([], columns)
         resident = 0 if self._snapshot is None else self._snapshot.bytes
-        return measure(batches, settings, self._store.described(), self._clock(), resident)
+        return measure(batches, settings, self._store.described(), self._clock.plain(), resident)
 
     def check(self) -> int:
         """Reads every entry and compares its embedding with its checksum; returns how many.
 
-        Of the other columns it sees that each entry has them.
+        Of the other columns it sees that each entry has them. Settings are compared with their
+        checksum, and every line of the audit log with the one before.
 
         Raises:
-            InputError: a damaged entry or file.
+            InputError: a damaged entry, file or log.
         """
+        self._audit.verify()
         rows, damaged = 0, []
         for batch in self._rows(Filter(), (*DETAILS, "embedding")):
             rows += batch.num_rows
@@ -499,7 +518,9 @@ class Gallery:
         chosen = where or Filter()
         batches = self._rows(chosen, (*DETAILS, "embedding"))
         found = export_rows(batches, Path(folder), settings.space)
-        self._audit.write("export", self._clock(), entries=found.rows, filter=chosen.described())
+        self._audit.write(
+            "export", self._clock.plain(), entries=found.rows, filter=chosen.described()
+        )
         return found
 
     def import_files(self, paths: Sequence[str | Path]) -> Added:
@@ -518,8 +539,8 @@ class Gallery:
                 settings = self._settings_for(embeddings, space_of_file(file))
                 checked = check_embeddings(embeddings, settings.width, settings.space.metric)
                 entries = NewEntries.of_table(rows.drop_columns("embedding"))
-                now, name = self._clock(), settings.space.fingerprint
-                found = self._add_rows(rows_of(checked, entries, name, now))
+                now, name = self._clock.now(), settings.space.fingerprint
+                found = self._add_rows(rows_of(checked, entries, name, now), now)
                 added, known = added + found.added, known + found.known
         return Added(added, known)
 
@@ -533,7 +554,7 @@ class Gallery:
             self._rows(Filter(), (*DETAILS, "embedding")), Path(folder), settings.space
         )
         write_backup_note(Path(folder), settings, found)
-        self._audit.write("backup", self._clock(), entries=found.rows)
+        self._audit.write("backup", self._clock.plain(), entries=found.rows)
         return found
 
     def restore(self, folder: str | Path) -> Added:
@@ -552,7 +573,7 @@ class Gallery:
         same = self.settings.fingerprint == settings.fingerprint
         if settings.calibration is not None and self.settings.calibration is None and same:
             self._keep_calibration(settings.calibration)
-        self._audit.write("restore", self._clock(), entries=found.added)
+        self._audit.write("restore", self._clock.plain(), entries=found.added)
         return found
 
     def close(self) -> None:
@@ -572,12 +593,19 @@ class Gallery:
     ) -> None:
         self.close()
 
-    def _add_rows(self, rows: pa.Table) -> Added:
+    def _add_rows(self, rows: pa.Table, now: float) -> Added:
         added = 0
+        self._clock.added(rows.column("added"), now)
         for start in range(0, rows.num_rows, _ADDED_AT_ONCE):
-            added += self._store.add(rows.slice(start, _ADDED_AT_ONCE))
+            try:
+                added += self._store.add(rows.slice(start, _ADDED_AT_ONCE))
+            except OSError as error:
+                if not start:
+                    raise
+                says = f"{error.strerror or error}; of {rows.num_rows:,} the first {start:,} are"
+                raise OSError(error.errno, says, self.place) from error
         known = rows.num_rows - added
-        self._audit.write("add", self._clock(), added=added, known=known)
+        self._audit.write("add", self._clock.plain(), added=added, known=known)
         return Added(added, known)
 
     def _corrections(self) -> Corrections:
@@ -668,7 +696,7 @@ class Gallery:
             )
         if embeddings.ndim != 2 or embeddings.shape[1] == 0:
             raise InputError(f"embeddings must be (N, D): given {embeddings.shape}")
-        new = GallerySettings(embeddings.shape[1], chosen, self._clock())
+        new = GallerySettings(embeddings.shape[1], chosen, self._clock.plain())
         self._store.change_settings(lambda before: before or new.plain())
         return self._checked_settings()
 

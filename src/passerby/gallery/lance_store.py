@@ -113,13 +113,14 @@ class LanceStore:
     def add(self, rows: pa.Table) -> int:
         """See `Store`."""
 
-        def write(table: Any) -> int:
-            found = table.merge_insert("key").when_not_matched_insert_all().execute(rows)
-            return int(found.num_inserted_rows)
+        def write(table: Any) -> None:
+            table.merge_insert("key").when_not_matched_insert_all().execute(rows)
 
         with self._changing("nothing of this was stored"):
             self._check_room(rows.nbytes)
-            added = self._committed(write)
+            before = int(self._table().count_rows())
+            self._committed(write)
+            added = int(self._table().count_rows()) - before
             crowded = len(self._dataset().get_fragments()) > MOST_PARTS
         if crowded:
             self._join()
@@ -331,8 +332,8 @@ class LanceStore:
         if left:
             self._tidy_if_it_can_be_done()
 
-    def _committed(self, write: Callable[[Any], Any]) -> Any:
-        """What a change of the table returns; None where it was made, and something failed after.
+    def _committed(self, write: Callable[[Any], object]) -> None:
+        """Makes a change of the table; one that was made before something failed counts as made.
 
         Raises:
             OSError: a file was not written whole; the table is as it was before.
@@ -340,13 +341,11 @@ class LanceStore:
         before = self._version()
         assert before is not None
         try:
-            result = write(self._table())
-        except BaseException:
+            write(self._table())
+        except Exception:
             if self._version() == before:
                 raise
-            result = None
         self._check_written(before)
-        return result
 
     def _version(self) -> int | None:
         """Of the table; None: there is none yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -193,7 +194,8 @@ class GallerySettings:
     def plain(self) -> dict[str, Any]:
         """As the engine keeps it."""
         profiles = None if self.profiles is None else self.profiles.plain()
-        return {"format": FORMAT, **asdict(replace(self, profiles=None)), "profiles": profiles}
+        rest = asdict(replace(self, profiles=None))
+        return sealed({"format": FORMAT, **rest, "profiles": profiles})
 
     @classmethod
     def read(cls, plain: dict[str, Any], where: str) -> GallerySettings:
@@ -210,6 +212,11 @@ class GallerySettings:
                 )
             if version < FORMAT:
                 raise InputError(old_format(where))
+            if plain.get("checksum") != _checksum(plain):
+                raise InputError(
+                    f"{where}: the gallery's settings are damaged: their checksum is not that of "
+                    "what they say; restore a backup, or calibrate a gallery of its entries anew"
+                )
             kept = plain.get("calibration")
             if kept is not None:
                 lists = ("edges", "genuine_counts", "impostor_counts")
@@ -225,3 +232,16 @@ class GallerySettings:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{where}: the gallery's settings are damaged: {error!r}") from error
+
+
+def sealed(plain: dict[str, Any]) -> dict[str, Any]:
+    """Settings with the checksum of what they say."""
+    return {**plain, "checksum": _checksum(plain)}
+
+
+def _checksum(plain: dict[str, Any]) -> str:
+    import hashlib
+
+    rest = {name: value for name, value in plain.items() if name != "checksum"}
+    text = json.dumps(rest, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=16).hexdigest()

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerby.embedding.shards import FORMAT, OLD_COLUMNS, PLAN, open_parquet, written_together
-from passerby.files import write_text
+from passerby.files import make_private, write_text
 from passerby.gallery.audit import AuditLog
 from passerby.gallery.engines import audit_file, open_store
 from passerby.gallery.entries import UNKNOWN, content_of
 from passerby.gallery.lance_store import SETTINGS
+from passerby.gallery.settings import sealed
 from passerby.gallery.transfer import BACKUP, file_digest, parquet_files
 from passerby.parsing import parse_json
 from passerby.types import InputError
@@ -114,7 +115,7 @@ def _gallery(place: str | Path, root: Path | None, token: str | None) -> int:
                 found = found.set_column(found.column_names.index(name), name, column)
             return found
 
-        return store.upgrade({**settings, "format": FORMAT}, convert)
+        return store.upgrade(sealed({**settings, "format": FORMAT}), convert)
     finally:
         store.close()
 
@@ -157,11 +158,12 @@ def _files(place: Path) -> Upgraded:
                 made.replace_schema_metadata(table.schema.metadata), room / file.name,
                 row_group_size=2**14,
             )  # fmt: skip
+        make_private(room)
         notes = _new_notes(note, plan, room)
         for file in old:
             (room / file.name).replace(file)
         for target, text in notes.items():
-            write_text(target, text)
+            write_text(target, text, private=True)
     finally:
         shutil.rmtree(room, ignore_errors=True)
     return Upgraded(rows, len(old))
@@ -172,7 +174,7 @@ def _new_notes(note: Path, plan: Path, room: Path) -> dict[Path, str]:
     found = {}
     if note.is_file():
         kept = parse_json(note.read_text(encoding="utf-8"))
-        kept["gallery"]["format"] = FORMAT
+        kept["gallery"] = sealed({**kept["gallery"], "format": FORMAT})
         for name in kept["files"]:
             new = room / name if (room / name).is_file() else note.parent / name
             kept["files"][name] = file_digest(new)
