@@ -76,7 +76,7 @@ def test_an_interrupted_upgrade_leaves_the_old_gallery(tmp_path, monkeypatch, wh
     folder = old_format.write_folder(tmp_path / "gallery")
     before = {f: f.read_bytes() for f in folder.rglob("*.lance/**/*") if f.is_file()}
 
-    def stop(*_):
+    def stop(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -99,7 +99,7 @@ def test_what_an_interrupted_upgrade_left_is_deleted_when_opened(tmp_path, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(shutil, "rmtree", lambda path, **options: None if options else stop())
+        patched.setattr(shutil, "rmtree", lambda path, **_: stop() if path.name == "entries.lance" else None)
         with pytest.raises(KeyboardInterrupt):
             upgrade(folder, now=7.0)
     assert (folder / "entries.lance").exists()
