@@ -99,7 +99,8 @@ def test_what_an_interrupted_upgrade_left_is_deleted_when_opened(tmp_path, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(shutil, "rmtree", lambda path, **_: stop() if path.name == "entries.lance" else None)
+        old = folder / "entries.lance"
+        patched.setattr(shutil, "rmtree", lambda path, **_: stop() if path == old else None)
         with pytest.raises(KeyboardInterrupt):
             upgrade(folder, now=7.0)
     assert (folder / "entries.lance").exists()
