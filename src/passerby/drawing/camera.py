@@ -105,7 +105,7 @@ def draw_camera(draw: np.random.Generator, factors: Factors) -> Camera:
         middle, above, askew = 7.0, 0.3, 0.0
     height = float(np.clip(1.0 + middle * np.tan(above), 1.1, 9.0))
     near, far = 0.72 * middle, 1.4 * middle
-    rows = float(np.exp(draw.uniform(np.log(56), np.log(360))))
+    rows = float(np.exp(draw.uniform(np.log(64), np.log(360))))
     rows = rows if factors.resolution else 256.0
     return Camera(
         height=height,
@@ -129,12 +129,12 @@ def _sensor(draw: np.random.Generator, factors: Factors) -> Sensor:
     warm, green = draw.normal(0, [0.12, 0.05])
     drawn = Sensor(
         balance=np.exp(np.array([warm, green, -warm])),
-        exposure=float(draw.normal(0.45, 0.06)),
-        contrast=float(np.exp(np.clip(draw.normal(0.2, 0.2), -0.3, 0.55))),
-        saturation=float(np.exp(np.clip(draw.normal(-0.1, 0.35), -1.2, 0.4))),
+        exposure=float(draw.normal(0.5, 0.06)),
+        contrast=float(np.exp(np.clip(draw.normal(0.15, 0.17), -0.25, 0.45))),
+        saturation=float(np.exp(np.clip(draw.normal(-0.2, 0.35), -1.2, 0.35))),
         shadows=np.maximum(0, draw.normal(0.01, 0.03)) * (1 + draw.normal(0, 0.5, 3)),
-        blur=float(draw.gamma(1.5, 0.3)),
-        sharpen=float(draw.choice([0.0, draw.uniform(0.3, 1.0), draw.uniform(1.0, 2.2)])),
+        blur=float(draw.gamma(1.5, 0.22)),
+        sharpen=float(draw.choice([0.0, draw.uniform(0.3, 0.9), draw.uniform(0.8, 1.6)])),
         noise=float(draw.gamma(1.2, 0.005)),
         compression=int(draw.uniform(18, 85)) if draw.random() < 0.8 else 0,
     )

@@ -22,13 +22,13 @@ _HAIRS = ((16, 14, 14), (34, 25, 21), (66, 45, 31), (104, 76, 48), (166, 134, 88
 
 # sRGB bytes, and how often garments above and below the waist have them: what a street wears.
 _CLOTHS: dict[str, tuple[tuple[int, int, int], float, float]] = {
-    "black": ((19, 19, 22), 0.25, 0.36),
-    "charcoal": ((52, 53, 57), 0.09, 0.09),
+    "black": ((30, 30, 33), 0.25, 0.36),
+    "charcoal": ((58, 59, 63), 0.09, 0.09),
     "grey": ((118, 118, 121), 0.09, 0.06),
     "pale grey": ((176, 177, 178), 0.05, 0.02),
     "white": ((226, 226, 224), 0.13, 0.03),
-    "navy": ((27, 33, 60), 0.10, 0.09),
-    "dark denim": ((40, 47, 66), 0.03, 0.13),
+    "navy": ((33, 39, 64), 0.10, 0.09),
+    "dark denim": ((46, 53, 72), 0.03, 0.13),
     "denim": ((72, 85, 112), 0.03, 0.10),
     "pale denim": ((136, 149, 168), 0.02, 0.04),
     "beige": ((186, 166, 134), 0.04, 0.04),
