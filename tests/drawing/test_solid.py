@@ -66,7 +66,7 @@ def test_mask_holds_all_that_lies_in_the_cones_and_little_more(seed):
             grown |= np.roll(mask, (dy, dx), (0, 1))
     assert (hit & ~grown).mean() < 0.002
     # Between cones of a group there is a little more: they flow into each other.
-    assert (mask & hit).sum() / mask.sum() > 0.9
+    assert (mask & hit).sum() / mask.sum() > 0.88
 
 
 @pytest.mark.parametrize("seed", [1, 5])

@@ -134,7 +134,7 @@ def _sensor(draw: np.random.Generator, factors: Factors) -> Sensor:
         saturation=float(np.exp(np.clip(draw.normal(-0.2, 0.35), -1.2, 0.35))),
         shadows=np.maximum(0, draw.normal(0.01, 0.03)) * (1 + draw.normal(0, 0.5, 3)),
         blur=float(draw.gamma(1.5, 0.22)),
-        sharpen=float(draw.choice([0.0, draw.uniform(0.3, 0.9), draw.uniform(0.8, 1.6)])),
+        sharpen=float(draw.choice([0.0, draw.uniform(0.2, 0.7), draw.uniform(0.6, 1.1)])),
         noise=float(draw.gamma(1.2, 0.005)),
         compression=int(draw.uniform(18, 85)) if draw.random() < 0.8 else 0,
     )

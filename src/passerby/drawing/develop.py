@@ -14,6 +14,8 @@ Array = NDArray[np.float32]
 
 _MOST = 2.5
 """Linear light that still fits the bytes between lens and sensor."""
+_TOE = 0.012
+"""Keeps what is dark apart instead of cutting it off at black."""
 _GREY = np.array([0.3, 0.59, 0.11], np.float32)
 
 
@@ -75,10 +77,11 @@ def _lens(sensor: Sensor, light: Array, own: tuple[int, int], smear: float) -> A
 
 
 def _tone(sensor: Sensor, v: Array) -> Array:
-    """Contrast with soft shoulders, tint of the shadows, saturation."""
+    """Contrast with a soft toe, as film and sensors have it, tint of the shadows, saturation."""
     v = np.float32(sensor.exposure) + np.float32(sensor.contrast) * (
         v - np.float32(sensor.exposure)
     )
+    v = 0.5 * (v + np.sqrt(v * v + np.float32(_TOE)))
     tint = sensor.shadows.astype(np.float32)
     tinted: Array = v * (1 - tint) + tint
     grey = (tinted @ _GREY)[..., None]

@@ -43,6 +43,11 @@ class Factors:
     alike: bool = True
     """Outfits that repeat between people, who are then told apart by details."""
 
+    cycles: bool = True
+    """People who ride or push a bicycle."""
+    changes: bool = True
+    """Jackets opened, bags put down and hats taken off between cameras."""
+
     @classmethod
     def none(cls) -> Factors:
         """All of them left out."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 TRAIN, GALLERY, QUERY, BOXES = "bounding_box_train", "bounding_box_test", "query", "gt_bbox"
 FOLDERS = (TRAIN, GALLERY, QUERY, BOXES)
 
-PERSON, CAMERA, SCENE, TRACK, PICTURE, PRESENCE, LIGHT, OUTFIT = range(8)
+PERSON, CAMERA, SCENE, TRACK, PICTURE, PRESENCE, LIGHT, OUTFIT, CHANGE = range(9)
 """First part of the keys of random numbers."""
 
 

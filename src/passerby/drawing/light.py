@@ -44,14 +44,14 @@ def draw_moment(draw: np.random.Generator, camera: Camera) -> Moment:
         over, kind = float(draw.uniform(0.8, 1.4)), "hall"
     else:
         kind = str(draw.choice(["sun", "cloud", "shade", "dusk", "night"],
-                               p=[0.38, 0.36, 0.14, 0.07, 0.05]))  # fmt: skip
+                               p=[0.40, 0.40, 0.12, 0.05, 0.03]))  # fmt: skip
         over = float(draw.uniform(0.35, 1.2)) if kind != "night" else float(draw.uniform(0.9, 1.4))
     sun, ambient, warm, cool = {
         "sun": (1.0, 0.34, 0.10, -0.10),
         "cloud": (0.18, 0.80, 0.0, -0.03),
         "shade": (0.10, 0.75, 0.0, -0.14),
         "dusk": (0.45, 0.50, 0.22, -0.15),
-        "night": (0.75, 0.16, 0.35, 0.15),
+        "night": (0.65, 0.26, 0.35, 0.15),
         "hall": (0.40, 0.55, 0.05, 0.03),
     }[kind]
     angle = float(draw.uniform(-np.pi, np.pi))

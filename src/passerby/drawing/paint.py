@@ -191,11 +191,11 @@ def _face(a: Array, x: float, y: float, z: float, skin: Array, hair: Array, out:
         socket = ((abs(x) - 0.022) / 0.018) ** 2 + ((y - 0.012) / 0.014) ** 2
         mouth = (x / 0.019) ** 2 + ((y + 0.038) / 0.006) ** 2
         if socket < 1:
-            tone = np.float32(0.75)
+            tone = np.float32(0.7)
         if eye < 1:
-            tone = np.float32(0.22)
+            tone = np.float32(0.12)
         elif brow < 1:
-            tone = np.float32(0.35)
+            tone = np.float32(0.25)
         for c in range(3):
             out[c] = skin[c] * tone
         if mouth < 1:
@@ -303,9 +303,12 @@ def _paint(
                 if cl[8] > 0:
                     amount = cl[8]
                     if zone == HAIR:
-                        f0 = noise(u * 60 + seed, y * 7, grid)
-                        fu = noise(u * 60 + seed + 0.4, y * 7, grid)
-                        du, dv = (fu - f0) * 0.8 * amount, np.float32(0)
+                        # Strands run down: tone and slope change around the head.
+                        wisp = noise(u * 70 + seed, y * 9, grid)
+                        du = (noise(u * 70 + seed + 0.5, y * 9, grid) - wisp) * amount
+                        dv = 0.4 * (noise(u * 25, y * 30 + seed, grid) - 0.5) * amount
+                        for q in range(3):
+                            albedo[q] *= np.float32(0.6) + np.float32(0.8) * wisp
                     else:
                         e = np.float32(0.006)
                         f0 = fold(zone, u, v, yy, along, seed, grid)

@@ -17,7 +17,7 @@ from passerby.drawing.factors import Factors
 SKINS = ((240, 208, 184), (226, 186, 156), (206, 160, 126), (176, 128, 94), (128, 86, 60),
          (84, 56, 42))  # fmt: skip
 """Skin tones from 1 (lightest) to 6."""
-_HAIRS = ((16, 14, 14), (34, 25, 21), (66, 45, 31), (104, 76, 48), (166, 134, 88), (150, 148, 146),
+_HAIRS = ((30, 27, 26), (44, 34, 29), (66, 45, 31), (104, 76, 48), (166, 134, 88), (150, 148, 146),
           (110, 54, 32))  # fmt: skip
 
 # sRGB bytes, and how often garments above and below the waist have them: what a street wears.
@@ -164,6 +164,10 @@ class Person:
     sole: Cloth
     bag: Bag
     umbrella: Cloth | None
+    cycles: str
+    """`no`, `rides`, `pushes` a bicycle."""
+    bicycle: Colour
+    """Of its frame."""
     seed: int
     """For the folds of the garments."""
     stride: float
@@ -397,7 +401,7 @@ def draw_person(draw: np.random.Generator) -> Person:
         tone=tone,
         head=head * float(draw.normal(1, 0.03)),
         hair_style=style,
-        hair=Cloth(linear(_HAIRS[hair]), folds=0.5, shine=0.12),
+        hair=Cloth(linear(_HAIRS[hair]), folds=1.0, shine=float(draw.uniform(0.0, 0.05))),
         beard=not woman and age != "child" and draw.random() < 0.2,
         glasses=bool(draw.random() < 0.25),
         mask=bool(draw.random() < 0.04),
@@ -422,6 +426,8 @@ def draw_person(draw: np.random.Generator) -> Person:
         sole=Cloth(linear((215, 215, 212)) if draw.random() < 0.45 else linear((26, 25, 25))),
         bag=Bag(bag, float(draw.choice([-1, 1])), bag_cloth, float(draw.uniform(0.75, 1.3))),
         umbrella=_cloth(draw, 1, {PLAIN: 1.0}, 0.2) if draw.random() < 0.015 else None,
+        cycles=_pick(draw, no=0.92, rides=0.06, pushes=0.02),
+        bicycle=_colour(draw, 1),
         seed=int(draw.integers(1 << 31)),
         stride=float(draw.uniform(0.26, 0.42)),
         swing=float(draw.uniform(0.12, 0.5)),
@@ -470,6 +476,8 @@ def plainer(person: Person, factors: Factors) -> Person:
     if not factors.carried:
         person = replace(person, bag=replace(person.bag, kind="none"), umbrella=None, hat="none",
                          neck_scarf=None, glasses=False, mask=False)  # fmt: skip
+    if not factors.cycles or person.age == "child":
+        person = replace(person, cycles="no")
     if not factors.layers:
         person = replace(
             person,
@@ -505,3 +513,21 @@ def _gaudy(colour: Colour) -> Colour:
     turn = sum(colour) * 997.0 % 1.0
     r, g, b = (0.04 + 0.6 * max(0.0, np.cos(2 * np.pi * (turn + k / 3))) for k in range(3))
     return (float(r), float(g), float(b))
+
+
+def changed(person: Person, draw: np.random.Generator) -> Person:
+    """The person at another camera: a jacket opened or closed, a bag put down, a hat taken off."""
+    outfit, bag, chance = person.outfit, person.bag, draw.random(6)
+    outer = outfit.outer
+    if outer and outer.kind not in ("vest",) and chance[0] < 0.35:
+        opened = 0.0 if outer.opening else float(draw.uniform(0.025, 0.08))
+        outfit = replace(outfit, outer=replace(outer, opening=opened))
+    if outer and chance[1] < 0.06:
+        outfit = replace(outfit, outer=None)
+    if chance[2] < 0.12:
+        bag = replace(bag, kind="none")
+    elif chance[3] < 0.15:
+        bag = replace(bag, side=-bag.side)
+    umbrella = person.umbrella if chance[4] < 0.6 else None
+    hat = "none" if chance[5] < 0.15 and person.hat != "scarf" else person.hat
+    return replace(person, outfit=outfit, bag=bag, umbrella=umbrella, hat=hat)

@@ -75,7 +75,8 @@ def draw_picture(shot: Shot, target: Placed | None, others: list[Placed],
             found = thing.draw(shot.camera, shot.scene, shot.moment, light, rays)
             where = found.where
             if thing is target:
-                surface, mine = found, where
+                surface, mine = found, thing.person(found)
+                covered |= where & ~mine
                 continue
         else:
             where = _draw_thing(shot, thing, light, rays, draw)

@@ -15,7 +15,7 @@ from passerby.drawing.light import Moment
 from passerby.drawing.paint import about, cloth_rows, paints
 from passerby.drawing.people import Person
 from passerby.drawing.scene import Scene
-from passerby.drawing.wear import EXTRA, Figure, dress
+from passerby.drawing.wear import EXTRA, VEHICLE, Figure, dress
 from passerby.types import JOINT_NAMES
 
 Array = NDArray[np.float32]
@@ -70,6 +70,11 @@ class Placed:
     """(3,) of the figure's coordinates, in the camera's."""
     view: View
 
+    def person(self, surface: Surface) -> NDArray[np.bool_]:
+        """Where the person is seen, without what they ride or push."""
+        vehicle = self.cones[:, solid.GROUP] == VEHICLE
+        return np.asarray(surface.where & ~vehicle[surface.cone])
+
     def trace(self, xs: Array, ys: Array, sun: Array) -> Surface:
         """Meets the figure with rays (w,), (h,); `sun` (3,) in the figure's coordinates."""
         shape = (len(ys), len(xs))
@@ -82,7 +87,7 @@ class Placed:
 
     def box(self) -> Box:
         """What just holds the person (without an umbrella) on the plane z = 1."""
-        seen = self.cones[self.cones[:, solid.GROUP] != EXTRA]
+        seen = self.cones[self.cones[:, solid.GROUP] < EXTRA]
         ends = np.concatenate([seen[:, 0:3], seen[:, 3:6]]) @ self.axes.T + self.origin
         reach = np.tile(seen[:, solid.REACH], 2) / ends[:, 2]
         x, y = ends[:, 0] / ends[:, 2], ends[:, 1] / ends[:, 2]
@@ -131,6 +136,13 @@ def draw_view(person: Person, heading: float, right: float, ahead: float, standi
         # A telephone, a hand in the pocket.
         which = int(draw.integers(2))
         elbow[which], swing[which] = float(draw.uniform(0.7, 2.1)), 0.05
+    up = 0.0
+    if person.cycles == "rides":
+        stride, up, lean = 0.02, 0.3, float(draw.uniform(0.25, 0.5))
+    else:
+        lean = person.lean + float(draw.normal(0, 0.025))
+    if person.cycles == "pushes":
+        elbow, swing = [0.9, 0.9], [0.05, 0.05]
     carrying = 0 if person.bag.side > 0 else 1
     if person.bag.kind in ("hand", "plastic"):
         swing[carrying], elbow[carrying] = 0.08, 0.1
@@ -138,8 +150,8 @@ def draw_view(person: Person, heading: float, right: float, ahead: float, standi
         swing[1 - carrying], elbow[1 - carrying] = 0.03, 1.9
     pose = Pose(
         phase=float(draw.uniform(-np.pi, np.pi)), stride=stride, swing=(swing[0], swing[1]),
-        elbow=(elbow[0], elbow[1]), lean=person.lean + float(draw.normal(0, 0.025)),
-        look=float(draw.normal(0, 0.3)), nod=float(draw.normal(0.1, 0.13)),
+        elbow=(elbow[0], elbow[1]), lean=lean,
+        look=float(draw.normal(0, 0.3)), nod=float(draw.normal(0.1, 0.13)) - up,
         spread=float(draw.uniform(0.06, 0.2)),
     )  # fmt: skip
     return View(right, ahead, heading, pose)

@@ -65,7 +65,7 @@ def car(x: Array, y: Array, light: Array, draw: np.random.Generator) -> tuple[Ma
     """A parked car: body, windows, wheels."""
     start, long = float(draw.uniform(-1.0, 0.3)), float(draw.uniform(1.5, 4.0))
     u = (x - start) * float(draw.choice([-1, 1]))
-    roof, belt = float(draw.uniform(1.0, 1.5)), float(draw.uniform(0.75, 0.95))
+    roof, belt = float(draw.uniform(0.9, 1.3)), float(draw.uniform(0.65, 0.85))
     top = np.interp(u, [0, 0.15, 1.0, 1.6, 1.6 + long], [0, 0.7, belt, roof, roof],
                     left=0, right=roof).astype(np.float32)  # fmt: skip
     body = (y[:, None] < top[None, :]) & (y[:, None] > 0.2)
@@ -94,7 +94,7 @@ def pole(x: Array, y: Array, light: Array, draw: np.random.Generator) -> tuple[M
 
 def bin_(x: Array, y: Array, light: Array, draw: np.random.Generator) -> tuple[Mask, Array]:
     """A bin or bollard."""
-    half, top = float(draw.uniform(0.1, 0.35)), float(draw.uniform(0.5, 1.1))
+    half, top = float(draw.uniform(0.1, 0.3)), float(draw.uniform(0.4, 0.9))
     off = x[None, :] / half
     mask = (np.abs(off) < 1 - 0.1 * y[:, None]) & (y[:, None] < top) & (y[:, None] > 0)
     round_ = np.sqrt(np.clip(1.1 - (off + 0.3) ** 2, 0.2, 1))
@@ -105,7 +105,7 @@ def bin_(x: Array, y: Array, light: Array, draw: np.random.Generator) -> tuple[M
 
 def hedge(x: Array, y: Array, light: Array, draw: np.random.Generator) -> tuple[Mask, Array]:
     """A hedge, bush or planter."""
-    top, half = float(draw.uniform(0.35, 1.0)), float(draw.choice([0.5, 0.9, 9.0]))
+    top, half = float(draw.uniform(0.3, 0.7)), float(draw.choice([0.5, 0.9, 9.0]))
     bumps = np.interp(x, np.linspace(-3, 3, 31), draw.random(31)).astype(np.float32)
     h, w = len(y), len(x)
     leaves = draw.random((h // 3 + 1, w // 3 + 1), np.float32).repeat(3, 0).repeat(3, 1)[:h, :w]
@@ -129,7 +129,7 @@ def railing(x: Array, y: Array, light: Array, draw: np.random.Generator) -> tupl
 
 def board(x: Array, y: Array, light: Array, draw: np.random.Generator) -> tuple[Mask, Array]:
     """A sign, box, stall or low wall: a flat board with a band."""
-    half, top = float(draw.choice([0.25, 0.5, 9.0])), float(draw.uniform(0.3, 1.1))
+    half, top = float(draw.choice([0.25, 0.5, 9.0])), float(draw.uniform(0.25, 0.7))
     u, v = x[None, :], y[:, None]
     mask = (np.abs(u) < half) & (v < top) & (v > 0)
     out = np.empty((*mask.shape, 3), np.float32)
@@ -154,7 +154,7 @@ def put(light: Array, x: Array, y: Array, lit: Array, draw: np.random.Generator)
     Returns:
         (h, w) where it is.
     """
-    chosen = int(draw.choice(len(THINGS), p=[0.28, 0.12, 0.16, 0.12, 0.12, 0.12, 0.08]))
+    chosen = int(draw.choice(len(THINGS), p=[0.32, 0.06, 0.18, 0.12, 0.10, 0.14, 0.08]))
     mask, colours = THINGS[chosen](x, y, lit, draw)
     light[mask] = colours[mask]
     return mask

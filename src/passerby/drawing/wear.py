@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from passerby.drawing import solid
 from passerby.drawing.body import Point, Pose, rotation_x, skeleton
 from passerby.drawing.people import Cloth, Person
+from passerby.drawing.riding import bicycle, seated
 
 PLAIN_ZONE, TRUNK, HEAD, LEG, FOOT, TAIL, ARM, HAIR, BAG = range(9)
 """What else than its cloth decides a cone's colours: openings and straps, the face, seams."""
 
-(SHOES, LEGS, TROUSERS, SKIN, BELOW, ABOVE, ROUND, HAIRS, HAT, BAGS, EXTRA) = range(11)
+(SHOES, LEGS, TROUSERS, SKIN, BELOW, ABOVE, ROUND, HAIRS, HAT, BAGS, EXTRA, VEHICLE) = range(12)
 """Groups, sorted: cones of one flow into each other."""
 
 Matrix = NDArray[np.float64]
@@ -31,6 +32,7 @@ _BLEND = {
     HAT: 0.015,
     BAGS: 0.05,
     EXTRA: 0.005,
+    VEHICLE: 0.004,
 }
 """Metres over which the cones of a group flow into each other, on a person of average height."""
 
@@ -428,9 +430,22 @@ def _carried(f: Figure) -> None:
         )
 
 
+def _bicycle(f: Figure) -> None:
+    """Under who rides it, beside who pushes it; bags are on the back or in the basket."""
+    p, bag = f.person, f.person.bag
+    beside = np.zeros(3)
+    if p.cycles == "pushes":
+        beside = np.array([bag.side * 0.48, 0.0, 0.15])
+    for a, b, r, cloth in bicycle(p.bicycle, bag.kind != "backpack", 0.1 * bag.side):
+        f.add(VEHICLE, a + beside, b + beside, r / f.size, r / f.size, cloth)
+    if bag.kind == "backpack":
+        _carried(f)
+
+
 def dress(person: Person, pose: Pose) -> Figure:
     """Builds the figure: trunk, head, limbs, garments, what is carried."""
-    points, head = skeleton(person.shape, pose)
+    body = seated if person.cycles == "rides" else skeleton
+    points, head = body(person.shape, pose)
     f = Figure(person, points, head)
     outfit = person.outfit
     _trunk(f)
@@ -447,5 +462,8 @@ def dress(person: Person, pose: Pose) -> Figure:
     if outer:
         _tail(f, ABOVE, outer.cloth, 0.62, outer.hem, 0.014 if outer.kind == "coat" else 0.004,
               outer.loose + 0.004)  # fmt: skip
-    _carried(f)
+    if person.cycles == "no":
+        _carried(f)
+    else:
+        _bicycle(f)
     return f

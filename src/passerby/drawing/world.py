@@ -11,6 +11,7 @@ from passerby.drawing.boxes import detected, spoiled
 from passerby.drawing.camera import Camera, draw_camera
 from passerby.drawing.layout import (
     CAMERA,
+    CHANGE,
     LIGHT,
     OUTFIT,
     PERSON,
@@ -21,7 +22,7 @@ from passerby.drawing.layout import (
     Entry,
 )
 from passerby.drawing.light import Moment, draw_moment, plain_moment
-from passerby.drawing.people import Person, alike, draw_person, plainer
+from passerby.drawing.people import Person, alike, changed, draw_person, plainer
 from passerby.drawing.picture import Shot, draw_picture
 from passerby.drawing.placing import Placed, View, draw_view, place
 from passerby.drawing.recipe import DrawingRecipe
@@ -64,6 +65,13 @@ class DrawnWorld:
             self.people[identity] = plainer(person, factors)
         return self.people[identity]
 
+    def seen(self, identity: int, camera: int) -> Person:
+        """The identity as one camera sees it."""
+        person = self.person(identity)
+        if not self.recipe.factors.changes:
+            return person
+        return changed(person, keyed(self.recipe.seed, CHANGE, identity, camera))
+
     def moment(self, entry: Entry) -> Moment:
         """The light while a person passes a camera."""
         recipe = self.recipe
@@ -80,6 +88,7 @@ class DrawnWorld:
             "age": person.age,
             "skin_tone": person.tone,
             "woman": int(person.woman),
+            "cycles": person.cycles,
             "height": round(person.shape.height, 2),
         }
 
@@ -103,7 +112,7 @@ class DrawnWorld:
     def _walk(self, entry: Entry, camera: Camera, track: np.random.Generator,
               draw: np.random.Generator) -> Placed:  # fmt: skip
         """Where the person is: pictures of one identity and camera lie on one way."""
-        person = self.person(entry.identity)
+        person = self.seen(entry.identity, entry.camera)
         heading = camera.path + np.pi * int(track.integers(2)) + float(track.normal(0, 0.6))
         if track.random() < 0.2:
             heading = float(track.uniform(-np.pi, np.pi))
