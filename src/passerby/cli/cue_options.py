@@ -13,7 +13,6 @@ import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 
-from passerby.cli.cues import JointOptions, MaskOptions, joint_network, mask_network
 from passerby.cues.networks import ComputedCues
 from passerby.cues.source import FileCues, find_named_cues
 from passerby.terminal import say
@@ -53,6 +52,8 @@ def with_networks(model: Embedder, options: NetworkOptions) -> Embedder:
     Raises:
         InputError: a network that cannot be made.
     """
+    from passerby.cli.cues import JointOptions, MaskOptions, joint_network, mask_network
+
     masks = joints = None
     if options.masks_by is not None and "mask" in model.inputs.cues:
         own = options.masks_by == "mask-rcnn"
