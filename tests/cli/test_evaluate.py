@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import write_market
+from made_up import write_market
 from passerby.cli.dataset import load_also
 from passerby.cli.main import run
 from passerby.cli.search import SearchOptions, protocol_of, reranking_of

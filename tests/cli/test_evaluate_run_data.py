@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from conftest import write_market
+from made_up import write_market
 from onnx_files import write_onnx
 from passerby.cli.dataset import run_data_options
 from passerby.cli.evaluate import RunOptions, results_file

@@ -169,7 +169,7 @@ def test_contradictions(capsys, market, tmp_path, finished):
 
 
 def test_a_broken_picture_stops_before_training_or_is_left_out(capsys, tmp_path):
-    from conftest import write_market
+    from made_up import write_market
 
     root = write_market(tmp_path / "data")
     broken = root / "bounding_box_train" / "0001_c1s1_000001_00.jpg"

@@ -66,7 +66,7 @@ def test_what_cannot_be_joined():
 
 
 def test_cues_of_each_data_set(tmp_path, market):
-    from conftest import write_market
+    from made_up import write_market
 
     other = write_market(tmp_path / "other", train=2, test=2, seed=9)
     joined = join([load("market1501", market), load("market1501", other)])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import write_market
+from made_up import write_market
 from passerby.cues.source import FileCues, find_cues
 from passerby.data.kept import KeptPictures
 from passerby.data.loader import (

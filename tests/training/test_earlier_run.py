@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from toy_method import METHOD, Recipe
 
 import passerby
-from conftest import write_market
+from made_up import write_market
 from passerby.experiment import train
 from passerby.training.earlier_run import trained_by
 from passerby.training.settings import Settings

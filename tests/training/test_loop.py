@@ -20,7 +20,7 @@ from torch.nn import functional
 from toy_method import METHOD, Criterion, Embedding, Recipe, StageRecipe
 
 import passerby
-from conftest import write_market
+from made_up import write_market
 from passerby.cues.source import find_cues
 from passerby.data.loader import Loader, training_data
 from passerby.data.transforms import normalise
@@ -256,7 +256,7 @@ def test_validation_holds_identities_out(market, tmp_path):
 
 
 def test_validation_that_cannot_rank_is_refused_before_training(tmp_path):
-    from conftest import write_market
+    from made_up import write_market
 
     settings = Settings(accelerator="cpu", validation=0.34)
     write_market(tmp_path / "one", cameras=1)
