@@ -1,6 +1,7 @@
 """`passerby gallery` as a user types it."""
 
 import json
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from passerby.cli.gallery_options import age_of, seconds_of
+from passerby.cli.gallery_output import as_json, time_text
 from passerby.cli.main import run
 from passerby.embedding.embedder import Embedder
 from passerby.gallery.gallery import Gallery
@@ -48,7 +50,7 @@ def test_from_pictures_to_removal(market, model, tmp_path, capsys):
     assert "no match: nearest at" in table
     nobody = shown(capsys, [*search[:-1], "99"])
     assert "no match: no entry fulfils the filter" in nobody
-    assert "removed: 6" in shown(capsys, ["remove", place, "--persons", "0007"])
+    assert "removed: 6" in shown(capsys, ["remove", place, "--persons", "0007", "--yes"])
     assert "removed: 0" in shown(capsys, ["expire", place])
     assert "written: 18 entries" in shown(capsys, ["backup", place, str(tmp_path / "b")])
     assert "added: 18 " in shown(capsys, ["restore", str(tmp_path / "h"), str(tmp_path / "b")])
@@ -58,7 +60,7 @@ def test_from_pictures_to_removal(market, model, tmp_path, capsys):
     )
     keys = [entry.key for entry in Gallery.open(place).entries()][:2]
     assert "identity: Anna-2" in shown(capsys, ["split", place, *keys])
-    log = [json.loads(line) for line in shown(capsys, ["log", place]).splitlines()]
+    log = [json.loads(line) for line in shown(capsys, ["log", place, "--json"]).splitlines()]
     assert {"add", "search", "calibrate", "remove", "backup", "merge", "split"} <= {
         x["what"] for x in log
     }
@@ -160,14 +162,24 @@ def test_what_is_wrong_is_one_line(tmp_path, capsys):
         (["remove", str(tmp_path)], "there is no gallery"),
         (["log", str(tmp_path), "--since", "yesterday"], "a time is like"),
         (["expire", str(tmp_path), "--older-than", "30"], "an age is a number and"),
+        (["search", str(tmp_path), "--model", "m"], "search needs a picture of somebody"),
     ]:
         line = shown(capsys, arguments, 2)
         assert words in line
         assert line.count("\n") == 1
 
 
-def test_times_and_ages():
-    assert seconds_of("1970-01-02T00:00:10") == 86_410
+def test_times_and_ages(monkeypatch):
+    for zone, there in (("UTC", 86_410), ("Asia/Tokyo", 86_410 - 9 * 3600)):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        assert seconds_of("1970-01-02T00:00:10") == there
+        assert seconds_of("1970-01-02T00:00:10Z") == 86_410
+        assert seconds_of(time_text(86_410)) == 86_410
+    assert time_text(86_410) == "1970-01-02 09:00:10+09:00"
+    assert as_json([{"time": 86_410}], None) == '[{"time": "1970-01-02T00:00:10Z"}]'
+    monkeypatch.undo()
+    time.tzset()
     assert seconds_of("1970-01-01T02:00:00+02:00") == 0
     assert seconds_of("12.5") == 12.5
     assert [age_of(text) for text in ("90s", "2m", "1.5h", "1d", "1w")] == [

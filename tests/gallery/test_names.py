@@ -1,7 +1,9 @@
 """Anna and Bert stay two people, whatever they are added, moved and looked for by."""
 
+import io
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +141,129 @@ def test_embedded_files_carry_the_names(model, tmp_path, capsys):
         told(capsys, "embed", model, manifest, "--out", out)
         told(capsys, "gallery", "import", tmp_path / "g", out)
     assert known(Gallery.open(tmp_path / "g")) == [("Anna", "entrance"), ("Bert", "lift")]
+
+
+def add(capsys, place, model, root, *more, code=0):
+    assert run(["gallery", "add", str(place), "--model", model, "--root", str(root), *more]) == code
+    return capsys.readouterr()
+
+
+def test_pictures_of_which_nothing_is_known(model, tmp_path, capsys):
+    for number in range(3):
+        draw(tmp_path / "flat" / f"{number}.png", "Anna", number)
+    place, flat = tmp_path / "g", tmp_path / "flat"
+    told = add(capsys, place, model, flat, "--data", "folder")
+    assert "added: 3 " in told.out
+    assert "nobody is named" in told.err
+    (flat / "list.csv").write_text("file_name,camera\n0.png,lift\n1.png,\n")
+    more = ("--data", "manifest", "--file", "list.csv", "--namespace", "site-a")
+    assert "added: 2 " in add(capsys, place, model, flat, *more).out
+    found = {entry.key: (entry.person, entry.camera) for entry in Gallery.open(place).entries()}
+    assert found == {
+        "0.png": (None, None), "1.png": (None, None), "2.png": (None, None),
+        "site-a/0.png": (None, "site-a/lift"), "site-a/1.png": (None, None),
+    }  # fmt: skip
+    assert "embeddings" in told_by(capsys, "embed", model, flat, "--out", tmp_path / "out")
+
+
+def told_by(capsys, *arguments):
+    assert run(list(map(str, arguments))) == 0
+    return capsys.readouterr().out
+
+
+def test_two_sources_of_numbers(model, tmp_path, capsys):
+    """0004 of one site is not 0004 of the other; that their numbers meet is said once."""
+    for number, site in enumerate(("one", "two", "three")):
+        draw(tmp_path / site / "0004" / "lift_0.png", "0004", number)
+    data = ("--data", "folder")
+    place = tmp_path / "g"
+    assert "bare numbers" not in add(capsys, place, model, tmp_path / "one", *data).err
+    assert "bare numbers" not in add(capsys, place, model, tmp_path / "one", *data).err
+    told = add(capsys, place, model, tmp_path / "two", *data)
+    [line] = [line for line in told.err.splitlines() if "bare numbers" in line]
+    assert str(tmp_path / "one") in line
+    assert "--namespace NAME keeps them apart" in line
+    # The same name, but another picture: it is not passed over in silence.
+    assert "1 pictures were not added: the gallery has other pictures" in told.err
+    assert "added: 0 " in told.out
+    told = add(capsys, place, model, tmp_path / "three", *data, "--namespace", "site-a")
+    assert ("bare numbers" in told.err, "added: 1 " in told.out) == (False, True)
+    assert known(Gallery.open(place)) == [("0004", "lift"), ("site-a/0004", "site-a/lift")]
+    exported = tmp_path / "exported"
+    told_by(capsys, "gallery", "export", place, exported, "--persons", "0004")
+    assert run(["gallery", "import", str(place), str(exported), "--namespace", "site-b"]) == 0
+    assert capsys.readouterr().err == ""
+    assert ("site-b/0004", "site-b/lift") in known(Gallery.open(place))
+    assert run(["gallery", "import", str(place), str(exported)]) == 0
+    assert "bare numbers" in capsys.readouterr().err
+    add(capsys, place, model, tmp_path / "one", *data, "--namespace", "a/b", code=2)
+
+
+def test_a_folder_of_queries_without_themselves(model, tmp_path, capsys):
+    people = folder_of(tmp_path / "people", "Anna", ["lift", "door"])
+    folder_of(people, "Bert", ["lift"])
+    place = tmp_path / "g"
+    add(capsys, place, model, people, "--data", "folder")
+    draw(people / "Anna" / "new_0.png", "Anna", 9)
+    search = ("gallery", "search", place, people / "Anna", "--model", model)
+    door, lift, new = json.loads(told_by(capsys, *search, "--json"))
+    assert [found["query"] for found in (door, lift, new)] == [
+        str(people / "Anna" / name) for name in ("door_0.png", "lift_0.png", "new_0.png")
+    ]
+    assert (door["itself"], new["itself"]) == (["Anna/door_0.png"], [])
+    assert [hit["entry"]["key"] for hit in door["hits"]][0] == "Anna/lift_0.png"
+    assert len(new["hits"]) == 3
+    assert "this very picture: Anna/door_0.png" in " ".join(told_by(capsys, *search).split())
+
+
+def test_removal_is_counted_and_confirmed(model, tmp_path, capsys, monkeypatch):
+    people = folder_of(tmp_path / "people", "Anna", ["lift", "door"])
+    folder_of(people, "Bert", ["lift"])
+    place = tmp_path / "g"
+    add(capsys, place, model, people, "--data", "folder", "--keep", "1s")
+    remove = ["gallery", "remove", str(place), "--cameras", "lift"]
+    assert "would remove: 2 entries: Anna (1), Bert (1); cameras lift" in told_by(
+        capsys, *remove, "--dry-run"
+    )
+    assert run(remove) == 2
+    assert "2 entries: Anna (1), Bert (1); cameras lift. Remove them" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    with pytest.raises(SystemExit):
+        run(remove)
+    assert len(Gallery.open(place).entries()) == 3
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert run(remove) == 0
+    assert len(Gallery.open(place).entries()) == 1
+    capsys.readouterr()
+    time.sleep(1.1)
+    found = json.loads(told_by(capsys, "gallery", "expire", place, "--dry-run", "--json"))
+    assert (found["would_remove"], found["people"][0]["name"]) == (1, "Anna")
+    assert json.loads(told_by(capsys, "gallery", "expire", place, "--json")) == {"removed": 1}
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_corrections_on_the_command_line(model, tmp_path, capsys):
+    people = folder_of(tmp_path / "people", "Anna", ["lift", "door"])
+    folder_of(people, "Bert", ["lift"])
+    place = tmp_path / "g"
+    add(capsys, place, model, people, "--data", "folder")
+    before = known(Gallery.open(place))
+
+    def does(*arguments):
+        return json.loads(told_by(capsys, "gallery", *arguments, "--json"))
+
+    merged = does("merge", place, "Anna", "Bert")
+    assert (merged["entries"], merged["name"]) == (1, "Anna")
+    assert does("split", place, "Bert/lift_0.png")["name"] == "Anna-2"
+    assert does("rename", place, "Anna-2", "Carl")["entries"] == 1
+    assert does("rename", place, "lift", "elevator", "--camera")["entries"] == 2
+    assert known(Gallery.open(place)) == [
+        ("Anna", "door"), ("Anna", "elevator"), ("Carl", "elevator"),
+    ]  # fmt: skip
+    for _ in range(4):
+        does("undo", place)
+    assert known(Gallery.open(place)) == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,13 +119,13 @@ def cues_in(
 
 
 def embed_queries(
-    model: Embedder, pictures: Sequence[Path], folder: Path | None, console: Console
+    model: Embedder, pictures: Sequence[Sample], folder: Path | None, console: Console
 ) -> NDArray[np.float32]:
     """(N, D) embeddings of pictures, with their cues; says what some of them lack.
 
     Args:
         model: with its source of cues.
-        pictures: N files.
+        pictures: N of them.
         folder: the root of files with cues: pictures in it have theirs there by name.
         console: where to say it.
 
@@ -133,9 +133,9 @@ def embed_queries(
         InputError: an unreadable picture; one outside the folder, which has no cues of it.
     """
     if not isinstance(model.cues, FileCues) or folder is None:
-        return model.embed(list(pictures))
+        return model.embed_samples(pictures)
     missing: Counter[str] = Counter()
-    samples = [Sample(file, _name(file, folder), -1, -1) for file in pictures]
+    samples = [replace(picture, name=_name(picture.file, folder)) for picture in pictures]
     found = model.embed_samples(samples, missing=missing)
     for cue, count in sorted(missing.items()):
         say(console, f"note: without {cue}: {count} of {len(pictures)}")

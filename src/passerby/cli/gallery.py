@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +18,14 @@ from passerby.cli.cue_options import (
     with_files,
     with_networks,
 )
-from passerby.cli.dataset import data_options, flat, load_split, value_of
+from passerby.cli.dataset import data_options, flat, value_of
 from passerby.cli.gallery_options import (
     FilterOptions,
     ModelOptions,
+    OutputOptions,
     Place,
     age_of,
+    confirm,
     filter_of,
     load_model,
     open_gallery,
@@ -34,20 +35,31 @@ from passerby.cli.gallery_options import (
 from passerby.cli.gallery_output import (
     MISSES_MOST,
     answer_table,
-    answers_json,
+    answers_plain,
+    as_json,
     calibration_table,
+    log_text,
     profiles_table,
+    removal_text,
     statistics_table,
+)
+from passerby.cli.gallery_pictures import (
+    names_in_files,
+    note_numbers,
+    pictures_to_add,
+    query_pictures,
 )
 from passerby.cli.options import parse_options
 from passerby.embedding.profiles import RETURNS, Profiles
 from passerby.figures.saving import check_target
 from passerby.gallery.answers import Reranking
+from passerby.gallery.corrections import Changed
+from passerby.gallery.gallery import Added
 from passerby.gallery.labelled import read_labelled
-from passerby.gallery.pictures import add_samples, re_embed
+from passerby.gallery.pictures import add_samples, contents_of, re_embed
 from passerby.gallery.settings import FORMAT, Space
 from passerby.gallery.upgrade import upgrade
-from passerby.terminal import terminal
+from passerby.terminal import say, terminal
 from passerby.training.progress import counting
 from passerby.types import InputError
 
@@ -72,6 +84,8 @@ class AddOptions:
     """How long until they expire, e.g. 30d or 12h; for good if not given."""
     skip_broken: tyro.conf.FlagCreatePairsOff[bool] = False
     """Leave pictures out that cannot be used, instead of adding none; they are counted."""
+    namespace: str | None = None
+    """Stands before all names, site-a/0001, so that they are no other source's."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class SearchOptions:
     """Whom to find, and how."""
 
     pictures: tyro.conf.Positional[tuple[Path, ...]]
-    """Pictures of one person each."""
+    """Pictures of one person each, folders of them, or manifests."""
     k: int = 10
     """Hits at most."""
     threshold: float | None = None
@@ -87,7 +101,8 @@ class SearchOptions:
     own_camera: tyro.conf.FlagCreatePairsOff[bool] = False
     """Entries of --query-camera count too."""
     query_camera: str | None = None
-    """The camera that took the pictures: its own entries are left out."""
+    """The camera that took the pictures: its own entries are left out; as a manifest says if not
+    given."""
     group_by: Literal["person", "track"] | None = None
     """One hit for each person or track."""
     rerank: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -96,8 +111,16 @@ class SearchOptions:
     """How many entries take part in re-ranking."""
     approximate: tyro.conf.FlagCreatePairsOff[bool] = False
     """Search by the index: faster in great galleries, may miss some."""
-    json: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Print JSON."""
+
+
+@dataclass(frozen=True)
+class RemoveOptions:
+    """What is asked first."""
+
+    dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Only say what would be removed."""
+    yes: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Do not ask, for scripts."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +133,8 @@ class ExpireOptions:
     """Lines of the audit log from longer ago than this are removed too."""
     yes: tyro.conf.FlagCreatePairsOff[bool] = False
     """Remove them even if they are more than half of the entries."""
+    dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Only say what would be removed."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +220,8 @@ class ImportOptions:
 
     files: tyro.conf.Positional[tuple[Path, ...]]
     """Exported entries, or embeddings' shards: files or folders."""
+    namespace: str | None = None
+    """Stands before all names, site-a/0001, so that they are no other source's."""
     fingerprint: str | None = None
     """Of the model, for files that do not say it."""
     metric: Literal["euclidean", "squared_euclidean", "cosine"] = "euclidean"
@@ -232,7 +259,7 @@ class LogOptions:
     """Which lines."""
 
     since: str | None = None
-    """From then on: 2026-11-20T09:30 (UTC), or seconds since 1970."""
+    """From then on: 2026-11-20T09:30 (local time; UTC with Z at its end), or seconds since 1970."""
 
 
 def run(arguments: list[str]) -> None:
@@ -240,7 +267,7 @@ def run(arguments: list[str]) -> None:
     if arguments and arguments[0] in COMMANDS:
         name, *rest = arguments
         kinds, does, text = COMMANDS[name]
-        fields = [(kind.__name__, flat(kind)) for kind in (Place, *kinds)]
+        fields = [(kind.__name__, flat(kind)) for kind in (Place, *kinds, OutputOptions)]
         if name in _WITH_DATA:
             fields.append(("Data", flat(data_options(value_of(rest, "--data", "market1501")))))
         kind = dataclasses.make_dataclass("Gallery", fields, frozen=True)
@@ -254,6 +281,11 @@ def run(arguments: list[str]) -> None:
         raise InputError(f"gallery needs a command first: {', '.join(COMMANDS)}")
 
 
+def _tell(command: Any, found: Any, text: str) -> None:
+    """The answer, for programs or for people."""
+    print(as_json(found) if command.OutputOptions.json else text)
+
+
 def _add(command: Any) -> None:
     model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     options: AddOptions = command.AddOptions
@@ -261,58 +293,70 @@ def _add(command: Any) -> None:
     from passerby.experiment import broken_among
 
     console = terminal(errors=True)
-    split = load_split(command.Data, console)
-    part = options.part or ("all" if command.Data.data in ("folder", "manifest") else "gallery")
-    parts = ("train", "query", "gallery") if part == "all" else (part,)
-    # A picture may be both query and gallery; a frame may hold several people.
-    kept = {(one.name, one.box or ()): one for each in parts for one in getattr(split, each)}
-    samples = [kept[key] for key in sorted(kept)]
-    if not samples:
-        raise InputError(f"{split.root} has no {part} pictures")
+    samples, root = pictures_to_add(command.Data, options.part, console)
     broken = {(one.file, one.box) for one, _ in broken_among(samples, options.skip_broken, console)}
     samples = [sample for sample in samples if (sample.file, sample.box) not in broken]
-    model = with_files(model, command.FileOptions, split.root)
-    with (
-        open_gallery(command.Place, model) as gallery,
-        counting("adding", console) as progress,
-    ):
-        found = add_samples(gallery, model, samples, expires=expires, progress=progress)
+    model = with_files(model, command.FileOptions, root)
+    names = [] if options.namespace else [n for one in samples for n in (one.person, one.camera)]
+    with open_gallery(command.Place, model) as gallery:
+        numbers = note_numbers(gallery, root.resolve(), names, console)
+        with counting("adding", console) as progress:
+            found = add_samples(
+                gallery, model, samples,
+                expires=expires, namespace=options.namespace, progress=progress,
+            )  # fmt: skip
+        if numbers:
+            gallery.note_numbered(str(root.resolve()))
         profiles = gallery.settings.profiles
-    print(f"added: {found.added:,}   there already: {found.known:,}")
-    _tell_raw(profiles, {sample.camera for sample in samples if sample.camera})
+    if found.others:
+        say(
+            console,
+            f"warning: {len(found.others):,} pictures were not added: the gallery has other "
+            f"pictures of their names, the first is {found.others[0]}; --namespace NAME keeps two "
+            "sources apart",
+        )
+    _tell_raw(profiles, {each for one in samples if (each := one.camera)}, options.namespace)
+    _tell_added(command, found)
+
+
+def _tell_added(command: Any, found: Added) -> None:
+    text = f"added: {found.added:,}   there already: {found.known:,}"
+    _tell(command, found, text)
 
 
 def _search(command: Any) -> None:
     options: SearchOptions = command.SearchOptions
-    if not options.pictures:
-        raise InputError("search needs a picture of somebody")
+    pictures = query_pictures(options.pictures)
     model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     model = with_files(model, command.FileOptions)
-    camera, folder = options.query_camera, command.FileOptions.cues
+    cameras = [options.query_camera or one.camera for one in pictures]
     with open_gallery(command.Place, model) as gallery:
         answers = gallery.search(
-            embed_queries(model, options.pictures, folder, terminal(errors=True)),
+            embed_queries(model, pictures, command.FileOptions.cues, terminal(errors=True)),
             options.k,
             filter_of(command.FilterOptions),
             threshold=options.threshold,
-            query_cameras=None if camera is None else [camera] * len(options.pictures),
+            query_cameras=cameras,
             own_camera=options.own_camera,
+            query_contents=contents_of(pictures),
             group_by=options.group_by,
             reranking=Reranking(options.shortlist) if options.rerank else None,
             approximate=options.approximate,
         )
         profiles = gallery.settings.profiles
-    _tell_raw(profiles, set() if camera is None else {camera})
-    names = [str(picture) for picture in options.pictures]
-    if options.json:
-        print(answers_json(names, answers))
+    _tell_raw(profiles, {one for one in cameras if one is not None})
+    names = [str(one.file) for one in pictures]
+    if command.OutputOptions.json:
+        print(as_json(answers_plain(names, answers)))
         return
     for name, answer in zip(names, answers, strict=True):
         terminal().print(answer_table(name, answer))
 
 
-def _tell_raw(profiles: Profiles | None, cameras: set[str]) -> None:
+def _tell_raw(profiles: Profiles | None, cameras: set[str], namespace: str | None = None) -> None:
     """Names cameras that stay raw beside others whose moves are taken out."""
+    if namespace is not None:
+        cameras = {f"{namespace}/{camera}" for camera in cameras}
     new = [] if profiles is None or not profiles.on else sorted(cameras - set(profiles.cameras))
     if new:
         terminal(errors=True).print(
@@ -322,19 +366,39 @@ def _tell_raw(profiles: Profiles | None, cameras: set[str]) -> None:
 
 
 def _remove(command: Any) -> None:
+    options: RemoveOptions = command.RemoveOptions
+    where = filter_of(command.FilterOptions)
     with open_gallery(command.Place) as gallery:
-        print(f"removed: {gallery.remove(filter_of(command.FilterOptions)):,}")
+        if where.empty:
+            gallery.remove(where)  # refuses
+        people = gallery.people(where)
+        count, text = sum(one.entries for one in people), removal_text(people)
+        if options.dry_run:
+            _tell(command, {"would_remove": count, "people": people}, f"would remove: {text}")
+            return
+        if count and not options.yes:
+            confirm(f"{text}. Remove them for good, out of the files too?")
+        removed = gallery.remove(where)
+    _tell(command, {"removed": removed}, f"removed: {removed:,}")
 
 
 def _expire(command: Any) -> None:
     options: ExpireOptions = command.ExpireOptions
     age = None if options.older_than is None else age_of(options.older_than)
     with open_gallery(command.Place) as gallery:
-        print(f"removed: {gallery.expire(age, most=1 if options.yes else 0.5):,}")
+        if options.dry_run:
+            people = gallery.people_to_expire(age)
+            count = sum(one.entries for one in people)
+            found = {"would_remove": count, "people": people}
+            _tell(command, found, f"would remove: {removal_text(people)}")
+            return
+        told = {"removed": gallery.expire(age, most=1 if options.yes else 0.5)}
+        text = f"removed: {told['removed']:,}"
         if options.log_older_than is not None:
             now = time.time()
-            lines = gallery.audit.forget(now - age_of(options.log_older_than), now)
-            print(f"lines of the audit log removed: {lines:,}")
+            told["log_lines"] = gallery.audit.forget(now - age_of(options.log_older_than), now)
+            text += f"\nlines of the audit log removed: {told['log_lines']:,}"
+    _tell(command, told, text)
 
 
 def _calibrate(command: Any) -> None:
@@ -350,6 +414,9 @@ def _calibrate(command: Any) -> None:
         from passerby.figures.calibration import draw_calibration
 
         draw_calibration(found, options.histogram)
+    if command.OutputOptions.json:
+        print(as_json(found))
+        return
     terminal().print(calibration_table(found))
     print(
         f"threshold {found.threshold:.6g}: false match rate {found.false_match_rate:g}, false "
@@ -364,88 +431,113 @@ def _profile(command: Any) -> None:
     options: ProfileOptions = command.ProfileOptions
     with open_gallery(command.Place) as gallery:
         calibrated = gallery.settings.calibration is not None
+        found = None
         if options.off:
             gallery.forget_profiles()
-            print("camera profiles: off, as asked")
         else:
             found = gallery.profile(options.returns, options.untracked)
-            terminal().print(profiles_table(found))
-            terminal().print(f"camera profiles: {found.reason}")
-        if calibrated and gallery.settings.calibration is None:
-            print("the threshold was one of other distances and is gone: calibrate again")
+        gone = calibrated and gallery.settings.calibration is None
+    reason = "off, as asked" if found is None else found.reason
+    if command.OutputOptions.json:
+        print(
+            as_json(
+                {"on": found is not None and found.on, "reason": reason, "threshold_gone": gone}
+            )
+        )
+        return
+    if found is not None:
+        terminal().print(profiles_table(found))
+    terminal().print(f"camera profiles: {reason}")
+    if gone:
+        print("the threshold was one of other distances and is gone: calibrate again")
 
 
 def _index(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         gallery.index()
-    print("index made: search with --approximate")
+    _tell(command, {"index": True}, "index made: search with --approximate")
+
+
+def _tell_changed(command: Any, found: Changed, more: str = "") -> None:
+    _tell(command, found, f"entries changed: {found.entries:,}{more}")
 
 
 def _merge(command: Any) -> None:
     options: MergeOptions = command.MergeOptions
     with open_gallery(command.Place) as gallery:
         found = gallery.merge(options.persons, options.into)
-    print(f"entries changed: {found.entries:,}   identity: {found.name}")
+    _tell_changed(command, found, f"   identity: {found.name}")
 
 
 def _split(command: Any) -> None:
     options: SplitOptions = command.SplitOptions
     with open_gallery(command.Place) as gallery:
         found = gallery.split(options.keys, options.into)
-    print(f"entries changed: {found.entries:,}   identity: {found.name}")
+    _tell_changed(command, found, f"   identity: {found.name}")
 
 
 def _rename(command: Any) -> None:
     options: RenameOptions = command.RenameOptions
     with open_gallery(command.Place) as gallery:
         found = gallery.rename(options.old, options.new, "camera" if options.camera else "person")
-    print(f"entries changed: {found.entries:,}")
+    _tell_changed(command, found)
 
 
 def _undo(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         found = gallery.undo(command.UndoOptions.change)
-    print(f"entries changed: {found.entries:,}   correction undone: {found.change}")
+    _tell_changed(command, found, f"   correction undone: {found.change}")
 
 
 def _export(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         found = gallery.export(command.FolderOption.folder, filter_of(command.FilterOptions))
-    print(f"written: {found.rows:,} entries in {len(found.files)} files")
+    _tell(command, found, f"written: {found.rows:,} entries in {len(found.files)} files")
 
 
 def _import(command: Any) -> None:
     options: ImportOptions = command.ImportOptions
     space = Space(options.fingerprint, options.metric) if options.fingerprint else None
+    source = options.files[0].resolve() if options.files else Path()
+    names = [] if options.namespace else names_in_files(options.files)
     with open_gallery(command.Place, space) as gallery:
-        found = gallery.import_files(options.files)
-    print(f"added: {found.added:,}   there already: {found.known:,}")
+        numbers = note_numbers(gallery, source, names, terminal(errors=True))
+        found = gallery.import_files(options.files, namespace=options.namespace)
+        if numbers:
+            gallery.note_numbered(str(source))
+    _tell_added(command, found)
 
 
 def _backup(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
-        print(f"written: {gallery.backup(command.FolderOption.folder).rows:,} entries")
+        found = gallery.backup(command.FolderOption.folder)
+    _tell(command, found, f"written: {found.rows:,} entries")
 
 
 def _restore(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         found = gallery.restore(command.FolderOption.folder)
-    print(f"added: {found.added:,}   there already: {found.known:,}")
+    _tell_added(command, found)
 
 
 def _statistics(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
-        terminal().print(statistics_table(gallery.statistics()))
+        found = gallery.statistics()
+    if command.OutputOptions.json:
+        print(as_json(found))
+    else:
+        terminal().print(statistics_table(found))
 
 
 def _check(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         if command.CheckOptions.clock_is_right:
             gallery.accept_clock()
-        print(f"whole: {gallery.check():,} entries")
-        log = gallery.audit.verify()
-        if log.lines:
-            print(f"audit log: {log.lines:,} lines, the last one's hash is {log.head}")
+        found, log = gallery.check(), gallery.audit.verify()
+    text = f"whole: {found:,} entries"
+    if log.lines:
+        text += f"\naudit log: {log.lines:,} lines, the last one's hash is {log.head}"
+    _tell(command, {"whole": found, "log_lines": log.lines, "log_head": log.head}, text)
 
 
 def _re_embed(command: Any) -> None:
@@ -459,7 +551,8 @@ def _re_embed(command: Any) -> None:
         counting("embedding", terminal(errors=True)) as progress,
     ):
         found = re_embed(old, new, model, options.root, progress=progress)
-    print(f"embedded: {found.added:,}   there already: {found.known:,}   now calibrate it")
+    text = f"embedded: {found.added:,}   there already: {found.known:,}   now calibrate it"
+    _tell(command, found, text)
 
 
 def _upgrade(command: Any) -> None:
@@ -469,7 +562,7 @@ def _upgrade(command: Any) -> None:
         audit=place.audit, who=place.who, now=time.time(),
     )  # fmt: skip
     what = f"embeddings in {found.files} files" if found.files else "entries"
-    print(f"brought to format {FORMAT}: {found.rows:,} {what}")
+    _tell(command, found, f"brought to format {FORMAT}: {found.rows:,} {what}")
 
 
 def _log(command: Any) -> None:
@@ -478,7 +571,7 @@ def _log(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         for line in gallery.audit.lines():
             if line["time"] >= first:
-                print(json.dumps(line))
+                print(as_json(line, None) if command.OutputOptions.json else log_text(line))
 
 
 _MODEL = (ModelOptions, FileOptions, NetworkOptions)
@@ -486,7 +579,7 @@ _MODEL = (ModelOptions, FileOptions, NetworkOptions)
 COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
     "add": ((AddOptions, *_MODEL), _add, "embed pictures of a data set and add them"),
     "search": ((SearchOptions, FilterOptions, *_MODEL), _search, "find people by pictures"),
-    "remove": ((FilterOptions,), _remove, "remove entries, out of the files too"),
+    "remove": ((RemoveOptions, FilterOptions), _remove, "remove entries, out of the files too"),
     "expire": ((ExpireOptions,), _expire, "remove what has expired or is too old"),
     "calibrate": ((CalibrateOptions,), _calibrate, "set the threshold for a rate of false matches"),
     "profile": ((ProfileOptions,), _profile, "learn what each camera does to embeddings"),

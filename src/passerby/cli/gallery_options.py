@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,14 @@ class Place:
 
 
 @dataclass(frozen=True)
+class OutputOptions:
+    """How the answer is told."""
+
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print JSON, with times in ISO 8601, UTC."""
+
+
+@dataclass(frozen=True)
 class ModelOptions:
     """The model that makes embeddings."""
 
@@ -58,7 +67,8 @@ class FilterOptions:
     not_cameras: tuple[str, ...] = ()
     """Not of these cameras."""
     since: str | None = None
-    """Taken then or later: 2026-11-20T09:30 (UTC), or seconds since 1970."""
+    """Taken then or later: 2026-11-20T09:30 (local time; UTC with Z at its end), or seconds since
+    1970."""
     until: str | None = None
     """Taken before then."""
     known: bool | None = None
@@ -110,8 +120,23 @@ def filter_of(options: FilterOptions) -> Filter:
     )
 
 
+def confirm(question: str) -> None:
+    """Asks on the terminal before what cannot be undone.
+
+    Raises:
+        InputError: there is no terminal to ask on.
+        SystemExit: with 1 where the answer is not yes.
+    """
+    if not sys.stdin.isatty():
+        raise InputError(f"{question} Nothing is asked here: --yes removes, --dry-run only looks")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        print("nothing was removed", file=sys.stderr)
+        raise SystemExit(1)
+
+
 def seconds_of(text: str) -> float:
-    """Seconds since 1970 of a time: ISO 8601, taken as UTC where it names no zone, or a number.
+    """Seconds since 1970 of a time: ISO 8601, local where it names no zone, or a number.
 
     Raises:
         InputError: neither.
@@ -126,7 +151,7 @@ def seconds_of(text: str) -> float:
         raise InputError(
             f"a time is like 2026-11-20T09:30 or seconds since 1970: given {text!r}"
         ) from None
-    return (time if time.tzinfo else time.replace(tzinfo=datetime.UTC)).timestamp()
+    return time.timestamp()
 
 
 def age_of(text: str) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -13,29 +14,46 @@ from rich.table import Table
 from passerby.embedding.profiles import Profiles
 from passerby.evaluation.results import NOT_ENOUGH
 from passerby.gallery.answers import Answer
+from passerby.gallery.people import Person
 from passerby.gallery.settings import Calibration
 from passerby.gallery.statistics import Statistics
 
+_TIMES = {
+    "timestamp", "added", "expires", "first", "last", "created", "measured", "time", "since",
+    "until", "seen_before", "expired_by", "alive_at",
+}  # fmt: skip
+"""Fields that hold seconds since 1970."""
 
-def answers_json(names: Sequence[str], answers: Sequence[Answer]) -> str:
+
+def as_json(found: Any, indent: int | None = 1) -> str:
+    """What a program reads: times in ISO 8601, UTC.
+
+    >>> as_json({"time": 0, "entries": 3}, None)
+    '{"time": "1970-01-01T00:00:00Z", "entries": 3}'
+    """
+    return json.dumps(_plain(found), indent=indent, ensure_ascii=False)
+
+
+def answers_plain(names: Sequence[str], answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """One object for each query."""
-    found = [
+    return [
         {"query": name, "match": bool(answer.hits), **dataclasses.asdict(answer)}
         for name, answer in zip(names, answers, strict=True)
     ]
-    return json.dumps(found, indent=1)
 
 
 def answer_table(name: str, answer: Answer) -> Table:
     """The hits of one query, or that there is none."""
     limit = "none" if answer.threshold is None else f"{answer.threshold:.4g}"
     title = f"{name}   (threshold: {limit})"
+    if answer.itself:
+        title += f"\nleft out, being this very picture: {', '.join(answer.itself)}"
     if not answer.hits:
         nearest = "no entry fulfils the filter"
         if answer.nearest is not None:
             nearest = f"nearest at {answer.nearest:.4g}"
         return Table("no match: " + nearest, title=title, min_width=len(title))
-    table = Table("", "distance", "person", "camera", "time (UTC)", title=title)
+    table = Table("", "distance", "person", "camera", "time", title=title)
     table.add_column("entry", overflow="fold")  # whole: it is what other commands take
     for rank, hit in enumerate(answer.hits, 1):
         entry = hit.entry
@@ -102,7 +120,7 @@ def statistics_table(found: Statistics) -> Table:
         "entries by camera": ", ".join(
             f"{camera or '(not known)'}: {count:,}" for camera, count in found.cameras.items()
         ),
-        "first, last picture (UTC)": f"{time_text(found.first)}, {time_text(found.last)}",
+        "first, last picture": f"{time_text(found.first)}, {time_text(found.last)}",
         "model": f"{settings.space.fingerprint}, {settings.width} numbers, {settings.space.metric}",
         **({"masks or joints by": settings.space.cues or "nobody"} if settings.space.model else {}),
         "camera profiles": _profiles_text(found),
@@ -122,14 +140,62 @@ def statistics_table(found: Statistics) -> Table:
 
 
 def time_text(seconds: float | None) -> str:
-    """A time as people read it, in UTC."""
+    """A time as people read it: local, with how far that is from UTC."""
     if seconds is None:
         return "-"
     try:
-        time = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+        time = datetime.datetime.fromtimestamp(seconds, datetime.UTC).astimezone()
     except (ValueError, OverflowError, OSError):
         return f"{seconds:g} s"
-    return time.strftime("%Y-%m-%d %H:%M:%S")
+    return time.isoformat(" ", "seconds")
+
+
+def removal_text(people: Sequence[Person]) -> str:
+    """What a removal takes: how many entries, whose, where, when."""
+    count = sum(one.entries for one in people)
+    named = [f"{one.name or 'nobody known'} ({one.entries:,})" for one in people]
+    more = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
+    cameras = sorted({camera for one in people for camera in one.cameras})
+    times = [time for one in people for time in (one.first, one.last) if time is not None]
+    return "; ".join(
+        [
+            f"{count:,} {'entry' if count == 1 else 'entries'}: {', '.join(named[:5])}{more}",
+            *([f"cameras {', '.join(cameras[:5])}"] if cameras else []),
+            *([f"{time_text(min(times))} to {time_text(max(times))}"] if times else []),
+        ]
+    )
+
+
+def log_text(line: dict[str, Any]) -> str:
+    """A line of the audit log as people read it."""
+    hidden = ("time", "who", "what", "before", "filter", "previous")
+    rest = {key: value for key, value in line.items() if key not in hidden}
+    told = "  ".join(f"{key} {value}" for key, value in rest.items())
+    where = as_json(line["filter"], None) if line.get("filter") else ""
+    return "  ".join(
+        filter(None, [time_text(line["time"]), line["who"], line["what"], told, where])
+    )
+
+
+def _plain(found: Any) -> Any:
+    if dataclasses.is_dataclass(found) and not isinstance(found, type):
+        found = dataclasses.asdict(found)
+    if isinstance(found, Mapping):
+        return {
+            key: _iso(value) if key in _TIMES and type(value) in (int, float) else _plain(value)
+            for key, value in found.items()
+        }
+    if isinstance(found, (list, tuple)):
+        return [_plain(value) for value in found]
+    return str(found) if isinstance(found, Path) else found
+
+
+def _iso(seconds: float) -> str | float:
+    try:
+        time = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    except (ValueError, OverflowError, OSError):
+        return seconds
+    return time.isoformat().replace("+00:00", "Z")
 
 
 def _profiles_text(found: Statistics) -> str:

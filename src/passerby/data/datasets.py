@@ -65,11 +65,24 @@ def load_listed(root: str | Path, file: str | Path | None = None) -> Split:
     Raises:
         InputError: there is no manifest; see also `passerby.data.manifest.load_manifest`.
     """
+    return load_manifest(*manifest_in(root, file))
+
+
+def manifest_in(root: str | Path, file: str | Path | None = None) -> tuple[Path, Path | None]:
+    """The manifest, and the folder that its names are relative to (None: its own).
+
+    Args:
+        root: as `load_listed`.
+        file: likewise.
+
+    Raises:
+        InputError: there is no manifest, or two.
+    """
     root = Path(root)
     if file is not None:
-        return load_manifest(root / file, root)
+        return root / file, root
     if root.is_file():
-        return load_manifest(root)
+        return root, None
     found = [root / f"manifest{end}" for end in (".csv", ".parquet")]
     found = [candidate for candidate in found if candidate.is_file()]
     if len(found) != 1:
@@ -78,7 +91,7 @@ def load_listed(root: str | Path, file: str | Path | None = None) -> Split:
             f"{root}: has to hold manifest.csv or manifest.parquet, holds {given}; or give "
             "--file NAME"
         )
-    return load_manifest(found[0], root)
+    return found[0], root
 
 
 def load_synthetic(

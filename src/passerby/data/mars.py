@@ -143,7 +143,10 @@ def _sample(root: Path, part: str, name: str) -> Sample:
         )
     person = -1 if match[2] == "00-1" else int(match[2])
     relative = f"bbox_{part}/{match[2]}/{name}"
-    return Sample(root / relative, relative, person, int(match[3]), track_id=match[1])
+    return Sample(
+        root / relative, relative, person, int(match[3]), track_id=match[1],
+        person=match[2] if person > 0 else None, camera=match[3],
+    )  # fmt: skip
 
 
 def _sorted(tracks: list[list[Sample]]) -> tuple[Sample, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +29,10 @@ class Changed:
     """Which they have now; None: not known."""
     change: str | None
     """Names the correction, to undo it; None: nothing changed."""
+    of: Named = "person"
+    """Whose names these are."""
+    before: str | None = None
+    """The one that they had; None: none, or several."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,15 @@ class Corrections:
         conditions = [*where.conditions(), Condition(column, "!=", value)]
         before = self._names(conditions, column)
         if not before:
-            return Changed(0, name, None)
+            return Changed(0, name, None, column)
         change = secrets.token_hex(4)
         # Before the entries: what is not in the log could not be undone.
         self.audit.write(
             what, now, change=change, column=column, name=name, before=before,
             entries=sum(map(len, before.values())), filter=where.described(),
         )  # fmt: skip
-        return Changed(self.store.assign(conditions, column, value), name, change)
+        changed = self.store.assign(conditions, column, value)
+        return Changed(changed, name, change, column, _only(before))
 
     def merge(self, persons: Sequence[str], into: str | None, now: float) -> Changed:
         """Makes several identities one, called like the first where no name is given.
@@ -127,8 +132,7 @@ class Corrections:
                 where = Filter(keys=keys[start : start + _AT_ONCE]).conditions()
                 unchanged = [*where, Condition(column, "==", value)]
                 changed += self.store.assign(unchanged, column, name)
-        names = list(line["before"])
-        return Changed(changed, names[0] or None if len(names) == 1 else None, line["change"])
+        return Changed(changed, _only(line["before"]), line["change"], column, line["name"])
 
     def _correction(self, change: str | None) -> dict[str, Any]:
         if self.audit.file is None:
@@ -156,3 +160,7 @@ class Corrections:
     def _known(self, column: Named, name: str) -> None:
         if not self.store.count([Condition(column, "==", name)]):
             raise InputError(f"the gallery has no {column} {name!r}")
+
+
+def _only(names: Collection[str]) -> str | None:
+    return next(iter(names)) or None if len(names) == 1 else None

@@ -83,9 +83,14 @@ def content_of(picture: bytes, box: Box | None = None) -> str:
 def key_of(sample: Sample) -> str:
     """The key of a data set's picture: its name, and its box where it has one."""
     box = "" if sample.box is None else "#" + ",".join(map(str, sample.box))
-    if len((sample.name + box).encode()) <= TEXTS["key"]:
-        return sample.name + box
-    return hashlib.blake2b((sample.name + box).encode(), digest_size=32).hexdigest()
+    return key_of_name(sample.name + box)
+
+
+def key_of_name(name: str) -> str:
+    """The name itself, or its digest where it is too long for a key."""
+    if len(name.encode()) <= TEXTS["key"]:
+        return name
+    return hashlib.blake2b(name.encode(), digest_size=32).hexdigest()
 
 
 def schema(width: int) -> pa.Schema:

@@ -30,6 +30,7 @@ from passerby.gallery.entries import (
     to_entries,
 )  # fmt: skip
 from passerby.gallery.filters import Filter
+from passerby.gallery.naming import numbers_among
 from passerby.gallery.new_rows import NewEntries, check_embeddings, rows_of
 from passerby.gallery.people import COLUMNS, Person, people_of
 from passerby.gallery.queries import Fetch, query_filters, threshold_of
@@ -71,6 +72,8 @@ class Added:
     """Now in the gallery."""
     known: int
     """Whose key was there already: they were left as they are."""
+    others: tuple[str, ...] = ()
+    """Keys among these that were there with another picture, which is not theirs."""
 
 
 class Gallery:
@@ -332,7 +335,7 @@ class Gallery:
         Raises:
             InputError: nobody has the old name, or somebody the new one.
         """
-        return self._corrections().rename(of, old, new, self._clock.plain())
+        return self._followed(self._corrections().rename(of, old, new, self._clock.plain()))
 
     def undo(self, change: str | None = None) -> Changed:
         """Undoes a correction of names (`Changed.change`), the last one where none is given.
@@ -342,7 +345,7 @@ class Gallery:
         Raises:
             InputError: there is none, or the gallery has no audit log.
         """
-        return self._corrections().undo(change, self._clock.plain())
+        return self._followed(self._corrections().undo(change, self._clock.plain()))
 
     def people(self, where: Filter | None = None) -> list[Person]:
         """The identities among the entries that a filter means, by name; the unknown come last."""
@@ -394,6 +397,14 @@ class Gallery:
     def accept_clock(self) -> None:
         """Says that the clock is right, and that the log's newest lines are of a wrong one."""
         self._audit.write(CLOCK, self._clock.plain())
+
+    def people_to_expire(self, older_than: float | None = None) -> list[Person]:
+        """Whose entries `expire` would remove now."""
+        now = self._clock.now()
+        wheres = [Filter(expired_by=now)]
+        if older_than is not None:
+            wheres.append(Filter(seen_before=now - older_than, alive_at=now))
+        return people_of(chain.from_iterable(self._looked_up(where, COLUMNS) for where in wheres))
 
     def calibrate(
         self,
@@ -523,8 +534,12 @@ class Gallery:
         )
         return found
 
-    def import_files(self, paths: Sequence[str | Path]) -> Added:
+    def import_files(self, paths: Sequence[str | Path], *, namespace: str | None = None) -> Added:
         """Adds entries from Parquet files: exported ones, or embeddings' shards.
+
+        Args:
+            paths: files, or folders of them.
+            namespace: stands before all names of theirs; None: nothing does.
 
         Raises:
             InputError: of another model; not readable; as `add`.
@@ -538,7 +553,7 @@ class Gallery:
                 embeddings = embeddings_of(rows)
                 settings = self._settings_for(embeddings, space_of_file(file))
                 checked = check_embeddings(embeddings, settings.width, settings.space.metric)
-                entries = NewEntries.of_table(rows.drop_columns("embedding"))
+                entries = NewEntries.of_table(rows.drop_columns("embedding")).within(namespace)
                 now, name = self._clock.now(), settings.space.fingerprint
                 found = self._add_rows(rows_of(checked, entries, name, now), now)
                 added, known = added + found.added, known + found.known
@@ -608,6 +623,25 @@ class Gallery:
         self._audit.write("add", self._clock.plain(), added=added, known=known)
         return Added(added, known)
 
+    def _followed(self, found: Changed) -> Changed:
+        """Gives the profile of a renamed camera its name, too; distances stay as they are."""
+        old, new = found.before, found.name
+        profiles = self.settings.profiles
+        if found.of == "person" or old is None or new is None or profiles is None:
+            return found
+
+        def change(before: GallerySettings) -> GallerySettings:
+            assert before.profiles is not None
+            cameras = {new if k == old else k: v for k, v in before.profiles.cameras.items()}
+            after = replace(before, profiles=replace(before.profiles, cameras=cameras))
+            kept = before.calibration
+            if kept is not None and kept.fingerprint == before.fingerprint:
+                kept = replace(kept, fingerprint=after.fingerprint)
+            return replace(after, calibration=kept)
+
+        self._change(change)
+        return found
+
     def _corrections(self) -> Corrections:
         self._checked_settings()
         return Corrections(self._store, self._audit)
@@ -644,27 +678,49 @@ class Gallery:
         )
         return np.concatenate([embeddings_of(batch) for batch in batches]), people, cameras
 
+    def numbered_elsewhere(self, source: str) -> list[str] | None:
+        """Other sources whose people or cameras are bare numbers; None: nobody is one here.
+
+        Args:
+            source: as `note_numbered` was told.
+        """
+        if not self.exists or source in self.settings.numbered:
+            return None
+        if self.settings.numbered:
+            return list(self.settings.numbered)
+        people = self.people()
+        names = [name for one in people for name in (one.name, *one.cameras)]
+        return [] if numbers_among(names) else None
+
+    def note_numbered(self, source: str) -> None:
+        """Keeps a source whose people or cameras are bare numbers."""
+        if source not in self.settings.numbered:
+            self._change(lambda old: replace(old, numbered=(*old.numbered, source)))
+
     def _keep_calibration(self, found: Calibration) -> None:
-        def change(plain: dict[str, Any] | None) -> dict[str, Any]:
-            assert plain is not None
-            settings = GallerySettings.read(plain, "the gallery")
+        def change(settings: GallerySettings) -> GallerySettings:
             if found.fingerprint != settings.fingerprint:
                 raise InputError(
                     f"{self.place}: this threshold is of other camera profiles: calibrate again"
                 )
-            return replace(settings, calibration=found).plain()
+            return replace(settings, calibration=found)
 
-        self._store.change_settings(change)
+        self._change(change)
+
+    def _change(self, change: Callable[[GallerySettings], GallerySettings]) -> None:
+        def plainly(plain: dict[str, Any] | None) -> dict[str, Any]:
+            assert plain is not None
+            return change(GallerySettings.read(plain, "the gallery")).plain()
+
+        self._store.change_settings(plainly)
 
     def _keep_profiles(self, found: Profiles | None) -> None:
-        def change(plain: dict[str, Any] | None) -> dict[str, Any]:
-            assert plain is not None
-            before = GallerySettings.read(plain, "the gallery")
+        def change(before: GallerySettings) -> GallerySettings:
             after = replace(before, profiles=found)
             same = after.fingerprint == before.fingerprint
-            return replace(after, calibration=before.calibration if same else None).plain()
+            return replace(after, calibration=before.calibration if same else None)
 
-        self._store.change_settings(change)
+        self._change(change)
 
     def _checked_settings(self) -> GallerySettings:
         where = self.place

@@ -1,9 +1,12 @@
-"""Names for identities that nobody has named yet."""
+"""Names: new ones, those of one source among others, and those that are mere numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
 from itertools import count
+
+from passerby.types import InputError
 
 
 def new_name(before: Collection[str | None], taken: Collection[str]) -> str:
@@ -22,3 +25,24 @@ def new_name(before: Collection[str | None], taken: Collection[str]) -> str:
     one = known.pop() if len(known) == 1 and None not in before else None
     stem, first = ("person", 1) if one is None else (one, 2)
     return next(name for n in count(first) if (name := f"{stem}-{n}") not in set(taken))
+
+
+def check_namespace(namespace: str) -> None:
+    """Refuses what cannot stand before a name.
+
+    Raises:
+        InputError: other than letters, digits and `.`, `_`, `-`, or more than 64 of them.
+    """
+    if not re.fullmatch(r"\w[\w.-]{0,63}", namespace):
+        raise InputError(
+            f"a namespace is 1 to 64 letters, digits, dots, - or _: given {namespace[:80]!r}"
+        )
+
+
+def numbers_among(names: Iterable[str | None]) -> list[str]:
+    """The names that are bare numbers, sorted.
+
+    >>> numbers_among(["0004", "anna", None, "site-a/7", "12"])
+    ['0004', '12']
+    """
+    return sorted({name for name in names if name is not None and name.isdecimal()})

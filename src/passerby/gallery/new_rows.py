@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,8 +19,10 @@ from passerby.gallery.entries import (
     check_texts,
     check_times,
     key_of,
+    key_of_name,
     make_rows,
 )  # fmt: skip
+from passerby.gallery.naming import check_namespace
 from passerby.types import InputError, Sample
 
 if TYPE_CHECKING:
@@ -70,6 +72,30 @@ class NewEntries:
             track_ids=[sample.track_id for sample in samples],
             contents=contents,
             expires=[expires] * len(samples),
+        )
+
+    def within(self, namespace: str | None) -> NewEntries:
+        """The same with all names (keys, files, people, cameras, tracks) in a namespace."""
+        if namespace is None:
+            return self
+        check_namespace(namespace)
+
+        def named(values: Sequence[str | None] | None) -> list[str | None] | None:
+            return None if values is None else [each and f"{namespace}/{each}" for each in values]
+
+        names = ("file_names", "persons", "cameras", "track_ids")
+        changed: dict[str, Any] = {name: named(getattr(self, name)) for name in names}
+        keys = self.keys and [key_of_name(f"{namespace}/{key}") for key in self.keys]
+        return replace(self, keys=keys, **changed)
+
+    def taken(self, rows: Sequence[int]) -> NewEntries:
+        """Some of them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return NewEntries(
+            **{
+                name: None if each is None else [each[row] for row in rows]
+                for name, each in values.items()
+            }
         )
 
     @classmethod

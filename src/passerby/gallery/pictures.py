@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.gallery.entries import Entry, content_of, key_of
+from passerby.gallery.entries import Entry, content_of
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Added, Gallery
 from passerby.gallery.new_rows import NewEntries
@@ -31,6 +32,7 @@ def add_samples(
     samples: Sequence[Sample],
     *,
     expires: float | None = None,
+    namespace: str | None = None,
     at_once: int = 512,
     progress: Progress | None = None,
 ) -> Added:
@@ -41,25 +43,34 @@ def add_samples(
         model: makes the embeddings; its masks and joints come from where `with_cues` says.
         samples: the pictures.
         expires: when the entries are to be removed, seconds since 1970 in UTC; None: never.
+        namespace: stands before all names of theirs, `site-a/0001.jpg`, so that they are no other
+            source's.
         at_once: pictures that are embedded and then stored together.
         progress: told how many pictures are done.
 
     Raises:
         InputError: an unreadable picture (those before its batch are stored), or as `Gallery.add`.
     """
-    added = known = 0
+    added = 0
+    others: list[str] = []
     for start in range(0, len(samples), at_once):
         batch = samples[start : start + at_once]
-        there = _known(gallery, batch)
-        new = [sample for sample in batch if key_of(sample) not in there]
+        entries = NewEntries.of_samples(batch, expires).within(namespace)
+        keys = list(entries.keys or ())
+        there = _known(gallery, keys)
+        new = [row for row, key in enumerate(keys) if key not in there]
         if new:
-            embeddings = model.embed_samples(new)
-            entries = NewEntries.of_samples(new, expires, contents=_contents(new))
-            added += gallery.add(embeddings, entries).added
-        known = start + len(batch) - added
+            chosen = [batch[row] for row in new]
+            news = replace(entries.taken(new), contents=contents_of(chosen))
+            added += gallery.add(model.embed_samples(chosen), news).added
+        old = [row for row, key in enumerate(keys) if there.get(key)]
+        contents = contents_of([batch[row] for row in old])
+        others += [
+            keys[row] for row, one in zip(old, contents, strict=True) if there[keys[row]] != one
+        ]
         if progress is not None:
             progress(start + len(batch), len(samples))
-    return Added(added, known)
+    return Added(added, len(samples) - added, tuple(others))
 
 
 def re_embed(
@@ -104,16 +115,17 @@ def re_embed(
     return Added(added, known)
 
 
-def _contents(samples: Sequence[Sample]) -> list[str]:
+def contents_of(samples: Sequence[Sample]) -> list[str]:
+    """Digests of the pictures' bytes, see `passerby.gallery.entries.content_of`."""
     read = lru_cache(1)(Path.read_bytes)  # the boxes of a frame follow one another
     return [content_of(read(sample.file), sample.box) for sample in samples]
 
 
-def _known(gallery: Gallery, samples: Sequence[Sample]) -> frozenset[str]:
+def _known(gallery: Gallery, keys: Sequence[str]) -> dict[str, str | None]:
+    """The entries among the keys, and the digests of their pictures."""
     if not gallery.exists:
-        return frozenset()
-    keys = [key_of(sample) for sample in samples]
-    return frozenset(entry.key for entry in gallery.entries(Filter(keys=keys)))
+        return {}
+    return {entry.key: entry.content for entry in gallery.entries(Filter(keys=keys))}
 
 
 def _batches(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:

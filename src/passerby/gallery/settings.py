@@ -184,6 +184,8 @@ class GallerySettings:
     """None: not calibrated."""
     profiles: Profiles | None = None
     """What is taken out of embeddings for their cameras; None: none were learned."""
+    numbered: tuple[str, ...] = ()
+    """Sources whose people or cameras are bare numbers: folders, files."""
 
     @property
     def fingerprint(self) -> str:
@@ -227,6 +229,7 @@ class GallerySettings:
             return cls(
                 int(plain["width"]), Space(**plain["space"]), float(plain["created"]), kept,
                 None if profiles is None else Profiles.read(profiles),
+                tuple(map(str, plain.get("numbered", ()))),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
