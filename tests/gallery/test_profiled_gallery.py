@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from engines import ENGINES, make
 
 from passerby.cli.main import run
 from passerby.embedding.profiles import Tracks
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
-from passerby.gallery.settings import Space
 from passerby.types import InputError
 
 WIDTH = 16
@@ -26,9 +26,10 @@ def people(seed=0, persons=24):
     return np.array(rows, np.float32), who, where
 
 
-def fill(place, metric="euclidean", tracks=True, **options):
+def fill(place, metric="euclidean", tracks=True, engine="folder"):
     rows, who, where = people()
-    gallery = Gallery.open(place, Space("a-model", metric), **options)
+    place.mkdir()
+    gallery = make(engine, place, metric, "a-model")
     keys = [f"{camera}-{person}" for camera, person in zip(where, who, strict=True)]
     gallery.add(
         rows,
@@ -61,10 +62,12 @@ def right(gallery, **options):
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
-@pytest.mark.parametrize("resident", [False, True])
-def test_searches_compare_what_is_left_without_the_cameras(tmp_path, metric, resident):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_searches_compare_what_is_left_without_the_cameras(tmp_path, metric, engine):
+    if engine == "milvus":
+        pytest.importorskip("pymilvus")
     rows, _, where = people()
-    with fill(tmp_path / "g", metric, resident=resident) as gallery:
+    with fill(tmp_path / "g", metric, engine=engine) as gallery:
         raw = right(gallery)
         found = gallery.profile()
         assert found.on
@@ -93,7 +96,7 @@ def test_searches_compare_what_is_left_without_the_cameras(tmp_path, metric, res
 def test_other_processes_and_later_additions_use_them(tmp_path):
     rows, _, _ = people()
     gallery = fill(tmp_path / "g")
-    other = Gallery.open(tmp_path / "g", resident=True)
+    other = Gallery.open(tmp_path / "g" / "gallery", resident=True)
     raw = right(other)
     gallery.profile()
     assert right(other) > raw + 0.2
@@ -141,7 +144,7 @@ def test_calibration_is_of_the_profiles_that_are_on(tmp_path):
 
 def test_a_threshold_of_other_profiles_is_not_kept(tmp_path, monkeypatch):
     """Somebody learns profiles while somebody else calibrates."""
-    with fill(tmp_path / "g") as gallery, Gallery.open(tmp_path / "g") as other:
+    with fill(tmp_path / "g") as gallery, Gallery.open(tmp_path / "g" / "gallery") as other:
         rows = gallery._labelled
 
         def meanwhile():
@@ -173,12 +176,12 @@ def test_backups_bring_them_back(tmp_path):
 def test_damaged_profiles_are_refused(tmp_path):
     with fill(tmp_path / "g") as gallery:
         gallery.profile()
-    file = tmp_path / "g" / "gallery.json"
+    file = tmp_path / "g" / "gallery" / "gallery.json"
     plain = json.loads(file.read_text())
     plain["profiles"]["cameras"]["door"]["move"] = plain["profiles"]["cameras"]["lift"]["move"]
     file.write_text(json.dumps(plain))
     with pytest.raises(InputError, match="the gallery's settings are damaged"):
-        Gallery.open(tmp_path / "g")
+        Gallery.open(tmp_path / "g" / "gallery")
 
 
 def test_pictures_without_tracks_count_where_it_is_said(tmp_path):
@@ -198,6 +201,19 @@ def test_an_index_and_profiles_exclude_each_other(tmp_path, monkeypatch):
             gallery.search(rows[:1], approximate=True)
 
 
+def test_more_cameras_than_a_server_keeps_are_refused(tmp_path, monkeypatch):
+    pytest.importorskip("pymilvus")
+    from passerby.gallery import milvus_store
+
+    with fill(tmp_path / "g", engine="milvus") as gallery:
+        monkeypatch.setattr(milvus_store, "MOST_SETTINGS", 500)
+        with pytest.raises(
+            InputError, match="at most 500 bytes, these have .* need a gallery in a"
+        ):
+            gallery.profile()
+        assert gallery.settings.profiles is None
+
+
 def shown(capsys, arguments, code=0):
     assert run(["gallery", *arguments]) == code
     told = capsys.readouterr()
@@ -205,9 +221,9 @@ def shown(capsys, arguments, code=0):
 
 
 def test_by_command(tmp_path, capsys):
-    place = str(tmp_path / "g")
-    with fill(place) as gallery:
+    with fill(tmp_path / "g") as gallery:
         gallery.calibrate(0.01)
+    place = str(tmp_path / "g" / "gallery")
     told = shown(capsys, ["profile", place])
     assert "camera profiles: on: cameras differ" in told
     assert "door" in told
@@ -225,7 +241,10 @@ def test_by_command(tmp_path, capsys):
     assert "none learned" in shown(capsys, ["statistics", place])
     assert "at least 1: given 0" in shown(capsys, ["profile", place, "--returns", "0"], 2)
     assert "at least 1 picture: given 0" in shown(capsys, ["profile", place, "--untracked", "0"], 2)
-    log = [json.loads(line) for line in (tmp_path / "g" / "audit.jsonl").read_text().splitlines()]
+    log = [
+        json.loads(line)
+        for line in (tmp_path / "g" / "gallery" / "audit.jsonl").read_text().splitlines()
+    ]
     assert [line["reason"][:3] for line in log if line["what"] == "profile"] == [
         "on:",
         "on:",

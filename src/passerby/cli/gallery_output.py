@@ -79,21 +79,24 @@ def calibration_table(found: Calibration) -> Table:
     """Every rate with its threshold and what it misses, in per cent."""
     which = "two cameras" if found.pairs == "other-camera" else "any cameras"
     table = Table(
-        title=f"pairs of pictures of {which}, per cent (95 % with other people)",
+        title=f"pairs of pictures of {which}, per cent, below a distance; 95 %: with other people",
         caption=f"{found.genuine:,} pairs of one person, {found.impostor:,} of two; "
         f"{found.people:,} persons",
     )
-    for name in ("FMR", "below distance", "FNMR", ""):
+    for name in ("FMR", "(95 %)", "below", "FNMR", "(95 %)", ""):
         table.add_column(name, justify="right")
     for rate in found.rates:
+        name = f"{100 * rate.false_match_rate:g}"
         if rate.threshold is None or rate.false_non_match_rate is None:
-            table.add_row(f"{100 * rate.false_match_rate:g}", "", NOT_ENOUGH, "")
+            table.add_row(name, "", "", "", "", NOT_ENOUGH)
             continue
         table.add_row(
-            f"{100 * rate.false_match_rate:g} {_interval(rate.false_match_interval)}",
+            name,
+            _interval(rate.false_match_interval),
             f"{rate.threshold:.4g}",
-            f"{100 * rate.false_non_match_rate:.1f} {_interval(rate.false_non_match_interval)}",
-            "misses more than half" if rate.false_non_match_rate > 0.5 else "",
+            f"{100 * rate.false_non_match_rate:.1f}",
+            _interval(rate.false_non_match_interval),
+            "misses over half" if rate.false_non_match_rate > 0.5 else "",
         )
     return table
 
@@ -208,7 +211,7 @@ def _profiles_text(found: Statistics) -> str:
 
 
 def _interval(interval: tuple[float, float] | None) -> str:
-    return "" if interval is None else "({:.3g} to {:.3g})".format(*(100 * end for end in interval))
+    return "" if interval is None else "{:.2g} to {:.2g}".format(*(100 * end for end in interval))
 
 
 def _or_dash(value: str | None) -> str:

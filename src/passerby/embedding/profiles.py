@@ -214,7 +214,12 @@ class Tracks:
         if not self._sums:
             raise InputError(
                 "camera profiles need tracks of known cameras: there are none"
-                + (f", and {self.alone:,} pictures without a track" if self.alone else "")
+                + (
+                    f", and {self.alone:,} pictures without a track: --untracked N takes N that "
+                    "follow each other for one track"
+                    if self.alone
+                    else ""
+                )
             )
         keys = sorted(self._sums)
         means = np.stack([self._sums[key] / self._counts[key] for key in keys])

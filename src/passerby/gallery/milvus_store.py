@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 NAME = "passerby"
 """Gallery, where the address names none: its collections are `passerby_entries`, `..._settings`."""
 
+MOST_SETTINGS = 65_000
+"""Bytes that the settings may take."""
+
 MOST_HITS = 16_384
 """Milvus returns no more rows of one search."""
 
@@ -91,7 +94,14 @@ class MilvusStore:
                 self._make_settings()
             if not self._client.has_collection(self._name):
                 self._make_entries(after["width"], after["space"]["metric"])
-            row = {"key": "gallery", "value": json.dumps(after), "unused": [0.0, 0.0]}
+            value = json.dumps(after)
+            if len(value.encode()) > MOST_SETTINGS:
+                raise InputError(
+                    f"a Milvus gallery keeps settings of at most {MOST_SETTINGS:,} bytes, these "
+                    f"have {len(value.encode()):,}: camera profiles of so many cameras need a "
+                    "gallery in a folder"
+                )
+            row = {"key": "gallery", "value": value, "unused": [0.0, 0.0]}
             self._client.upsert(self._settings_name, [row])
         return after
 
@@ -305,7 +315,7 @@ class MilvusStore:
 
         made = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
         made.add_field("key", DataType.VARCHAR, max_length=64, is_primary=True)
-        made.add_field("value", DataType.VARCHAR, max_length=65_000)
+        made.add_field("value", DataType.VARCHAR, max_length=MOST_SETTINGS)
         made.add_field("unused", DataType.FLOAT_VECTOR, dim=2)  # no collection is without one
         params = self._client.prepare_index_params()
         params.add_index("unused", index_type="FLAT", metric_type="L2")
