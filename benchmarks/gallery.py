@@ -33,7 +33,7 @@ SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 QUICK = (2_000, 10_000)
 WIDTH = 512
 PERSONS = 5_000
-WHERE = Filter(cameras=[0, 1, 2, 3], since=0.0, until=1e9)
+WHERE = Filter(cameras=["0", "1", "2", "3"], since=0.0, until=1e9)
 """Half of the cameras: half of the entries fulfil it."""
 
 

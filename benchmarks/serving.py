@@ -91,8 +91,8 @@ def measure(folder, options):
     keys = [f"e{row}" for row in range(options.entries)]
     with Gallery.open(folder / "gallery", NoiseModel()) as gallery:
         embeddings = rng.standard_normal((options.entries, WIDTH)).astype(np.float32)
-        cameras = (np.arange(options.entries) % 8).tolist()
-        gallery.add(embeddings, NewEntries(keys=keys, camera_ids=cameras))
+        cameras = [str(i % 8) for i in range(options.entries)]
+        gallery.add(embeddings, NewEntries(keys=keys, cameras=cameras))
     server = subprocess.Popen(
         [sys.executable, __file__, "--serve", str(folder)], stdout=subprocess.PIPE, text=True
     )
