@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from passerby.cli import cue_options
+from passerby.cli import cues as cues_command
 from passerby.cli.main import run
 from passerby.cues.extraction import compute_masks
 from passerby.cues.networks import ComputedCues
@@ -152,7 +152,7 @@ def test_networks_on_the_command_line_are_those_that_wrote_the_files(
 ):
     asked = []
     monkeypatch.setattr(
-        cue_options, "mask_network", lambda options: asked.append(options) or Bright()
+        cues_command, "mask_network", lambda options: asked.append(options) or Bright()
     )
     root = tmp_path / "data"
     shutil.copytree(market, root, ignore=lambda *_: ["masks"])
