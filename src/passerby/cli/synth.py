@@ -10,7 +10,13 @@ from typing import Annotated, Literal
 import tyro
 
 from passerby.cli.options import parse_options
-from passerby.drawing import DrawingRecipe, SyntheticRecipe, write_synthetic
+from passerby.drawing import (
+    DrawingRecipe,
+    SyntheticRecipe,
+    VideoRecipe,
+    write_synthetic,
+    write_video_set,
+)
 from passerby.terminal import terminal
 from passerby.training.progress import counting
 
@@ -23,6 +29,8 @@ class Options:
     """The folder to write; one that is finished is left as it is."""
     version: Literal[1, 2] = 1
     """Of the drawing; `--version 2 --help` shows the options of version 2."""
+    video: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Draw videos instead; `--video --help` shows their options."""
     recipe: Annotated[SyntheticRecipe, tyro.conf.arg(name="")] = field(
         default_factory=SyntheticRecipe
     )
@@ -45,8 +53,23 @@ class Options2:
     """Processes that draw; all cores if not given. The pictures do not depend on it."""
 
 
+@dataclass(frozen=True)
+class VideoOptions:
+    """Write videos of people who walk through several cameras' views, with exact truth."""
+
+    root: tyro.conf.Positional[Path]
+    """The folder to write; one that is finished is left as it is."""
+    recipe: Annotated[VideoRecipe, tyro.conf.arg(name="")] = field(default_factory=VideoRecipe)
+    """What is drawn."""
+    workers: int = 1
+    """Processes, each of which draws a camera."""
+
+
 def run(arguments: list[str]) -> None:
     """Runs the command."""
+    if "--video" in arguments:
+        _draw_videos(arguments)
+        return
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     first.add_argument("--version")
     second = "2" in (first.parse_known_args(arguments)[0].version or "")
@@ -58,4 +81,12 @@ def run(arguments: list[str]) -> None:
     console = terminal(errors=True)
     with counting("drawing people", console) as progress:
         write_synthetic(options.root, options.recipe, workers=options.workers, progress=progress)
+    print(f"written: {options.root}")
+
+
+def _draw_videos(arguments: list[str]) -> None:
+    others = [argument for argument in arguments if argument != "--video"]
+    options: VideoOptions = parse_options(VideoOptions, others, "passerby synth --video")
+    with counting("drawing cameras", terminal(errors=True)) as progress:
+        write_video_set(options.root, options.recipe, workers=options.workers, progress=progress)
     print(f"written: {options.root}")

@@ -4,6 +4,8 @@ from passerby.drawing.factors import Factors
 from passerby.drawing.recipe import DrawingRecipe
 from passerby.drawing.sheet import contact_sheet
 from passerby.drawing.v1.plan import SyntheticRecipe
+from passerby.drawing.video import write_video_set
+from passerby.drawing.walks import VideoRecipe
 from passerby.drawing.write import write_synthetic
 
 RECIPES: dict[int, type[SyntheticRecipe] | type[DrawingRecipe]] = {
@@ -17,6 +19,8 @@ __all__ = [
     "DrawingRecipe",
     "Factors",
     "SyntheticRecipe",
+    "VideoRecipe",
     "contact_sheet",
     "write_synthetic",
+    "write_video_set",
 ]

@@ -66,7 +66,7 @@ def draw_picture(shot: Shot, target: Placed | None, others: list[Placed],
     xs, ys = rays = shot.rays()
     people = [*others, *([target] if target else [])]
     light = shot.scene.render(shot.camera, shot.moment, rays, *_shadows(shot.moment, people))
-    gain = _gain(shot, light)
+    gain = metered(shot, light)
     mine, covered = np.zeros((2, len(ys), len(xs)), bool)
     surface = None
     things: list[Placed | tuple[float, float]] = [*people, *_things(shot, target, draw)]
@@ -134,7 +134,7 @@ def _draw_thing(shot: Shot, place: tuple[float, float], light: Array, rays: tupl
     return street.put(light, across, up, lit, draw)
 
 
-def _gain(shot: Shot, light: Array) -> NDArray[np.float64]:
+def metered(shot: Shot, light: Array) -> NDArray[np.float64]:
     """(3,) exposure and white balance: the camera meters all that it sees, this box a little."""
     camera = shot.camera
     xs = np.linspace(-camera.wide, camera.wide, 24, dtype=np.float32)
