@@ -39,7 +39,17 @@ def imported(*lines):
 @pytest.mark.parametrize(
     "lines",
     [
-        ["demo", "synth", "crops", "embed", "export", "evaluate", "serve", "serve token add"],
+        [
+            "demo",
+            "synth",
+            "crops",
+            "watch",
+            "embed",
+            "export",
+            "evaluate",
+            "serve",
+            "serve token add",
+        ],
         ["train", "reproduce", "reproduce msreid", "cues", "cues masks", "cues joints"],
         ["gallery", "gallery add", "gallery search", "gallery calibrate", "gallery statistics"],
         ["figures", "figures lists", "figures masks", "figures sweep", "figures report"],

@@ -35,6 +35,8 @@ class Options:
     1970. Without it the crops have no times but those in the video."""
     rate: float | None = None
     """Frames/s of a folder of frames; 25 if not given."""
+    device: str = "cpu"
+    """Where a detection network computes, e.g. cuda."""
     boxes: Annotated[BoxOptions, tyro.conf.arg(name="")] = field(default_factory=BoxOptions)
     """Where boxes come from."""
     tracks: Annotated[TrackOptions, tyro.conf.arg(name="")] = field(default_factory=TrackOptions)
@@ -47,7 +49,7 @@ def run(arguments: list[str]) -> None:
     camera = check_camera(options.camera)
     start = None if options.start is None else seconds_of(options.start)
     video = open_video(options.video, options.rate)
-    follower = follower_of(options.boxes, options.tracks, video.rate)
+    follower = follower_of(options.boxes, options.tracks, video.rate, options.device)
     folder = CropFolder(options.out, camera, start)
     total = 0 if video.duration is None else round(video.duration * video.rate)
     count = tracklets = 0

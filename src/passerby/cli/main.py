@@ -8,13 +8,14 @@ from importlib import import_module
 
 COMMANDS = {
     "demo": "draw people, train on them, find one of them again (a few minutes)",
-    "synth": "write a set of synthetic people in Market-1501 layout",
+    "synth": "write a set of synthetic people in Market-1501 layout, or videos of them",
     "train": "train a method on a data set",
     "evaluate": "rank the test pictures of a data set, or a file of embeddings",
     "cues": "compute masks or joints of a data set's pictures",
     "embed": "pictures to files of embeddings",
     "export": "write a model as ONNX",
     "crops": "cut the people out of a video",
+    "watch": "from cameras to a gallery, live or from files",
     "reproduce": "the tables of the papers beside our own",
     "gallery": "fill, search and empty a gallery of people",
     "serve": "search a gallery over HTTP and on a web page",

@@ -23,8 +23,6 @@ class BoxOptions:
     boxes: str | None = None
     """A file with the boxes of one's own detector, as MOTChallenge has them; - is standard
     input."""
-    device: str = "cpu"
-    """Where networks compute, e.g. cuda."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class TrackOptions:
     """Seconds after which a track ends and the next begins, whatever the person does."""
 
 
-def detector_of(options: BoxOptions) -> Detector:
+def detector_of(options: BoxOptions, device: str) -> Detector:
     """The detector that the options name.
 
     Raises:
@@ -56,24 +54,29 @@ def detector_of(options: BoxOptions) -> Detector:
     if (options.detector is None) == (options.boxes is None):
         raise InputError("boxes come from --detector FILE.onnx or from --boxes FILE: give one")
     if options.detector is not None:
-        return OnnxDetector(options.detector, device=options.device)
+        return OnnxDetector(options.detector, device=device)
     assert options.boxes is not None
     return BoxFile(options.boxes)
 
 
-def follower_of(boxes: BoxOptions, tracks: TrackOptions, rate: float) -> Follower:
+def follower_of(
+    boxes: BoxOptions, tracks: TrackOptions, rate: float, device: str = "cpu"
+) -> Follower:
     """What follows the people of one video.
 
     Args:
         boxes: where boxes come from.
         tracks: how they become tracks.
         rate: frames/s of the video, about.
+        device: where a detection network computes.
 
     Raises:
         InputError: as `detector_of`; settings out of their range.
     """
+    if tracks.fps is not None and not 0 < tracks.fps < float("inf"):
+        raise InputError(f"frames/s are above 0: given {tracks.fps:g}")
     settings = FollowSettings(
         TrackerSettings(tracks.tracker, tracks.patience, tracks.confident),
         TrackletSettings(tracks.crops, tracks.shortest, tracks.longest),
     )
-    return Follower(detector_of(boxes), settings, min(tracks.fps or rate, rate))
+    return Follower(detector_of(boxes, device), settings, min(tracks.fps or rate, rate))

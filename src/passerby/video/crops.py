@@ -21,7 +21,7 @@ _FIRST_SLOT = 0.2
 """Seconds that crops are apart in a short track."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Crop:
     """A person cut out of a frame."""
 

@@ -50,6 +50,11 @@ class Follower:
         self.people = len(boxes)
         return self.collector.add(frame, boxes, tracks)
 
+    @property
+    def resting(self) -> bool:
+        """Whether nobody is followed, nor may be: what comes next does not depend on the past."""
+        return self.people == 0 and self.collector.open == 0
+
     def close(self) -> list[Tracklet]:
         """Ends the tracklets that go on, and forgets the tracks."""
         self.tracker.reset()

@@ -102,6 +102,10 @@ def shown(place: str | Path) -> str:
     return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+class Refused(InputError):
+    """A stream that wants another name and password."""
+
+
 class File:
     """A video file.
 
@@ -210,7 +214,7 @@ def opened(place: str, form: str | None = None) -> Any:
     try:
         return av.open(place, format=form, options=options, timeout=timeout)
     except av.HTTPUnauthorizedError:
-        raise InputError(f"{shown(place)}: refuses this name and password") from None
+        raise Refused(f"{shown(place)}: refuses this name and password") from None
     except (av.InvalidDataError, av.EOFError):
         raise InputError(f"{shown(place)}: is no video, or one that was cut off") from None
     except (av.FFmpegError, OSError) as error:
@@ -269,20 +273,25 @@ def rate_of(stream: Any) -> float:
     return float(rate) if rate else _RATE
 
 
-def thinned(frames: Iterator[Frame], rate: float | None) -> Iterator[Frame]:
+def thinned(
+    frames: Iterator[Frame], rate: float | None, after: float | None = None
+) -> Iterator[Frame]:
     """At most so many frames/s, evenly; None: all.
 
-    Raises:
-        InputError: a rate of 0 or less.
+    Args:
+        frames: all frames.
+        rate: frames/s.
+        after: time of the frame that was given before; None: none was.
     """
-    if rate is not None and not 0 < rate < float("inf"):
-        raise InputError(f"frames/s are above 0: given {rate:g}")
-    due = -float("inf")
     for frame in frames:
-        if rate is None or frame.seconds >= due:
+        # From a grid: a rate that does not divide the video's own is met on average.
+        if rate is None or after is None or _place(frame.seconds, rate) > _place(after, rate):
+            after = frame.seconds
             yield frame
-            # From a grid: a rate that does not divide the video's own is met on average.
-            due = 0.0 if rate is None else (np.floor(frame.seconds * rate + 1e-6) + 1) / rate - 1e-6
+
+
+def _place(seconds: float, rate: float) -> int:
+    return int(np.floor(seconds * rate + 1e-6))
 
 
 class Clock:

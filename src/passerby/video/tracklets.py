@@ -75,8 +75,9 @@ class Collector:
     """Seconds without a box after which one is finished; the tracker's, at least."""
     too_short: int = 0
     """Tracklets that were left out so far."""
+    numbers: int = 0
+    """Numbers that were given so far."""
     _open: dict[int, _Open] = field(default_factory=dict)
-    _numbers: int = 0
 
     @property
     def open(self) -> int:
@@ -114,8 +115,8 @@ class Collector:
 
     def _of(self, number: int, now: float) -> _Open:
         if number not in self._open:
-            self._numbers += 1
-            self._open[number] = _Open(self._numbers, now, BestCrops(self.settings.crops))
+            self.numbers += 1
+            self._open[number] = _Open(self.numbers, now, BestCrops(self.settings.crops))
         return self._open[number]
 
     def _ended(self, numbers: list[int]) -> Iterator[Tracklet]:
