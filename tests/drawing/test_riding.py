@@ -7,10 +7,10 @@ import pytest
 
 from passerby.drawing import Factors, solid
 from passerby.drawing.camera import draw_camera
+from passerby.drawing.figure import VEHICLE
 from passerby.drawing.people import draw_person
 from passerby.drawing.placing import draw_view, place
 from passerby.drawing.riding import WHEEL, bicycle, seated
-from passerby.drawing.wear import VEHICLE
 from passerby.randomness import keyed
 
 

@@ -11,11 +11,12 @@ from passerby.drawing import solid
 from passerby.drawing.body import Pose
 from passerby.drawing.boxes import Box
 from passerby.drawing.camera import Camera
+from passerby.drawing.figure import EXTRA, VEHICLE, Figure
 from passerby.drawing.light import Moment
 from passerby.drawing.paint import about, cloth_rows, paints
 from passerby.drawing.people import Person
 from passerby.drawing.scene import Scene
-from passerby.drawing.wear import EXTRA, VEHICLE, Figure, dress
+from passerby.drawing.wear import dress
 from passerby.types import JOINT_NAMES
 
 Array = NDArray[np.float32]

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.drawing.body import Point, Pose, Shape, skeleton
+from passerby.drawing.cloths import CHECKS, Cloth
 from passerby.drawing.colours import Colour
-from passerby.drawing.people import CHECKS, Cloth
 
 WHEEL, BASE = 0.335, 0.53
 """Radius of a wheel; half the distance between the hubs. Metres."""

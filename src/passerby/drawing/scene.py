@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.drawing import scenery as s
+from passerby.drawing import scenery
+from passerby.drawing import surfaces as s
 from passerby.drawing.camera import Camera
 from passerby.drawing.colours import linear
 from passerby.drawing.light import Moment
@@ -38,7 +39,7 @@ class Scene:
         out = np.empty((len(ys), len(xs), 3), np.float32)
         up = moment.ambient.mean() + 0.3 * moment.sun.mean()
         sky = np.append(self.sky[:3] * up, self.sky[3]).astype(np.float32)
-        s.scenery().render(
+        scenery.scenery().render(
             xs, ys, camera.rotation.astype(np.float32), float(camera.height), self.ground,
             self.planes, self.blocks, sun_numbers(moment), moment.sun.astype(np.float32),
             moment.ambient.astype(np.float32), sky, sticks, feet, self.grid, out,
@@ -48,7 +49,7 @@ class Scene:
     def lit(self, moment: Moment, points: Array) -> Array:
         """Share of the sun (N,) that reaches world points (N, 3)."""
         out = np.empty(len(points), np.float32)
-        s.scenery().lit(np.ascontiguousarray(points), sun_numbers(moment), self.grid, out)
+        scenery.scenery().lit(np.ascontiguousarray(points), sun_numbers(moment), self.grid, out)
         return out
 
 
@@ -260,8 +261,8 @@ def draw_scene(camera: Camera, draw: np.random.Generator, rich: bool) -> Scene:
     blocks = _blocks(camera, draw) if rich and camera.outdoors else []
     return Scene(
         np.array(ground, np.float32),
-        np.array(planes, np.float32).reshape(-1, s.PLANE),
-        np.array(blocks, np.float32).reshape(-1, s.BLOCK),
+        np.array(planes, np.float32).reshape(-1, scenery.PLANE),
+        np.array(blocks, np.float32).reshape(-1, scenery.BLOCK),
         np.array([0.95, 1.0, 1.1, float(draw.uniform(0.0, 0.03))], np.float32),
         draw.random((64, 64), np.float32),
     )

@@ -22,11 +22,12 @@ from passerby.drawing.layout import (
     Entry,
 )
 from passerby.drawing.light import Moment, draw_moment, plain_moment
-from passerby.drawing.people import Person, alike, changed, draw_person, plainer
+from passerby.drawing.people import Person, draw_person
 from passerby.drawing.picture import Shot, draw_picture
 from passerby.drawing.placing import Placed, View, draw_view, place
 from passerby.drawing.recipe import DrawingRecipe
 from passerby.drawing.scene import Scene, draw_scene
+from passerby.drawing.variants import alike, changed, plainer
 from passerby.randomness import keyed
 
 _STRANGERS = 80000
