@@ -19,11 +19,11 @@ from passerby.drawing.surfaces import surfaces
 
 Array = NDArray[np.float32]
 
-ABOUT = 35
+ABOUT = 36
 """Numbers of a person, in the order of `about`: height, how far the pelvis sinks, half width of the
 opening, cloths of inner top and bottom, waist, skin, neck, kind of strap; (9) cloth and side of the
 bag, belt, hair, beard, glasses, mask, size of the head; (17) the head's middle, (20) its axes; (29)
-seed, shoulders, hem, seam, neck and hem of the inner top."""
+seed, shoulders, hem, seam, neck and hem of the inner top, lean of the spine."""
 CLOTH = 11
 """Numbers of a cloth: colour, second colour, pattern, period, folds, shine, worn."""
 
@@ -58,7 +58,16 @@ def about(figure: Figure) -> Array:
     out[17:20] = figure.points["head"] + np.array([0.0, 0.055 * h * (p.head - 1), 0.0])
     out[20:29] = figure.head.T.ravel()
     closed = outfit.outer is not None or inner.kind in ("shirt", "polo")
-    out[29:35] = (p.seed % 61, p.shape.shoulders, top.hem, closed, _NECKS[inner.neck], inner.hem)
+    lean = figure.up[2] / figure.up[1]
+    out[29:36] = (
+        p.seed % 61,
+        p.shape.shoulders,
+        top.hem,
+        closed,
+        _NECKS[inner.neck],
+        inner.hem,
+        lean,
+    )
     return out
 
 
@@ -158,9 +167,13 @@ def _paint(
                 square = lx * lx + ly * ly + lz * lz + np.float32(1e-9)
                 along = ((x - c[0]) * lx + (y - c[1]) * ly + (z - c[2]) * lz) / square
                 yy = (y + a[1]) / h
+                upright = zone in (TRUNK, TAIL)
+                if upright:
+                    # Normals jump where cones meet; stripes must not.
+                    lean = a[35] * max(np.float32(0), y + a[1] - np.float32(0.53) * h)
+                    angle = np.arctan2(x, np.float32(1.4) * (z - lean))
                 m = cloth_at(a, int(c[10]), int(c[11]), c[12], along, zone, x / h, yy, z / h, angle)
                 cl = cloths[m]
-                upright = zone in (TRUNK, TAIL)
                 radius = 0.09 * h if upright else max(c[6], c[7])
                 u = angle * radius
                 v = yy * h if upright else c[14] + along * np.sqrt(square)

@@ -11,7 +11,7 @@ from passerby.drawing import solid
 from passerby.drawing.body import Pose
 from passerby.drawing.boxes import Box
 from passerby.drawing.camera import Camera
-from passerby.drawing.figure import EXTRA, VEHICLE, Figure
+from passerby.drawing.figure import EXTRA, Figure
 from passerby.drawing.light import Moment
 from passerby.drawing.paint import about, cloth_rows, paints
 from passerby.drawing.people import Person
@@ -72,9 +72,9 @@ class Placed:
     view: View
 
     def person(self, surface: Surface) -> NDArray[np.bool_]:
-        """Where the person is seen, without what they ride or push."""
-        vehicle = self.cones[:, solid.GROUP] == VEHICLE
-        return np.asarray(surface.where & ~vehicle[surface.cone])
+        """Where the person is seen, without an umbrella and what they ride or push."""
+        person = self.cones[:, solid.GROUP] < EXTRA
+        return np.asarray(surface.where & person[surface.cone])
 
     def trace(self, xs: Array, ys: Array, sun: Array) -> Surface:
         """Meets the figure with rays (w,), (h,); `sun` (3,) in the figure's coordinates."""
