@@ -19,4 +19,17 @@ def terminal(*, errors: bool = False, quiet: bool = False) -> Console:
 
 def say(console: Console, text: str) -> None:
     """Prints a line as it is, whatever the console makes of markup; it is not broken to a width."""
+    text = "\n".join(map(printable, text.split("\n")))
     console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    r"""A text whose letters a terminal does nothing but show: control characters as `\x1b`.
+
+    >>> print(printable("a\x1b[2Jb"), printable("Zoë 東京"))
+    a\x1b[2Jb Zoë 東京
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )

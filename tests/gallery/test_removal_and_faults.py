@@ -295,3 +295,56 @@ def test_a_full_disk_keeps_nobody_from_searching(thousand, tmp_path, monkeypatch
         assert again.statistics().engine["removal_pending"]
     assert not make("folder", tmp_path).statistics().engine["removal_pending"]
     assert holding(tmp_path, made_up.embeddings[500]) == []
+
+
+def test_what_a_dead_writer_left_is_cleared_away(thousand, tmp_path):
+    """Its mark says so, whoever was to be removed since."""
+    gallery, made_up = thousand
+    table = tmp_path / "gallery" / "entries-2.lance"
+    [file] = (table / "data").iterdir()
+    stray = np.random.default_rng(9).standard_normal(12).astype("f4")
+    left = [table / "data" / "left.lance", table / "data" / ".tmpX", table / "_versions" / "1#2"]
+    for each in left:
+        each.write_bytes(stray.tobytes())
+    assert gallery.remove(Filter(keys=["nobody"])) == 0
+    assert len(holding(tmp_path, stray)) == 3  # without the mark nobody looks
+    (tmp_path / "gallery" / "unfinished").write_text("2")
+    assert make("folder", tmp_path).check() == 1000
+    assert holding(tmp_path, stray) == []
+    assert file.exists()
+    assert not (tmp_path / "gallery" / "unfinished").exists()
+
+
+def test_a_gallery_whose_making_was_interrupted_is_made_anew(thousand, tmp_path):
+    gallery, made_up = thousand
+    (tmp_path / "gallery" / "gallery.json").unlink()
+    with pytest.raises(InputError, match="is not empty and no gallery"):
+        make("folder", tmp_path)
+    (tmp_path / "gallery" / "unfinished").write_text("1")
+    again = make("folder", tmp_path)
+    assert not again.exists
+    assert holding(tmp_path, made_up.embeddings[500]) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+def test_a_removal_has_room_when_nothing_else_has(tmp_path):
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", place])
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        rows = np.random.default_rng(4).standard_normal((4000, 256)).astype("f4")
+        gallery = make("folder", place)
+        gallery.add(rows, NewEntries(keys=[str(i) for i in range(4000)]))
+        with pytest.raises(OSError, match="No space left"):
+            (place / "filler").write_bytes(b"x" * 2**26)
+        assert os.statvfs(place).f_bavail == 0
+        with pytest.raises(OSError, match="nothing of this was stored"):
+            gallery.add(rows[:1] + 1, NewEntries(keys=["new"]))
+        assert gallery.remove(Filter(keys=["5", "3000"])) == 2
+        assert [holding(place, rows[row]) for row in (5, 3000)] == [[], []]
+        assert gallery.check() == 3998
+        assert not gallery.statistics().engine["removal_pending"]
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)

@@ -17,6 +17,7 @@ from passerby.gallery.answers import Answer
 from passerby.gallery.people import Person
 from passerby.gallery.settings import Calibration
 from passerby.gallery.statistics import Statistics
+from passerby.terminal import printable
 
 _TIMES = {
     "timestamp", "added", "expires", "first", "last", "created", "measured", "time", "since",
@@ -45,9 +46,9 @@ def answers_plain(names: Sequence[str], answers: Sequence[Answer]) -> list[dict[
 def answer_table(name: str, answer: Answer) -> Table:
     """The hits of one query, or that there is none."""
     limit = "none" if answer.threshold is None else f"{answer.threshold:.4g}"
-    title = f"{name}   (threshold: {limit})"
+    title = f"{printable(name)}   (threshold: {limit})"
     if answer.itself:
-        title += f"\nleft out, being this very picture: {', '.join(answer.itself)}"
+        title += f"\nleft out, being this very picture: {printable(', '.join(answer.itself))}"
     if not answer.hits:
         nearest = "no entry fulfils the filter"
         if answer.nearest is not None:
@@ -63,7 +64,7 @@ def answer_table(name: str, answer: Answer) -> Table:
             _or_dash(entry.person),
             _or_dash(entry.camera),
             time_text(entry.timestamp),
-            entry.key,
+            printable(entry.key),
         )
     return table
 
@@ -138,7 +139,7 @@ def statistics_table(found: Statistics) -> Table:
     }
     table = Table(show_header=False)
     for name, value in rows.items():
-        table.add_row(name, f"{value:,}" if type(value) is int else str(value))
+        table.add_row(name, f"{value:,}" if type(value) is int else printable(str(value)))
     return table
 
 

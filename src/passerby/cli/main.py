@@ -76,5 +76,7 @@ def guarded(name: str, arguments: list[str]) -> int:
 
 def fail(message: str, code: int) -> int:
     """Says in one line what went wrong."""
-    print(f"passerby: {' '.join(message.split())}", file=sys.stderr)
+    from passerby.terminal import printable
+
+    print(f"passerby: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code

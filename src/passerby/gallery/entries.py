@@ -172,13 +172,15 @@ def to_entries(rows: pa.Table) -> list[Entry]:
 
 
 def check_texts(name: str, values: Sequence[str]) -> list[str]:
-    """Refuses texts that are too long for their column."""
+    """Refuses texts that are too long for their column, or that no file can hold."""
     for value in values:
-        if not isinstance(value, str) or len(value.encode()) > TEXTS[name]:
+        if not isinstance(value, str) or len(value.encode("utf-8", "replace")) > TEXTS[name]:
             raise InputError(
                 f"a {name} of a gallery must be a text of at most {TEXTS[name]} bytes: "
                 f"given {str(value)[:80]!r}"
             )
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise InputError(f"a {name} of a gallery has letters that are none: {value[:80]!r}")
     return list(values)
 
 

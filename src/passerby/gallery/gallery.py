@@ -367,10 +367,12 @@ class Gallery:
             self._snapshot.drop()
         # The line comes first, so that no removal is without one. But a log that cannot be written
         # keeps nobody from having somebody removed.
+        missing: dict[str, Any] = {"reason": reason, "filter": where.described()}
         with suppress(OSError):
             self._audit.write(reason, self._clock.plain(), filter=where.described())
+            missing = {}
         rows = self._store.remove(where.conditions())
-        self._audit.write("removed", self._clock.plain(), entries=rows)
+        self._audit.write("removed", self._clock.plain(), entries=rows, **missing)
         return rows
 
     def expire(self, older_than: float | None = None, *, most: float = 0.5) -> int:

@@ -179,14 +179,15 @@ class LanceStore:
     def remove(self, conditions: Sequence[Condition]) -> int:
         """See `Store`; when it returns, the embeddings' bytes are in no file of the folder."""
         where = sql(conditions) or "true"
-        with self._locks.alone(), self._plain_errors("nothing was removed"):
-            rows = int(self._table().count_rows(where))
-            if rows == 0 and not self._mark.there:
-                return 0
-            self._spare.give()
-            self._mark.lay(None)
-            if rows:
-                self._committed(lambda table: table.delete(where))
+        with self._locks.alone():
+            with self._plain_errors("nothing was removed"):
+                rows = int(self._table().count_rows(where))
+                if rows == 0 and not self._mark.there:
+                    return 0
+                self._spare.give()
+                self._mark.lay(None)
+                if rows:
+                    self._committed(lambda table: table.delete(where))
             with self._still_in_files("removed"):
                 self._drop_index()  # it may hold copies of embeddings
                 self._clean()

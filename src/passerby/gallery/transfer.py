@@ -13,7 +13,15 @@ import numpy as np
 
 from passerby.embedding.shards import FINGERPRINT, METRIC, check_columns, open_parquet
 from passerby.files import atomic, make_folder, write_text
-from passerby.gallery.entries import DETAILS, NEVER, NO_TIME, UNKNOWN, checksums, embeddings_of
+from passerby.gallery.entries import (
+    DETAILS,
+    NEVER,
+    NO_TIME,
+    UNKNOWN,
+    checksums,
+    embeddings_of,
+    schema,
+)  # fmt: skip
 from passerby.gallery.settings import GallerySettings, Space
 from passerby.parsing import parse_json
 from passerby.types import InputError
@@ -120,7 +128,7 @@ def read_batches(file: Path, rows: int = 2**14) -> Iterator[pa.Table]:
     wanted = [name for name in (*DETAILS, "embedding") if name in names]
     try:
         for batch in opened.iter_batches(rows, columns=wanted):
-            yield _without_nulls(pa.Table.from_batches([batch]), file)
+            yield _without_nulls(_typed(pa.Table.from_batches([batch]), file), file)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file}: is damaged: {str(error).splitlines()[0]}") from None
 
@@ -199,15 +207,43 @@ def _with_nulls(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _without_nulls(rows: pa.Table, file: Path) -> pa.Table:
+def _typed(rows: pa.Table, file: Path) -> pa.Table:
+    """The columns in a gallery's own types; a number is not taken for a text, nor a text for one.
+
+    Raises:
+        InputError: a column that holds something else.
+    """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     kind = rows.column("embedding").type
-    if not pa.types.is_fixed_size_list(kind) or rows.column("embedding").null_count:
+    lists = pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type)
+    if not lists or rows.column("embedding").null_count:
         raise InputError(
-            f"{file}: the column embedding must be lists of one fixed size: it is {kind}"
+            f"{file}: the column embedding must be lists of one fixed size of floating-point "
+            f"numbers: it is {kind}"
         )
+    for place, field in enumerate(rows.schema):
+        wanted = schema(kind.list_size).field(field.name).type
+        if pa.types.is_null(field.type):
+            fits = field.name in _ABSENT
+        elif pa.types.is_string(wanted):
+            fits = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        elif pa.types.is_integer(wanted):
+            fits = pa.types.is_integer(field.type)
+        else:
+            numbers = pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+            fits = numbers or pa.types.is_fixed_size_list(wanted)
+        if not fits:
+            raise InputError(
+                f"{file}: the column {field.name} must be of type {wanted}: it is {field.type}"
+            )
+        rows = rows.set_column(place, field.name, rows.column(field.name).cast(wanted))
+    return rows
+
+
+def _without_nulls(rows: pa.Table, file: Path) -> pa.Table:
+    import pyarrow.compute as pc
+
     for name, absent in _ABSENT.items():
         if name in rows.column_names:
             place, column = rows.column_names.index(name), rows.column(name)

@@ -38,6 +38,10 @@ class Mark:
         )
         try:
             os.write(handle, b"" if version is None else b"%d" % version)
+        except OSError:
+            if not before:
+                self.take()
+            raise
         finally:
             os.close(handle)
         return before
