@@ -243,6 +243,11 @@ class Tally:
     wrong: list = field(default_factory=list)
 
 
+def place_of(does):
+    """The gallery that an operation changes."""
+    return "restored" if does.__name__ in ("restore", "re_embedding") else "gallery"
+
+
 def told(folder, does):
     """Runs an operation; writes down how it ended."""
     try:
@@ -270,7 +275,7 @@ def tried(template, does, fault):
     with tempfile.TemporaryDirectory() as where:
         folder = Path(where) / "f"
         shutil.copytree(template, folder)
-        name = "restored" if does.__name__ in ("restore", "re_embedding") else "gallery"
+        name = place_of(does)
         calls, befell, hung = run(lambda: told(folder, does), folder, fault)
         said = {"kind": "hung" if hung else "killed", "text": ""}
         if (folder.parent / "said.json").exists():
@@ -282,7 +287,7 @@ def tried(template, does, fault):
         return calls, befell, said, found
 
 
-def wrong(said, found, old, new):
+def wrong(place, said, found, old, new):
     """What must not be, in one line; None: all is well."""
     if "error" in found:
         return f"after it: {found['error']}"
@@ -306,7 +311,7 @@ def wrong(said, found, old, new):
             return f"acknowledged, but in files: {set(found['at_once']) ^ set(new['at_once'])}"
         if not all(logged(now[key], new["state"][key]) for key in PLACES):
             return f"acknowledged, but the log says {now}"
-    entries = {int(key) for key in new_keys(now, found, old)}
+    entries = {int(key) for key in (now[place] or {"persons": {}})["persons"]}
     if set(found["then"]) != entries:
         return f"in files, but not in the gallery, or the other way: {set(found['then']) ^ entries}"
     for claim, holds in CLAIMS.items():
@@ -338,12 +343,6 @@ def logged(now, new):
 LATE = ("remove", "expire")
 
 
-def new_keys(now, found, old):
-    """Keys of the gallery that the operation changes."""
-    place = now["restored"] if now["restored"] is not None else now["gallery"]
-    return (place or {"persons": {}})["persons"]
-
-
 def partly(seen, olds, news):
     """Additions in several steps, and a threshold that comes after entries, may stop between."""
     one, two, three = ((each["restored"] or {}).get("persons", {}) for each in (seen, olds, news))
@@ -369,7 +368,7 @@ def try_operation(template, name, kinds, most):
                 continue
             tally.faults[kind] += 1
             tally.acknowledged += said["kind"] == "acknowledged"
-            line = wrong(said, found, old, new)
+            line = wrong(place_of(does), said, found, old, new)
             if line:
                 tally.wrong.append(f"{name}, {kind} at {number} of {len(calls)}: {line}")
                 print(tally.wrong[-1], flush=True)

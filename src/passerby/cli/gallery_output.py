@@ -176,9 +176,8 @@ def log_text(line: dict[str, Any]) -> str:
     rest = {key: value for key, value in line.items() if key not in hidden}
     told = "  ".join(f"{key} {value}" for key, value in rest.items())
     where = as_json(line["filter"], None) if line.get("filter") else ""
-    return "  ".join(
-        filter(None, [time_text(line["time"]), line["who"], line["what"], told, where])
-    )
+    parts = filter(None, [time_text(line["time"]), line["who"], line["what"], told, where])
+    return printable("  ".join(parts))
 
 
 def _plain(found: Any) -> Any:

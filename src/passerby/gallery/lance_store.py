@@ -191,6 +191,7 @@ class LanceStore:
             with self._still_in_files("removed"):
                 self._drop_index()  # it may hold copies of embeddings
                 self._clean()
+            with contextlib.suppress(OSError):
                 self._mark.take()
             self._keep_spare()
         return rows
@@ -319,13 +320,16 @@ class LanceStore:
     def _changing(self, undone: str) -> Iterator[None]:
         """One writer at a time; what is left where it fails or dies is cleared away."""
         try:
-            with self._locks.writing(), self._plain_errors(undone):
-                left = self._mark.lay(self._version())
-                yield
-                make_private(self.folder)
-                self._keep_spare()
-                if not left:
-                    self._mark.take()
+            with self._locks.writing():
+                with self._plain_errors(undone):
+                    left = self._mark.lay(self._version())
+                    yield
+                # What is made is made: the next opening ends what cannot be ended now.
+                with contextlib.suppress(OSError):
+                    make_private(self.folder)
+                    self._keep_spare()
+                    if not left:
+                        self._mark.take()
         except BaseException:
             with contextlib.suppress(OSError, InputError):
                 self._tidy()
