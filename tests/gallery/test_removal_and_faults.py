@@ -340,7 +340,7 @@ def test_a_removal_has_room_when_nothing_else_has(tmp_path):
         with pytest.raises(OSError, match="No space left"):
             (place / "filler").write_bytes(b"x" * 2**26)
         assert os.statvfs(place).f_bavail == 0
-        with pytest.raises(OSError, match="nothing of this was stored"):
+        with pytest.raises(OSError, match="nothing of this batch was stored"):
             gallery.add(rows[:1] + 1, NewEntries(keys=["new"]))
         assert gallery.remove(Filter(keys=["5", "3000"])) == 2
         assert [holding(place, rows[row]) for row in (5, 3000)] == [[], []]

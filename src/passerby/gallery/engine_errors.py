@@ -20,7 +20,7 @@ def plain_errors(damage: str, undone: str = "") -> Iterator[None]:
 
     Args:
         damage: the place, and what it means where the operating system is not to blame.
-        undone: what holds where the operating system is, e.g. "nothing of this was stored".
+        undone: what holds where the operating system is, e.g. "nothing of this batch was stored".
 
     Raises:
         OSError: of the operating system, e.g. the disk is full.

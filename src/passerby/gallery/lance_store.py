@@ -116,7 +116,7 @@ class LanceStore:
         def write(table: Any) -> None:
             table.merge_insert("key").when_not_matched_insert_all().execute(rows)
 
-        with self._changing("nothing of this was stored"):
+        with self._changing("nothing of this batch was stored"):
             self._check_room(rows.nbytes)
             before = int(self._table().count_rows())
             self._committed(write)

@@ -352,7 +352,9 @@ def _add_refusals(app: FastAPI, service: Service) -> None:
     @app.exception_handler(OSError)
     async def failed(_: Request, error: OSError) -> JSONResponse:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return answer(507, "the disk is full: nothing of this was stored")
+            return answer(507, f"the disk is full: {error.strerror}")
+        if isinstance(error, TimeoutError):
+            return answer(503, "the gallery is in use by a process that does not let go of it")
         raise error
 
 
