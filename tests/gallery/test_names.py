@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -267,3 +268,20 @@ def test_corrections_on_the_command_line(model, tmp_path, capsys):
     for _ in range(4):
         does("undo", place)
     assert known(Gallery.open(place)) == before
+
+
+def test_a_milvus_lite_file_opens_in_another_process(tmp_path):
+    pytest.importorskip("pymilvus")
+    place = tmp_path / "g.db"
+    code = f"""
+import numpy as np
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.settings import Space
+with Gallery.open({str(place)!r}, Space("m")) as gallery:
+    gallery.add(np.eye(2, dtype="f4"), NewEntries(keys=["a", "b"], persons=["Anna", "Bert"]))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+    with Gallery.open(place) as gallery:
+        assert [entry.person for entry in gallery.entries()] == ["Anna", "Bert"]
+        assert gallery.rename("Bert", "0004").entries == 1

@@ -70,6 +70,9 @@ class MilvusStore:
         )
         with plain_errors(f"{place}: no Milvus server answers"):
             self._client: Any = MilvusClient(uri=address, token=token or "", timeout=20)
+            # Milvus Lite opens a file with all collections released, and then answers no query.
+            for each in (self._settings_name, self._name):
+                self._load(each)
 
     def settings(self) -> Settings | None:
         """See `Store`."""
@@ -203,6 +206,7 @@ class MilvusStore:
                 self._client.drop_collection(self._name)
             self._make_entries(width, settings["space"]["metric"])
             rows = 0
+            self._load(self._old_name)
             before = old_schema(width)
             for page in self._pages(self._old_name, [], before.names):
                 table = convert(pa.Table.from_pylist(page, schema=before))
@@ -214,6 +218,10 @@ class MilvusStore:
         self.change_settings(lambda _: settings)
         self.forget_old()
         return rows
+
+    def _load(self, collection: str) -> None:
+        if self._client.has_collection(collection):
+            self._client.load_collection(collection)
 
     def forget_old(self) -> None:
         """See `Store`."""
