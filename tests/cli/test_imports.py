@@ -72,8 +72,8 @@ def test_gallery_commands_without_a_model_import_no_torch(tmp_path):
         ["export", str(tmp_path / "e")],
         ["backup", str(tmp_path / "b")],
         ["split", "k1"],
-        ["remove", "--keys", "k2"],
-        ["expire"],
+        ["remove", "--keys", "k2", "--yes"],
+        ["expire", "--yes"],
         ["log"],
     ]
     found = imported(*(["gallery", name, str(place), *rest] for name, *rest in lines))
