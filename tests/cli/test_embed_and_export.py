@@ -8,11 +8,16 @@ import pytest
 import torch
 from PIL import Image
 
+from passerby.cli import embed, export
 from passerby.cli.main import run
 from passerby.embedding.embedder import Embedder
 from passerby.embedding.export import ExportedModel
+from passerby.embedding.model_files import WEIGHTS
 from passerby.embedding.shards import read_embeddings
+from passerby.embedding.shipped import SHIPPED
+from passerby.evaluation.results import read_results
 from passerby.methods.bag_of_tricks import METHOD, Recipe
+from passerby.types import InputError
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +115,52 @@ def test_export_says_what_it_wrote(model, tmp_path, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert "256 numbers; cosine with torch 0.9999999" in told
     assert "m.onnx.json" in told
+
+
+def test_without_a_model_it_takes_passerbys_own(pictures, tmp_path, capsys):
+    assert run(["embed", str(pictures), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr()
+    (note,) = [line for line in told.err.splitlines() if line.startswith("note: ")]
+    assert "no model is named: passerby's own" in note
+    assert str(SHIPPED / "CARD.md") in note
+    rows, embeddings = read_embeddings(tmp_path / "out")
+    wanted = Embedder.default().embed([pictures / row["file_name"] for row in rows])
+    np.testing.assert_allclose(embeddings, wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_alone_is_no_picture(model, tmp_path):
+    with pytest.raises(InputError, match="embed needs pictures"):
+        embed.run([str(model[1]), "--out", str(tmp_path / "out")])
+
+
+def test_a_small_model_is_written(model, tmp_path, capsys):
+    assert run(["export", str(model[1]), "--model", str(tmp_path / "small")]) == 0
+    told = capsys.readouterr().out
+    made = Embedder.load(tmp_path / "small")
+    assert f"model    {made.fingerprint}" in told
+    assert "weights  float16, " in told
+    sizes = [(folder / WEIGHTS).stat().st_size for folder in (tmp_path / "small", model[1])]
+    assert sizes[0] == pytest.approx(sizes[1] / 2, rel=0.05)
+
+
+def test_export_needs_to_know_what(model):
+    with pytest.raises(InputError, match="export needs --onnx FILE or --model FOLDER"):
+        export.run([str(model[1])])
+
+
+def test_evaluation_and_figures_by_passerbys_own(market, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(SHIPPED.iterdir())
+    data = ["--data", "market1501", "--root", str(market)]
+    assert run(["evaluate", *data]) == 0
+    told = capsys.readouterr()
+    (file,) = tmp_path.glob("results-*.json")
+    assert f"results: {file.name}" in told.out
+    assert "no model is named" in told.err
+    assert read_results(file)["model"] == Embedder.default().fingerprint
+    assert run(["figures", "lists", *data, "--out", "lists.png", "--rows", "2"]) == 0
+    assert run(["figures", "report", *data]) == 2
+    assert "holds no run" in capsys.readouterr().err
+    assert sorted(SHIPPED.iterdir()) == before
+    assert run(["evaluate"]) == 2
+    assert "--root DIR is missing" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from PIL import Image
 
 from passerby.cli.gallery_options import age_of, seconds_of
 from passerby.cli.gallery_output import as_json, time_text
@@ -32,6 +33,28 @@ def shown(capsys, arguments, code=0):
     assert run(["gallery", *arguments]) == code
     told = capsys.readouterr()
     return told.out if code == 0 else told.err
+
+
+def test_without_a_model_it_takes_passerbys_own(market, model, tmp_path, capsys):
+    place = str(tmp_path / "g")
+    note = "no model is named: passerby's own"
+    assert run(["gallery", "add", place, "--root", str(market)]) == 0
+    assert note in capsys.readouterr().err
+    tiny = tmp_path / "tiny.png"
+    Image.fromarray(np.full((10, 10, 3), 90, np.uint8)).save(tiny)
+    assert run(["gallery", "search", place, str(tiny), "--json"]) == 0
+    told = capsys.readouterr()
+    small = f"{tiny} has 10 x 10 pixels: of a person lower than 32 little can be told"
+    assert [small in line or note in line for line in told.err.splitlines()] == [True, True]
+    [found] = json.loads(told.out)
+    assert found["hits"]
+    (tmp_path / "none.jpg").write_bytes(b"no picture")
+    assert run(["gallery", "search", place, str(tmp_path / "none.jpg")]) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith("passerby: ")
+    assert "none.jpg" in line
+    # Another model's embeddings never mix with its own.
+    assert run(["gallery", "search", place, str(tiny), "--model", model]) == 2
 
 
 def test_from_pictures_to_removal(market, model, tmp_path, capsys):

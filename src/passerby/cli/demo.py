@@ -70,21 +70,26 @@ def run(arguments: list[str]) -> None:
     split = people(options, console)
     say(console, "2. The baseline: comparing colours, without learning anything")
     colours = colour_baseline(split, options.out / "colours.json")
-    say(console, f"3. Training a small network on the {options.train_identities} training people")
+    say(console, "3. passerby's own model, which has seen none of these people")
+    own = own_model(split, options.out / "own_model.json", console)
+    say(console, f"4. Training a small network on the {options.train_identities} training people")
     model = train_once(options, split, console)
-    say(console, "4. Finding the test people again in the pictures of the other cameras")
+    say(console, "5. Finding the test people again in the pictures of the other cameras")
     learned = evaluate_run(model, split, options.out / "run", console=console)
     place = options.out / "people.gallery"
-    say(console, "5. Filling a gallery with the test people")
+    say(console, "6. Filling a gallery with the test people")
     embeddings = model.embed_samples(split.query), model.embed_samples(split.gallery)
     searched = fill_gallery(model, split, embeddings[1], place)
     lists, page = options.out / "ranked_lists.png", options.out / "report.html"
-    say(console, "6. Writing the report")
+    say(console, "7. Writing the report")
     draw_ranked_lists(split, *embeddings, lists, metric=model.descriptor.metric)
-    beside = {"colours alone": options.out / "colours.json"}
+    beside = {
+        "colours alone": options.out / "colours.json",
+        "passerby's own model": options.out / "own_model.json",
+    }
     write_report(options.out / "run", page, model, split, embeddings=embeddings, beside=beside)
     answer = terminal()
-    answer.print(table(colours, learned))
+    answer.print(table(colours, own, learned))
     say(
         answer,
         f"report   {page}   (open it in a browser; it needs no network)\n"
@@ -131,6 +136,16 @@ def colour_baseline(split: Split, results: Path) -> Evaluation:
         feature=f"HSV 8x8x8 histogram of {STRIPES} stripes",
         fingerprint="colour histogram",
     )
+    write_results(results, found, {})
+    return found
+
+
+def own_model(split: Split, results: Path, console: Console) -> Evaluation:
+    """Ranks by the model that comes with passerby."""
+    from passerby.embedding.embedder import Embedder
+    from passerby.experiment import evaluate_model
+
+    found = evaluate_model(Embedder.default(), split, console=console)
     write_results(results, found, {})
     return found
 
@@ -198,13 +213,13 @@ def serve_people(
     from passerby.cli.gallery_options import Place
     from passerby.cli.serve import ServeOptions, serve_gallery
 
-    say(console, f"7. Serving it; pictures to search by: {options.out / 'people' / 'query'}")
+    say(console, f"8. Serving it; pictures to search by: {options.out / 'people' / 'query'}")
     served = ServeOptions(pictures=split.root, port=options.port, open=True, quiet=True)
     serve_gallery(Place(str(place)), model, served, partial(say, console))
 
 
-def table(colours: Evaluation, learned: Evaluation) -> Table:
-    """Both scores side by side."""
+def table(colours: Evaluation, own: Evaluation, learned: Evaluation) -> Table:
+    """Three scores side by side: the last row shows what training adds."""
     count = f"{learned.counts.queries} queries, {learned.counts.gallery} gallery pictures"
     shown = Table(
         title="The right person among the first k (rank-k), and mean average precision, per cent",
@@ -212,7 +227,8 @@ def table(colours: Evaluation, learned: Evaluation) -> Table:
     )
     for name in ("", "rank-1", "rank-5", "rank-10", "mAP"):
         shown.add_column(name, justify="right" if name else "left")
-    for name, found in (("colours alone", colours), ("trained network", learned)):
+    rows = {"colours alone": colours, "passerby's own model": own, "trained network": learned}
+    for name, found in rows.items():
         shares = [*(rank_share(found.step, rank) for rank in (1, 5, 10)), found.step.mean_ap]
         shown.add_row(name, *(f"{100 * share:.1f}" for share in shares))
     return shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ import tyro
 from passerby.cli.cue_options import cues_in
 from passerby.cli.models import open_model
 from passerby.cli.options import parse_options
+from passerby.embedding.shipped import SHIPPED
 from passerby.terminal import say, terminal
 from passerby.training.progress import counting
-from passerby.types import Precision
+from passerby.types import InputError, Precision
 
 if TYPE_CHECKING:
     from passerby.embedding.embedder import Embedder
@@ -25,10 +27,9 @@ if TYPE_CHECKING:
 class Options:
     """Pictures in, Parquet files of embeddings out; goes on where it was interrupted."""
 
-    model: tyro.conf.Positional[Path]
-    """A run, a folder with a model's two files, or an ONNX file."""
     places: tyro.conf.Positional[tuple[Path, ...]]
-    """Pictures, folders of pictures, manifests (.csv, .parquet)."""
+    """The model first: a run, a folder with a model's two files, or an ONNX file; where there is
+    none, passerby's own. Then pictures, folders of pictures, manifests (.csv, .parquet)."""
     out: Path
     """The folder that the files go to."""
     device: str = "cpu"
@@ -82,8 +83,9 @@ def run(arguments: list[str]) -> None:
         options.threads,
         options.retry,
     )
-    model = load(options, world)
-    listed = list_places(options.places)
+    place, places = model_and_places(options.places)
+    model = load(place, options, world)
+    listed = list_places(places)
     with counting("embedding", console if rank == 0 else None) as progress:
         outcome = embed_to_files(
             model,
@@ -100,7 +102,26 @@ def run(arguments: list[str]) -> None:
         report(outcome, options.out)
 
 
-def load(options: Options, world: int) -> Embedder:
+def model_and_places(given: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
+    """The model, passerby's own where the first place is none, and the pictures' places.
+
+    Raises:
+        InputError: the first place is not there, or there are no pictures.
+    """
+    first = given[0] if given else Path()
+    named = first.suffix == ".onnx" or any(
+        (first / file).is_file() for file in ("config.json", "config.yaml")
+    )
+    if given and not first.exists():
+        # Neither: before a model is taken that nobody meant.
+        raise InputError(f"{first}: no such run, model, picture or folder")
+    places = given[1:] if named else given
+    if not places:
+        raise InputError("embed needs pictures: files, folders or manifests after the model")
+    return (first if named else SHIPPED), places
+
+
+def load(place: Path, options: Options, world: int) -> Embedder:
     """The model, on this process's own device where there are several."""
     import torch
 
@@ -109,7 +130,7 @@ def load(options: Options, world: int) -> Embedder:
         device = (
             f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % max(torch.cuda.device_count(), 1)}"
         )
-    return open_model(options.model, options.method, device=device).optimised(options.precision)
+    return open_model(place, options.method, device=device).optimised(options.precision)
 
 
 def report(outcome: Outcome, out: Path) -> None:

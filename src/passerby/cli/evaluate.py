@@ -21,12 +21,13 @@ from passerby.cli.dataset import (
     run_data_options,
     value_of,
 )
-from passerby.cli.models import open_model
+from passerby.cli.models import open_model, results_folder
 from passerby.cli.options import parse_options
 from passerby.cli.search import SearchOptions, protocol_of, reranking_of, show
 from passerby.data.datasets import DATASETS
 from passerby.data.distractors import PREFIX, with_distractors
 from passerby.data.join import trained_on
+from passerby.embedding.shipped import SHIPPED
 from passerby.evaluation.mean import mean_results, mean_table
 from passerby.evaluation.results import write_plain, write_results
 from passerby.parsing import parse_yaml
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """Rank the test pictures of a data set by a finished run, or do something like it:
   passerby evaluate RUN                  by a run, on its own data or on other data
+  passerby evaluate --data NAME ...      by passerby's own model
   passerby evaluate --embeddings FILE    embeddings from elsewhere
   passerby evaluate --histogram STRIPES  a data set by its colours alone
   passerby evaluate --mean-of FILES      the mean of results of several splits
@@ -69,8 +71,9 @@ class FileOptions:
 class RunOptions:
     """Rank the test pictures of a data set by a finished run."""
 
-    run: tyro.conf.Positional[Path]
-    """The run's folder, another with a model's two files, or an ONNX file."""
+    run: tyro.conf.Positional[Path] = SHIPPED
+    """The run's folder, another with a model's two files, or an ONNX file; if not given passerby's
+    own model, which needs --data and --root."""
     method: str | None = None
     """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
     it runs the file that the run remembers."""
@@ -90,7 +93,7 @@ class RunOptions:
     json: Path | None = None
     """The result file to write; if not given RUN/results.json, or RUN/results-WHAT.json where the
     data set, the protocol or anything else is not the run's own; NAME-results.json beside an ONNX
-    file NAME.onnx."""
+    file NAME.onnx; results-WHAT.json here without a RUN."""
 
 
 @dataclass(frozen=True)
@@ -292,7 +295,9 @@ def results_file(
     from passerby.evaluation.ranker import Reranking
 
     own = trained_on(split)[0]
-    trained = read_config(options.run).get("trained_on") or [own]
+    # A model without a run says nothing of what it was trained on: then all is other data.
+    unknown = [] if options.run == SHIPPED else [own]
+    trained = read_config(options.run).get("trained_on") or unknown
     settings = changed(protocol, PROTOCOLS[protocol.name]())
     if protocol.name != split.protocol:
         settings = [protocol.name, *settings]
@@ -303,7 +308,7 @@ def results_file(
         settings += ["distractors", str(added), options.distractors.resolve().name]
     parts = [
         *([options.stage] if options.stage is not None else []),
-        *([own] if own != trained[0] else []),
+        *([own] if own not in trained[:1] else []),
         *other_options(options.run, split),
         *settings,
         *(["same-camera"] if keep_same_camera else []),
@@ -312,7 +317,7 @@ def results_file(
     name = "-".join(["results", *words]) + ".json"
     if options.run.is_file():
         return options.run.with_name(f"{options.run.stem}-{name}")
-    return options.run / name
+    return results_folder(options.run) / name
 
 
 def changed(settings: Any, defaults: Any) -> list[str]:

@@ -1,24 +1,32 @@
-"""`passerby export MODEL --onnx FILE`: a model as ONNX."""
+"""`passerby export MODEL`: a model as ONNX, or as two small files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from passerby.cli.models import open_model
 from passerby.cli.options import parse_options
+from passerby.embedding.shipped import SHIPPED
+from passerby.types import InputError
+
+if TYPE_CHECKING:
+    from passerby.embedding.embedder import Embedder
 
 
 @dataclass(frozen=True)
 class Options:
-    """Write a model as ONNX, and compare what ONNX Runtime and torch compute."""
+    """Write a model as ONNX or as two small files, and compare what it computes with its own."""
 
-    model: tyro.conf.Positional[Path]
-    """A run, or a folder with a model's two files."""
-    onnx: Path
+    run: tyro.conf.Positional[Path] = SHIPPED
+    """A run, or a folder with a model's two files; passerby's own if not given."""
+    onnx: Path | None = None
     """The .onnx file; FILE.onnx.json beside it says how pictures become its inputs."""
+    model: Path | None = None
+    """A folder for the model's two files alone, its weights as float16: half as large."""
     stage: str | None = None
     """The network as this stage of the run left it; the last one's if not given."""
     method: str | None = None
@@ -29,11 +37,33 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     options: Options = parse_options(Options, arguments, "passerby export")
+    if options.onnx is None and options.model is None:
+        raise InputError("export needs --onnx FILE or --model FOLDER")
+    model = open_model(options.run, options.method, stage=options.stage)
+    if options.model is not None:
+        write_files(model, options.model)
+    if options.onnx is not None:
+        write_onnx(model, options.onnx)
+
+
+def write_files(model: Embedder, folder: Path) -> None:
+    """Writes the model's two files, and says what was written."""
+    from passerby.embedding.model_files import WEIGHTS
+    from passerby.embedding.small import write_small
+
+    made = write_small(model, folder)
+    size = (folder / WEIGHTS).stat().st_size / 1e6
+    print(f"weights  float16, {size:.2f} MB; cosine with float32 {made.cosine:.7f}")
+    print(f"model    {made.fingerprint}")
+    print(f"written: {folder}")
+
+
+def write_onnx(model: Embedder, file: Path) -> None:
+    """Writes the model as ONNX, and says what was written."""
     from passerby.embedding.export import export_onnx
     from passerby.embedding.onnx_network import note_file
 
-    model = open_model(options.model, options.method, stage=options.stage)
-    found = export_onnx(model, options.onnx)
+    found = export_onnx(model, file)
     print(f"inputs   {', '.join(found.inputs)}")
     print(f"output   embedding, {found.width} numbers; cosine with torch {found.cosine:.7f}")
     print(f"written: {found.file}, {note_file(found.file)}")

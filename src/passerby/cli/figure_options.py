@@ -8,13 +8,16 @@ from typing import Literal
 
 import tyro
 
+from passerby.embedding.shipped import SHIPPED
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """What every figure of a run takes."""
 
-    run: tyro.conf.Positional[Path]
-    """The run's folder."""
+    run: tyro.conf.Positional[Path] = SHIPPED
+    """The run's folder; if not given passerby's own model, which needs --data and --root (`report`
+    is of a run alone)."""
     out: Path | None
     """The file to write."""
     seed: int = 0
@@ -75,7 +78,7 @@ class OnPersonOptions(ChosenOptions):
     """Measure how much of a run's masks lies on the person, where true masks are known."""
 
     out: Path | None = None
-    """The .json to write; RUN/on_person.json if not given."""
+    """The .json to write; RUN/on_person.json if not given, on_person.json without a RUN."""
 
 
 @dataclass(frozen=True, kw_only=True)

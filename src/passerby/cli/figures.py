@@ -17,7 +17,7 @@ from passerby.cli.figure_options import (
 )
 from passerby.cli.figures_of_results import box_plots, curves, sweep
 from passerby.cli.figures_of_runs import distances, embeddings, grad_cam, lists, report
-from passerby.cli.models import open_model
+from passerby.cli.models import open_model, results_folder
 from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
 from passerby.figures.saving import check_target
@@ -105,7 +105,7 @@ def on_person_command(arguments: list[str]) -> None:
     from passerby.figures.on_person import on_person
 
     options: OnPersonOptions = command.figure
-    target = options.out or options.run / "on_person.json"
+    target = options.out or results_folder(options.run) / "on_person.json"
     if target.suffix.lower() != ".json":
         raise InputError(f"on-person writes numbers, a .json: given {target}")
     chosen = _chosen(options, command.data)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from passerby.cli.models import open_model
+from passerby.embedding.shipped import SHIPPED
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.settings import Model, Space
@@ -49,8 +50,9 @@ class OutputOptions:
 class ModelOptions:
     """The model that makes embeddings."""
 
-    model: Path
-    """A run's folder, another with a model's two files, or an ONNX file."""
+    model: Path = SHIPPED
+    """A run's folder, another with a model's two files, or an ONNX file; passerby's own if not
+    given."""
     method: str | None = None
     """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
     it runs the file that the run remembers."""

@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from passerby.embedding.shipped import NOTE, SHIPPED
 from passerby.methods import import_method
+from passerby.terminal import say, terminal
 from passerby.training.provenance import read_config
 from passerby.types import InputError
 
@@ -21,7 +23,7 @@ def open_model(
     """The model of a run, of another folder with a model's two files, or of an ONNX file.
 
     Args:
-        place: where it lies.
+        place: where it lies; `SHIPPED`: nobody named one, which is told.
         method: `path/to/file.py:METHOD` or a name, as `--method` gives it; None: the run's own.
         device: where to compute.
         beside: it stands beside another run, which `method` is for first of all.
@@ -32,8 +34,15 @@ def open_model(
     """
     from passerby.embedding.embedder import Embedder
 
+    if place == SHIPPED:
+        say(terminal(errors=True), NOTE)
     found = method_of(place, method, beside=beside)
     return Embedder.load(place, method=found, device=device, **more)
+
+
+def results_folder(run: Path) -> Path:
+    """Where files about a run go that no option places: into it, or here for passerby's own."""
+    return Path() if run == SHIPPED else run
 
 
 def method_of(place: Path, given: str | None, *, beside: bool = False) -> Method | None:

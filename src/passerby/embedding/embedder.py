@@ -23,6 +23,7 @@ from passerby.embedding.model_files import fingerprint, read_model, write_model
 from passerby.embedding.onnx_network import OnnxNetwork, OnnxRecipe, read_content, read_note
 from passerby.embedding.optimised import Optimised, chosen_precision
 from passerby.embedding.preprocessing import Preprocessing
+from passerby.embedding.shipped import SHIPPED
 from passerby.extract import device_of, embed_batches, embed_pictures, embed_samples
 from passerby.method import Descriptor, Method
 from passerby.methods import METHODS, find_method
@@ -118,6 +119,15 @@ class Embedder:
                 f"the weights in {run} do not fit {method.name}{changed}: {reason}"
             ) from error
         return cls(method, recipe, _placed(network, device), stage)
+
+    @classmethod
+    def default(cls, *, device: str = "cpu") -> Embedder:
+        """The model that comes with passerby: small, trained on drawn people alone, no download.
+
+        Args:
+            device: where to compute, e.g. `cuda`.
+        """
+        return cls.load(SHIPPED, device=device)
 
     @classmethod
     def from_onnx(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -83,7 +84,7 @@ def read_model(folder: Path, stage: str | None = None) -> ModelFiles:
     file = folder / WEIGHTS if stage is None else _stage_weights(folder, stage)
     try:
         config = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
-        weights = load_file(file)
+        weights = {name: _at_full_width(tensor) for name, tensor in load_file(file).items()}
         files = ModelFiles(
             str(config["method"]),
             dict(config["recipe"]),
@@ -97,6 +98,11 @@ def read_model(folder: Path, stage: str | None = None) -> ModelFiles:
     if version > FORMAT:
         raise InputError(f"{folder / CONFIG} has format {version}; this version reads {FORMAT}")
     return files
+
+
+def _at_full_width(tensor: Tensor) -> Tensor:
+    """Weights that were written as float16 are computed with in float32."""
+    return tensor.float() if tensor.dtype == torch.float16 else tensor
 
 
 def _stage_weights(run: Path, stage: str) -> Path:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from passerby.embedding.embedded import CueUse
 from passerby.evaluation.by_track import by_track
 from passerby.evaluation.embeddings_file import EmbeddingArrays
+from passerby.evaluation.groups import GroupScore, group_scores
 from passerby.evaluation.multi_query import Pooling, pooled
 from passerby.evaluation.ranker import Ranker, Ranking, Reranking
 from passerby.evaluation.sides import Embeddings, Sides, sides_of
@@ -199,6 +200,8 @@ class Evaluation:
     """Where masks and joints came from; None: the method looks at none, or it is not known."""
     verification: Verification | None = None
     """ROC and FNMR at given FMR; None: not asked for."""
+    groups: Mapping[str, Mapping[str, GroupScore]] = field(default_factory=dict)
+    """Scores of some of the queries: by camera, of drawn people by build, age and skin tone."""
 
     @property
     def cmc(self) -> NDArray[np.float64]:
@@ -304,6 +307,7 @@ def evaluate_split(
         reranking=reranking,
         cues=cues,
         verification=chosen.ranker(sides, ranking).verification() if verification else None,
+        groups=group_scores(by_definition["step"], split),
     )
 
 

@@ -75,6 +75,10 @@ def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
             "mean_inp": evaluation.step.mean_inp,
         },
         "verification": _verification(evaluation.verification),
+        "groups": {
+            kind: {name: asdict(score) for name, score in groups.items()}
+            for kind, groups in evaluation.groups.items()
+        },
         "cmc": evaluation.step.cmc.tolist(),
         "queries_without_match": list(evaluation.unmatched_names),
         "run": dict(extra),
