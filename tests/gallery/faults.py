@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import lance  # noqa: F401
 import lance.optimize  # noqa: F401
-import lancedb  # noqa: F401
 import numpy as np
 import pyarrow.parquet  # noqa: F401
 import torch

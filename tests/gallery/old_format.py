@@ -35,10 +35,10 @@ def table():
 
 
 def write_folder(folder):
-    import lancedb
+    import lance
 
     folder.mkdir(parents=True)
-    lancedb.connect(str(folder)).create_table("entries", table())
+    lance.write_dataset(table(), str(folder / "entries.lance"))
     (folder / "gallery.json").write_text(json.dumps(SETTINGS))
     return folder
 

@@ -184,7 +184,7 @@ def fill_gallery(
     Returns:
         Where it is and how to search it, or what it needs.
     """
-    if find_spec("lancedb") is None:
+    if find_spec("lance") is None:
         return "none: it needs pip install '.[gallery]'"
     from passerby.gallery.gallery import Gallery
     from passerby.gallery.new_rows import NewEntries

@@ -9,7 +9,7 @@ from passerby.types import InputError
 
 
 def open_store(place: str | Path, token: str | None = None) -> Store:
-    """LanceDB for a folder; Milvus for `http(s)://host:port[/name]` or a Milvus Lite `.db` file.
+    """Lance for a folder; Milvus for `http(s)://host:port[/name]` or a Milvus Lite `.db` file.
 
     Args:
         place: where the gallery is or shall be.

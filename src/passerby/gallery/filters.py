@@ -156,13 +156,14 @@ def fulfilled(conditions: Sequence[Condition], rows: pa.Table) -> NDArray[np.boo
 
 def _sql(one: Condition) -> str:
     if not isinstance(one.value, list):
-        return f"{one.column} {one.sign} {_quoted(one.value)}"
+        return f"{one.column} {one.sign} {quoted(one.value)}"
     if not one.value:
         return "false" if one.sign == "in" else "true"
-    return f"{one.column} {one.sign.upper()} ({', '.join(map(_quoted, one.value))})"
+    return f"{one.column} {one.sign.upper()} ({', '.join(map(quoted, one.value))})"
 
 
-def _quoted(value: str | float) -> str:
+def quoted(value: str | float) -> str:
+    """A value as SQL has it."""
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
 
 

@@ -117,7 +117,7 @@ class Gallery:
         """Opens a gallery; one that does not exist is made by the first `add`.
 
         Args:
-            place: a folder (LanceDB); `http://host:port` or `http://host:port/name` (Milvus), or a
+            place: a folder (Lance); `http://host:port` or `http://host:port/name` (Milvus), or a
                 file `*.db` (Milvus Lite).
             model: the embedder whose embeddings are added and searched with, or a `Space`; needed
                 to make a gallery, and refused where the gallery is another model's, or was filled

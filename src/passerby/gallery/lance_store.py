@@ -1,4 +1,4 @@
-"""Entries in a folder, kept by LanceDB: no server, several processes at once."""
+"""Entries in a folder, kept by Lance: no server, several processes at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from passerby.files import make_folder, make_private, write_text
 from passerby.gallery.engine_errors import plain_errors
 from passerby.gallery.entries import schema
-from passerby.gallery.filters import Condition, sql
+from passerby.gallery.filters import Condition, quoted, sql
 from passerby.gallery.locks import NAMES, FolderLocks
 from passerby.gallery.nearby import by_distance, nearest_of_batches, shown_columns
 from passerby.gallery.spare import LEAST, Spare
@@ -58,16 +58,15 @@ class LanceStore:
         folder: made when the gallery is created.
 
     Raises:
-        InputError: LanceDB is not installed; the folder holds something else.
+        InputError: Lance is not installed; the folder holds something else.
     """
 
     def __init__(self, folder: Path) -> None:
         try:
             import lance  # noqa: F401
-            import lancedb  # noqa: F401
         except ImportError as error:
             raise InputError(
-                "a gallery in a folder needs LanceDB: pip install 'passerby[gallery]'"
+                "a gallery in a folder needs Lance: pip install 'passerby[gallery]'"
             ) from error
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: a gallery is a folder, this is a file")
@@ -104,8 +103,7 @@ class LanceStore:
             before = self.settings()
             after = change(before)
             if before is None:
-                wanted = schema(after["width"])
-                self._database().create_table(TABLE, schema=wanted, exist_ok=True)
+                self._make_table(schema(after["width"]))
             text = json.dumps(after, indent=1) + "\n"
             write_text(self.folder / SETTINGS, text, private=True)
         return after
@@ -118,9 +116,9 @@ class LanceStore:
 
         with self._changing("nothing of this batch was stored"):
             self._check_room(rows.nbytes)
-            before = int(self._table().count_rows())
+            before = int(self._dataset().count_rows())
             self._committed(write)
-            added = int(self._table().count_rows()) - before
+            added = int(self._dataset().count_rows()) - before
             crowded = len(self._dataset().get_fragments()) > MOST_PARTS
         if crowded:
             self._join()
@@ -172,8 +170,8 @@ class LanceStore:
         where = sql(conditions) or "true"
         with self._changing("nothing was changed"):
             # Counted before: an engine that failed after it had changed them cannot say.
-            rows = int(self._table().count_rows(where))
-            self._committed(lambda table: table.update(where=where, values={column: value}))
+            rows = int(self._dataset().count_rows(where))
+            self._committed(lambda table: table.update({column: quoted(value)}, where))
         return rows
 
     def remove(self, conditions: Sequence[Condition]) -> int:
@@ -181,7 +179,7 @@ class LanceStore:
         where = sql(conditions) or "true"
         with self._locks.alone():
             with self._plain_errors("nothing was removed"):
-                rows = int(self._table().count_rows(where))
+                rows = int(self._dataset().count_rows(where))
                 if rows == 0 and not self._mark.there:
                     return 0
                 self._spare.give()
@@ -243,9 +241,9 @@ class LanceStore:
 
         def write(table: Any) -> None:
             table.create_index(
+                "embedding",
+                "IVF_SQ",
                 metric=kind,
-                vector_column_name="embedding",
-                index_type="IVF_SQ",
                 num_partitions=max(1, int(table.count_rows()) // _PARTITION_ROWS),
                 replace=True,
             )
@@ -256,7 +254,7 @@ class LanceStore:
     def has_index(self) -> bool:
         """See `Store`."""
         with self._locks.shared(), self._plain_errors():
-            return bool(self._table().list_indices())
+            return bool(self._dataset().describe_indices())
 
     def reading(self) -> AbstractContextManager[None]:
         """See `Store`."""
@@ -284,7 +282,7 @@ class LanceStore:
         files = [each for each in self.folder.rglob("*") if each.is_file()]
         kept = self._spare.size
         return {
-            "engine": "LanceDB",
+            "engine": "Lance",
             "place": str(self.folder),
             "bytes": sum(each.stat().st_size for each in files) - kept,
             "kept_back_bytes": kept,
@@ -306,14 +304,21 @@ class LanceStore:
         kind = "cosine" if metric == "cosine" else "l2"
         found = []
         with self._locks.shared(), self._plain_errors():
-            table = self._table()
-            probes = max(8, int(table.count_rows()) // _PARTITION_ROWS // 8)
+            dataset = self._dataset()
+            probes = max(8, int(dataset.count_rows()) // _PARTITION_ROWS // 8)
             for row in query:
-                search = table.search(row).distance_type(kind).nprobes(probes).refine_factor(4)
-                where = sql(conditions)
-                if where:
-                    search = search.where(where, prefilter=True)
-                found.append(search.select([*columns, "_distance"]).limit(k).to_arrow())
+                nearest = {
+                    "column": "embedding", "q": row, "k": k, "metric": kind,
+                    "nprobes": probes, "refine_factor": 4,
+                }  # fmt: skip
+                found.append(
+                    dataset.to_table(
+                        columns=[*columns, "_distance"],
+                        filter=sql(conditions),
+                        nearest=nearest,
+                        prefilter=True,
+                    )
+                )
         return [by_distance(_own_distance(each, columns, metric)) for each in found]
 
     @contextlib.contextmanager
@@ -346,7 +351,7 @@ class LanceStore:
         before = self._version()
         assert before is not None
         try:
-            write(self._table())
+            write(self._dataset())
         except Exception:
             if self._version() == before:
                 raise
@@ -392,7 +397,8 @@ class LanceStore:
                 if each.fragment_id not in old:
                     each.scanner(columns=["key"], limit=1).to_table()
         except (OSError, ValueError, RuntimeError) as error:
-            self._table().restore(before)
+            whole: Any = lance.dataset(table, version=before)
+            whole.restore()
             raise OSError(
                 errno.ENOSPC, "the disk is full: a file was not written whole", str(self.folder)
             ) from error
@@ -459,9 +465,9 @@ class LanceStore:
             ) from error
 
     def _drop_index(self) -> None:
-        table = self._table()
-        for each in table.list_indices():
-            table.drop_index(each.name)
+        dataset = self._dataset()
+        for each in dataset.describe_indices():
+            dataset.drop_index(each.name)
 
     def _clean(self) -> None:
         from lance.optimize import Compaction
@@ -476,7 +482,7 @@ class LanceStore:
             # New files stand beside the old ones until these are deleted: a few at a time, then.
             each = size // max(1, int(self._dataset().count_rows()))
             rows = min(PART_ROWS, max(_FEWEST_ROWS, free // 4 // max(1, each)))
-        # LanceDB's own `optimize` leaves deleted rows in files that have few of them.
+        # The default threshold leaves deleted rows in files that have few of them.
         options: Any = {
             "target_rows_per_fragment": rows,
             "materialize_deletions": True,
@@ -514,13 +520,12 @@ class LanceStore:
         for half in self.folder.glob(f".{SETTINGS}.*"):
             half.unlink()
 
-    def _database(self) -> Any:
-        import lancedb
+    def _make_table(self, wanted: pa.Schema) -> None:
+        import lance
 
-        return lancedb.connect(str(self.folder), read_consistency_interval=timedelta(0))
-
-    def _table(self) -> Any:
-        return self._database().open_table(TABLE)
+        table = self.folder / f"{TABLE}.lance"
+        if not table.exists():
+            lance.write_dataset(wanted.empty_table(), str(table), mode="create")
 
     def _dataset(self) -> Any:
         import lance
