@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("hatchling")
-pytest.importorskip("lancedb")
+pytest.importorskip("lance")
 ROOT = Path(__file__).parents[2]
 OFF_LINE = {
     "HF_HUB_OFFLINE": "1",
