@@ -23,7 +23,7 @@ they change (10), zone, the pattern's origin along it, whether the end is cut fl
 is flattened, by a frame (17) and 1 / scale (26), the least scale, axis (30), 1 / length^2 and
 reach (34)."""
 _TILE = 8
-_MOST = 64
+_MOST = 128
 """Cones that one tile can hold."""
 
 
