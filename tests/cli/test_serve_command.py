@@ -17,6 +17,7 @@ from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
 from passerby.gallery.settings import Space
 from passerby.methods import METHODS
+from passerby.serving.tokens import TokenFile
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +51,29 @@ def test_tokens_are_made_listed_and_removed(tmp_path, capsys):
     assert [line.split()[:2] for line in listed.splitlines()] == [
         ["desk", "write"], ["watcher", "read"]
     ]  # fmt: skip
+    assert all(" until 20" in line for line in listed.splitlines())
+    assert run(["serve", "token", "add", place, "hall", "--expires", "never"]) == 0
+    tokens = TokenFile(f"{place}.tokens.json").all()
+    assert tokens["desk"].expires - tokens["desk"].created == pytest.approx(90 * 86_400)
+    assert tokens["hall"].expires is None
+    capsys.readouterr()
     assert text not in listed
     assert run(["serve", "token", "remove", place, "desk"]) == 0
     run(["serve", "token", "list", place])
     assert "desk" not in capsys.readouterr().out
     fails(capsys, ["serve", "token", "remove", place, "desk"], "no token 'desk'", "watcher")
     fails(capsys, ["serve", "token", "add", place, "a b"], "a token's name")
+    fails(capsys, ["serve", "token", "add", place, "b", "--expires", "soon"], "an age is")
+    fails(capsys, ["serve", "token", "add", place, "b", "--expires", "0d"], "expires after")
     fails(capsys, ["serve", "token", "forge"], "add, list, remove")
 
 
 def test_what_cannot_be_served(tmp_path, capsys, model):
     base = ["serve", str(tmp_path / "people.gallery"), "--model", str(model)]
     fails(capsys, [*base, "--host", "0.0.0.0", "--name", "a"], "make a token first")
+    fails(capsys, [*base, "--name", "reid.example.org"], "make a token first")
+    fails(capsys, [*base, "--trust-proxy", "127.0.0.1"], "make a token first")
+    fails(capsys, [*base, "--trust-proxy", "nginx"], "a proxy is")
     fails(capsys, [*base, "--pictures", str(tmp_path / "absent")], "no such folder of pictures")
     fails(capsys, [*base, "--tls-key", "key.pem"], "go together")
     fails(capsys, [*base, "--name", "http://a"], "a name is like")

@@ -3,7 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from passerby.data.images import from_pil, picture_size, read_image, read_mask
 from passerby.types import InputError
@@ -189,10 +189,10 @@ def jpeg_bytes():
     return stream.getvalue()
 
 
-def png_bytes():
+def png_bytes(picture=None):
     stream = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (64, 32, 3), np.uint8)
-    Image.fromarray(noise).save(stream, "PNG")
+    (picture or Image.fromarray(noise)).save(stream, "PNG")
     return stream.getvalue()
 
 
@@ -235,6 +235,46 @@ def test_decompression_bombs_are_refused(tmp_path, picture, monkeypatch, limit):
                 read(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24)
     assert read_image(tmp_path / "a.png").shape == (6, 4, 3)
+
+
+def progressive(scans):
+    """A JPEG of two pixels whose last scan is there again and again; a film behind its end."""
+    out = io.BytesIO()
+    Image.new("RGB", (1, 2)).save(out, "JPEG", progressive=True)
+    content = out.getvalue()
+    first = content.count(b"\xff\xda")
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * (scans - first) + b"\xff\xd9" + b"\xff\xda" * 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("side.png", png_bytes(Image.new("1", (16_385, 100))), "16,385 x 100"),
+        ("tall.png", png_bytes(Image.new("1", (100, 16_385))), "100 x 16,385"),
+        ("narrow.png", png_bytes(Image.new("1", (2, 401))), "2 x 401"),
+        ("one.png", png_bytes(Image.new("1", (1, 25_000_000))), "1 x 25,000,000"),
+        ("scans.jpg", progressive(65), "this one has 65"),
+    ],
+)
+def test_pictures_that_cost_too_much_are_refused_before_they_are_decoded(
+    tmp_path, monkeypatch, name, content, words
+):
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("decoded"))
+    for read in (read_image, read_mask, picture_size):
+        with pytest.raises(InputError, match=f"{name}: .*{words}"):
+            read(tmp_path / name)
+
+
+def test_what_is_just_small_enough(tmp_path):
+    for size in ((16_384, 82), (1, 200)):
+        (tmp_path / "a.png").write_bytes(png_bytes(Image.new("1", size)))
+        assert read_image(tmp_path / "a.png").shape == (size[1], size[0], 3)
+        with pytest.raises(InputError, match="more than 199 pixels"):
+            read_image(tmp_path / "a.png", most_pixels=199)
+    (tmp_path / "a.jpg").write_bytes(progressive(64))
+    assert read_image(tmp_path / "a.jpg").shape == (2, 1, 3)
 
 
 def test_from_pil_follows_the_same_rules(picture):

@@ -77,12 +77,13 @@ def fill(folder: Path, model=None, *, persons=6, each=4, calibrated=True):
     return Service(gallery, model, folder / "pictures")
 
 
-def client(service, folder, *, tokens=(), address=None, **limits):
+def client(service, folder, *, tokens=(), address=None, peer="testclient", **limits):
     """A client of a server, and its tokens' texts by name; names that end in `w` may write."""
     kept = TokenFile(folder / "tokens.json")
     texts = {name: kept.add(name, "write" if name.endswith("w") else "read") for name in tokens}
     app = create_app(service, kept, address or Address(), Limits(**limits))
-    return TestClient(app, base_url=BASE, raise_server_exceptions=False), texts, kept
+    made = TestClient(app, base_url=BASE, raise_server_exceptions=False, client=(peer, 50_000))
+    return made, texts, kept
 
 
 def bearer(text):

@@ -43,6 +43,13 @@ def in_format(kind, **options):
     return out.getvalue()
 
 
+def many_scans(count):
+    """A small progressive JPEG whose last scan is there again and again."""
+    content = in_format("JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + last * count + content[-2:]
+
+
 BOMB = png(60_000, 60_000, zlib.compress(bytes(1_000_000), 9))
 TEXT_BOMB = as_bytes(drawn(0))[:33] + (
     lambda body: struct.pack(">I", len(body)) + b"zTXt" + body
@@ -61,6 +68,10 @@ FILES = {
     "pdf": (in_format("PDF"), 415),
     "postscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415),
     "bomb of 3.6 gigapixels": (BOMB, 413),
+    "one pixel wide": (as_bytes(Image.new("1", (1, 25_000_000))), 413),
+    "too narrow": (as_bytes(Image.new("1", (5, 1001))), 413),
+    "too wide": (as_bytes(Image.new("1", (16_385, 60))), 413),
+    "a thousand scans": (many_scans(1000), 413),
     "just too many pixels": (as_bytes(Image.new("1", (1001, 1000))), 413),
     "bomb of text": (TEXT_BOMB, 422),
     "cut off jpeg": (in_format("JPEG")[:300], 422),
@@ -111,7 +122,7 @@ def test_conditions_that_break_a_rule(api, query):
 @pytest.mark.parametrize(
     "key",
     [
-        "../../etc/passwd", "/etc/passwd", "p0/0.png' OR '1'='1", "p0/0.png\0.png", "\x00",
+        "../../etc/passwd", "/etc/passwd", "p0/0.png' OR '1'='1",
         "p0/0.png'; DROP TABLE entries; --", "%2e%2e/tokens.json", "..\\..\\x", "a" * 256,
         "\u202e\ufeff", "p0/0.png/../../x",
     ],
@@ -123,6 +134,27 @@ def test_keys_are_names_and_never_paths_or_conditions(api, key):
         refused(made.get(path, params={"key": key}), 404)
     assert made.delete("/v1/entries", params={"key": key}).json() == {"removed": 0}
     assert service.gallery.statistics().entries == count
+
+
+@pytest.mark.parametrize("key", ["p0/0.png\0.png", "\x00"])
+def test_keys_of_letters_that_none_has(api, key):
+    made, service, _ = api
+    count = service.gallery.statistics().entries
+    for method, path in (("GET", "/v1/entries/picture"), ("GET", "/v1/search/entry"),
+                         ("DELETE", "/v1/entries")):  # fmt: skip
+        refused(made.request(method, path, params={"key": key}), 409)
+    assert service.gallery.statistics().entries == count
+
+
+@pytest.mark.parametrize("name", ["camera", "not_camera", "person"])
+def test_a_reader_cannot_fill_the_audit_log_by_conditions(api, name):
+    made, service, _ = api
+    before = service.gallery.audit.lines()
+    for many in ([str(count) for count in range(101)], ["x" * 256] * 17):
+        given = {"key": "p0/0.png", name: many}
+        refused(made.get("/v1/search/entry", params=given), 422)
+        refused(made.get("/v1/entries", params={name: many}), 422)
+    assert service.gallery.audit.lines() == before
 
 
 @pytest.mark.parametrize(
@@ -161,6 +193,24 @@ def test_entries_show_no_file_outside_the_folder_of_pictures(api):
     answer = made.get("/v1/entries/picture", params={"key": "good"})
     assert answer.headers["content-type"] == "image/jpeg"
     service.gallery.remove(Filter(keys=[*keys, "good"]))
+
+
+def test_pictures_of_the_gallery_have_the_limits_of_those_that_are_sent(api):
+    made, service, folder = api
+    great = {
+        "pixels.png": as_bytes(Image.new("1", (1001, 1000))),
+        "side.png": as_bytes(Image.new("1", (1, 25_000_000))),
+        "scans.jpg": many_scans(1000),
+    }
+    for name, content in great.items():
+        (folder / "pictures" / name).write_bytes(content)
+    new = NewEntries(keys=list(great), file_names=list(great))
+    service.gallery.add(service.model.embed([drawn(0)] * len(great)), new)
+    for name in great:
+        answer = made.get("/v1/entries/picture", params={"key": name})
+        refused(answer, 413)
+        assert str(folder) not in answer.text
+    service.gallery.remove(Filter(keys=list(great)))
 
 
 def test_pictures_are_shown_without_what_else_their_file_says(api):

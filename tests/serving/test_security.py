@@ -100,6 +100,7 @@ def test_a_page_logs_in_once(guarded):
     cookie = answer.headers["set-cookie"]
     for part in ("HttpOnly", "SameSite=strict", "Path=/"):
         assert part in cookie
+    assert "Secure" not in cookie
     assert texts["reader"] not in cookie
     assert made.get("/v1/statistics").status_code == 200
     refused(made.delete("/v1/persons?person=0"), 403)
@@ -117,14 +118,37 @@ def test_logging_out_ends_the_session_itself(guarded):
 
 def test_the_cookie_goes_over_https_alone_where_the_server_speaks_it(service, tmp_path):
     made, texts, _ = client(service, tmp_path, tokens=("a",), address=Address(tls=True))
+    made.base_url = BASE.replace("http", "https")
     answer = made.post("/v1/session", json={"token": texts["a"]})
     assert "Secure" in answer.headers["set-cookie"]
 
 
+@pytest.mark.parametrize(("trusted", "secure"), [((), False), (("10.0.0.0/8",), True)])
+def test_the_cookie_behind_a_proxy_that_speaks_https(service, tmp_path, trusted, secure):
+    address = Address(names=("reid.example.org",), proxies=trusted)
+    made, texts, _ = client(service, tmp_path, tokens=("a",), address=address, peer="10.1.2.3")
+    passed_on = {"Host": "reid.example.org", "X-Forwarded-Proto": "https"}
+    answer = made.post("/v1/session", json={"token": texts["a"]}, headers=passed_on)
+    assert ("Secure" in answer.headers["set-cookie"]) == secure
+
+
+def test_clients_behind_a_trusted_proxy_have_a_rate_each(service, tmp_path):
+    for trusted, last in ((("10.1.2.3",), 401), ((), 429)):
+        address = Address(proxies=trusted)
+        made, _, kept = client(
+            service, tmp_path, tokens=("a",), address=address, peer="10.1.2.3", rate=0.001, burst=1
+        )
+        kept.remove("a")
+        told = [{"X-Forwarded-For": f"192.0.2.{count}"} for count in (1, 2)]
+        assert [made.get("/v1/statistics", headers=each).status_code for each in told] == [
+            401,
+            last,
+        ]
+
+
 def test_sessions_end():
     class Tokens:
-        def all(self):
-            return {"a": "token"}
+        there = True
 
     now = [0.0]
     sessions = Sessions(Tokens(), clock=lambda: now[0])
@@ -150,8 +174,18 @@ def test_names_that_were_given_are_hosts(service, tmp_path):
     made, texts, _ = client(service, tmp_path, tokens=("a",), address=address)
     for host in ("reid.example.org", "REID.example.org:8000", "other:99"):
         assert made.get("/v1/health", headers={"Host": host}).status_code == 200
-    for host in ("127.0.0.1:8000", "0.0.0.0:8000", "other", "reid.example.org:99"):
+    for host in ("0.0.0.0:8000", "other", "reid.example.org:99"):
         refused(made.get("/v1/health", headers={"Host": host}), 421)
+
+
+def test_health_is_answered_to_this_machine_and_nothing_else(service, tmp_path):
+    address = Address("0.0.0.0", 8000, ("192.0.2.1",))
+    made, texts, _ = client(service, tmp_path, tokens=("a",), address=address)
+    for host in ("127.0.0.1:8000", "localhost:8000", "[::1]:8000"):
+        given = {"Host": host, **bearer(texts["a"])}
+        assert made.get("/v1/health", headers=given).json() == {"status": "ok"}
+        refused(made.get("/v1/statistics", headers=given), 421)
+        refused(made.get("/", headers=given), 421)
 
 
 @pytest.mark.parametrize(
@@ -310,6 +344,105 @@ def test_others_than_this_machine_need_a_token(host):
     with pytest.raises(InputError, match="make a token first"):
         Address(host, names=("a",)).check(0)
     Address(host, names=("a",)).check(1)
+
+
+@pytest.mark.parametrize(
+    "address", [Address(names=("reid.example.org",)), Address(proxies=("127.0.0.1",))]
+)
+def test_names_and_proxies_need_a_token(service, tmp_path, address):
+    with pytest.raises(InputError, match="make a token first"):
+        address.check(0)
+    with pytest.raises(InputError, match="make a token first"):
+        client(service, tmp_path, address=address)
+    address.check(1)
+
+
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+               "X-Real-IP"]
+)  # fmt: skip
+def test_without_tokens_nothing_that_a_proxy_passes_on_is_answered(service, tmp_path, header):
+    made, _, _ = client(service, tmp_path)
+    assert made.get("/v1/statistics").status_code == 200
+    passed_on = {header: "for=192.0.2.9"}
+    refused(made.get("/v1/statistics", headers=passed_on), 401)
+    refused(made.delete("/v1/persons/0", headers=passed_on), 401)
+    assert made.get("/v1/health", headers=passed_on).status_code == 200
+
+
+def test_a_proxy_is_an_address():
+    for proxy in ("*", "proxy.example.org", "10.0.0.1/8", ""):
+        with pytest.raises(InputError, match="a proxy is"):
+            Address(proxies=(proxy,))
+
+
+def test_a_file_of_tokens_without_any_lets_nobody_in(service, tmp_path):
+    kept = TokenFile(tmp_path / "tokens.json")
+    kept.add("a", "write")
+    kept.remove("a")
+    made, _, _ = client(service, tmp_path)
+    refused(made.get("/v1/statistics"), 401)
+    refused(made.delete("/v1/persons/0"), 401)
+    assert made.get("/v1/session").json()["login"]
+
+
+def test_removing_the_file_of_tokens_opens_nothing(guarded):
+    made, texts, kept = guarded
+    kept.file.unlink()
+    refused(made.get("/v1/statistics"), 401)
+    refused(made.get("/v1/statistics", headers=bearer(texts["writerw"])), 401)
+
+
+@pytest.mark.parametrize("content", ["", "[" * 100_000, '{"tokens": {"a": {"access": "write"}}}'])
+def test_a_file_of_tokens_that_says_nothing_is_refused(service, tmp_path, content):
+    (tmp_path / "tokens.json").write_text(content)
+    with pytest.raises(InputError, match="no file of tokens"):
+        client(service, tmp_path)
+
+
+def test_a_dangling_link_to_a_file_of_tokens_lets_nobody_in(service, tmp_path):
+    (tmp_path / "tokens.json").symlink_to(tmp_path / "absent.json")
+    made, _, _ = client(service, tmp_path)
+    refused(made.get("/v1/statistics"), 401)
+
+
+def test_tokens_that_others_may_write_are_refused(tmp_path):
+    kept = TokenFile(tmp_path / "t.json")
+    kept.add("a", "read")
+    kept.file.chmod(0o620)
+    with pytest.raises(InputError, match="chmod 600"):
+        TokenFile(kept.file).all()
+
+
+def test_tokens_expire_and_so_do_their_sessions(service, tmp_path, monkeypatch):
+    kept = TokenFile(tmp_path / "tokens.json")
+    short, long = kept.add("short", "read", 3600), kept.add("long", "read")
+    made, _, _ = client(service, tmp_path)
+    assert made.get("/v1/statistics", headers=bearer(short)).status_code == 200
+    made.post("/v1/session", json={"token": short})
+    assert made.get("/v1/statistics").status_code == 200
+    created = kept.all()["short"].created
+    for seconds, status in ((3599, 200), (3600, 401)):
+        monkeypatch.setattr("passerby.serving.tokens.time.time", lambda: created + seconds)  # noqa: B023
+        assert made.get("/v1/statistics").status_code == status
+        assert made.get("/v1/statistics", headers=bearer(short)).status_code == status
+    assert "expired" in made.post("/v1/session", json={"token": short}).json()["error"]
+    assert made.get("/v1/statistics", headers=bearer(long)).status_code == 200
+
+
+def test_tokens_of_before_never_expire(tmp_path):
+    kept = TokenFile(tmp_path / "t.json")
+    text = kept.add("a", "read", 60)
+    plain = json.loads(kept.file.read_text())
+    del plain["tokens"]["a"]["expires"]
+    kept.file.write_text(json.dumps(plain))
+    assert not kept.find(text).expired()
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 1e12])
+def test_how_long_a_token_holds(tmp_path, seconds):
+    with pytest.raises(InputError, match="expires"):
+        TokenFile(tmp_path / "t.json").add("a", "read", seconds)
 
 
 def test_all_interfaces_need_a_name():

@@ -15,18 +15,20 @@ import tyro
 
 from passerby.cli.cue_options import NetworkOptions, with_networks
 from passerby.cli.dataset import flat
-from passerby.cli.gallery_options import ModelOptions, Place, load_model
+from passerby.cli.gallery_options import ModelOptions, Place, age_of, load_model
 from passerby.cli.options import parse_options
 from passerby.types import InputError
 
 if TYPE_CHECKING:
     from passerby.embedding.embedder import Embedder
     from passerby.gallery.gallery import Gallery
+    from passerby.serving.tokens import Token
 
 TOKEN_USAGE = """usage: passerby serve token add|list|remove GALLERY ...
 
-  add GALLERY NAME [--write]   make a token; it is shown once and kept as a hash
-  list GALLERY                 names, what they may do, since when
+  add GALLERY NAME [--write] [--expires 90d]
+                               make a token; it is shown once and kept as a hash
+  list GALLERY                 names, what they may do, since when and until when
   remove GALLERY NAME          make it worthless, and the sessions that it opened
 
 `--tokens FILE`: where they are kept, instead of beside the gallery's folder."""
@@ -42,11 +44,15 @@ class ServeOptions:
     pictures: Path | None = None
     """The folder that the entries' file names start from, to show their pictures."""
     host: str = "127.0.0.1"
-    """Address to listen on; another than this machine's own needs a token."""
+    """Address to listen on; another than 127.0.0.1 needs a token."""
     port: int = 8000
     """TCP port; 0: any free one."""
     name: tuple[str, ...] = ()
-    """Names beside the address that browsers reach it by, e.g. reid.example.org; a proxy's too."""
+    """Names beside the address that browsers reach it by, e.g. reid.example.org; a proxy's too.
+    Needs a token."""
+    trust_proxy: tuple[str, ...] = ()
+    """Address or network of a proxy, e.g. 127.0.0.1: what it says of scheme and client
+    (`X-Forwarded-Proto`, `X-Forwarded-For`) is believed. Needs a token."""
     tokens: Path | None = None
     """File of the tokens; beside the gallery's folder if not given."""
     tls_certificate: Path | None = None
@@ -99,6 +105,8 @@ class _TokenAccess:
 
     write: tyro.conf.FlagCreatePairsOff[bool] = False
     """Add, correct and remove too; otherwise it may only search."""
+    expires: str = "90d"
+    """How long it holds, e.g. 12h, 30d or 52w; `never`: until it is removed."""
 
 
 def run(arguments: list[str]) -> None:
@@ -141,11 +149,15 @@ def serve_gallery(
     certificate = None
     if options.tls_certificate is not None and options.tls_key is not None:
         certificate = serving.Certificate(options.tls_certificate, options.tls_key)
+    body = int(options.max_body_mb * 1_000_000)
     limits = serving.Limits(
-        body=int(options.max_body_mb * 1_000_000), pixels=options.max_pixels,
+        body=body, pixels=options.max_pixels, bodies=max(256_000_000, 4 * body),
         rate=options.rate, workers=options.workers,
     )  # fmt: skip
-    address = serving.Address(options.host, options.port, options.name, certificate is not None)
+    address = serving.Address(
+        options.host, options.port, options.name, certificate is not None, options.trust_proxy
+    )
+    address.check(len(tokens.all()))
     folder = "://" not in place.gallery and not place.gallery.endswith(".db")
 
     def ready(url: str) -> None:
@@ -157,6 +169,10 @@ def serve_gallery(
 
     if not address.local and certificate is None:
         say("note: without HTTPS others on the network can read tokens and pictures")
+    if options.name and certificate is None and not options.trust_proxy:
+        say("note: behind a proxy that speaks HTTPS, give its address: --trust-proxy 127.0.0.1")
+    if tokens.there and all(token.expired() for token in tokens.all().values()):
+        say(f"note: {tokens.file} holds no token that is valid: nobody is let in")
     gallery = _opened(place, model, options.resident and folder)
     if not gallery.exists:
         say(f"note: {place.gallery}: there is no gallery yet; the first addition makes it")
@@ -211,15 +227,26 @@ def _token(arguments: list[str]) -> None:
         serving.token_file(command.TokenPlace.gallery, command.TokenFile.tokens)
     )
     if name == "add":
-        text = tokens.add(command.TokenName.name, "write" if command.TokenAccess.write else "read")
+        access = command.TokenAccess
+        seconds = None if access.expires == "never" else age_of(access.expires)
+        text = tokens.add(command.TokenName.name, "write" if access.write else "read", seconds)
         print(text)
         _say("kept nowhere: copy it now")
     elif name == "remove":
         tokens.remove(command.TokenName.name)
     else:
         for token in tokens.all().values():
-            since = datetime.datetime.fromtimestamp(token.created, datetime.UTC)
-            print(f"{token.name:<24} {token.access:<6} since {since:%Y-%m-%d %H:%M} UTC")
+            print(f"{token.name:<24} {token.access:<6} since {_day(token.created)}  {_end(token)}")
+
+
+def _end(token: Token) -> str:
+    if token.expires is None:
+        return "never expires"
+    return f"{'expired' if token.expired() else 'until'} {_day(token.expires)}"
+
+
+def _day(seconds: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _serving() -> Any:

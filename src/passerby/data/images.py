@@ -7,6 +7,7 @@ byte); of a file with several frames, the first one counts.
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +16,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from passerby.types import InputError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 """File names that end so (in any case) are taken for pictures."""
 
+MOST_SIDE = 16_384
+"""Width and height that are read at most, in pixels."""
+MOST_RATIO = 200
+"""Of the longer side to the shorter one."""
+MOST_SCANS = 64
+"""Passes over the pixels of a JPEG. Progressive ones have about ten; each takes as long as a small
+picture, and an empty one takes 42 bytes."""
+
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 _PLAIN_MODES = frozenset({"1", "L", "P", "CMYK", "YCbCr", "HSV", "RGBX"})
 _SIXTEEN_BIT = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I"})
+
+
+class PictureTooLarge(InputError):
+    """A picture that would take too much memory or time."""
 
 
 def is_picture(file: Path) -> bool:
@@ -31,20 +46,25 @@ def is_picture(file: Path) -> bool:
     return file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".")
 
 
-def read_image(file: str | Path, box: tuple[int, int, int, int] | None = None) -> NDArray[np.uint8]:
+def read_image(
+    file: str | Path,
+    box: tuple[int, int, int, int] | None = None,
+    *,
+    most_pixels: int | None = None,
+) -> NDArray[np.uint8]:
     """The picture as (H, W, 3) RGB.
 
     Args:
         file: the picture.
         box: x, y, width, height of the part to cut out, in pixels of the upright picture. What
             sticks out of the picture is cut off.
+        most_pixels: limit on width x height; `PIL.Image.MAX_IMAGE_PIXELS` if not given.
 
     Raises:
-        InputError: the file is missing, empty, cut short, no picture, too large (Pillow's limit
-            against decompression bombs, `PIL.Image.MAX_IMAGE_PIXELS`) or of an unknown pixel type,
-            or the box lies outside.
+        InputError: the file is missing, empty, cut short, no picture, too large (`check_size`) or
+            of an unknown pixel type, or the box lies outside.
     """
-    with _opened(file) as image:
+    with _opened(file, most_pixels) as image:
         pixels = from_pil(image, file)
     return pixels if box is None else cut(pixels, box, file)
 
@@ -112,6 +132,48 @@ def cut(
     return part
 
 
+def check_size(image: Image.Image, name: str | Path, most_pixels: int | None = None) -> None:
+    """Refuses a picture that would take too much memory or time, before it is decoded.
+
+    Args:
+        image: as `Image.open` leaves it.
+        name: of the picture, for the message.
+        most_pixels: limit on width x height; `PIL.Image.MAX_IMAGE_PIXELS` if not given.
+
+    Raises:
+        PictureTooLarge: it has too many pixels, a side is longer than `MOST_SIDE`, it is longer and
+            narrower than `MOST_RATIO`, or has more scans than `MOST_SCANS`.
+    """
+    longer, shorter = max(image.size), min(image.size)
+    most = Image.MAX_IMAGE_PIXELS if most_pixels is None else most_pixels
+    if most is not None and longer * shorter > most:
+        raise PictureTooLarge(f"{name}: has more than {most:,} pixels, the limit")
+    if longer > MOST_SIDE or longer > MOST_RATIO * shorter:
+        raise PictureTooLarge(
+            f"{name}: a picture is at most {MOST_SIDE:,} pixels wide and high, and at most "
+            f"{MOST_RATIO} times as long as it is narrow: this one has "
+            f"{image.width:,} x {image.height:,}"
+        )
+    if isinstance(image, JpegImageFile) and image.fp is not None:
+        place = image.fp.tell()
+        image.fp.seek(0)
+        scans = _scans(image.fp.read())
+        image.fp.seek(place)
+        if scans > MOST_SCANS:
+            raise PictureTooLarge(
+                f"{name}: a JPEG has at most {MOST_SCANS} scans: this one has {scans}"
+            )
+
+
+def _scans(content: bytes) -> int:
+    # From marker to marker to the end of the picture: phones append films, which hold any bytes.
+    count, place = 0, 2
+    while (found := _MARKER.search(content, place)) and found[0] != b"\xff\xd9":
+        count += found[0] == b"\xff\xda"
+        place = found.end() + int.from_bytes(content[found.end() : found.end() + 2])
+    return count
+
+
 def _may_be_turned(image: Image.Image) -> bool:
     # Pillow reads the orientation from EXIF or XMP; PNG may give both only after decoding.
     if image.format != "JPEG":
@@ -146,15 +208,14 @@ def _eight_bits(values: NDArray[np.integer], file: str | Path) -> NDArray[np.uin
 
 
 @contextmanager
-def _opened(file: str | Path) -> Iterator[Image.Image]:
+def _opened(file: str | Path, most_pixels: int | None = None) -> Iterator[Image.Image]:
     """The open picture; whatever goes wrong while it is read becomes an `InputError`."""
     try:
         # Opening a pipe would wait for somebody to write into it.
         if not stat.S_ISREG(Path(file).stat().st_mode):
             raise InputError(f"{file}: is not a regular file")
         with Image.open(file) as image:
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or image.width * image.height):
-                raise Image.DecompressionBombError
+            check_size(image, file, most_pixels)
             yield image
     except (InputError, MemoryError):
         raise
@@ -164,9 +225,8 @@ def _opened(file: str | Path) -> Iterator[Image.Image]:
         empty = Path(file).stat().st_size == 0
         raise InputError(f"{file}: {'is empty (0 bytes)' if empty else 'is no picture'}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError(
-            f"{file}: has more than {Image.MAX_IMAGE_PIXELS} pixels, the limit of "
-            "PIL.Image.MAX_IMAGE_PIXELS"
+        raise PictureTooLarge(
+            f"{file}: has more than {Image.MAX_IMAGE_PIXELS:,} pixels, the limit"
         ) from None
     except Exception as error:
         # Pillow's readers raise OSError, SyntaxError, struct.error, ...: all mean a broken file.

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from passerby.figures.overlay import OverlayKind
 from passerby.gallery.entries import content_of
@@ -130,6 +131,7 @@ def create_app(
         Guard, address=address, limits=limits, tokens=tokens, sessions=parts.sessions,
         metrics=parts.metrics,
     )  # fmt: skip
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(address.proxies))
     _add_refusals(app, service)
     _add_server(app, parts)
     _add_searches(app, parts)
@@ -161,14 +163,18 @@ def _add_server(app: FastAPI, parts: Parts) -> None:
         return _session_of(request.state.user)
 
     @app.post("/v1/session")
-    async def login(login: schemas.Login, response: Response) -> schemas.SessionModel:
+    async def login(
+        login: schemas.Login, request: Request, response: Response
+    ) -> schemas.SessionModel:
         """Logs a page in: the answer's cookie stands for the token until logged out."""
         token = parts.tokens.find(login.token.strip())
         if token is None:
             raise Refusal(401, "no such token")
+        if token.expired():
+            raise Refusal(401, f"the token {token.name} has expired: ask for a new one")
         response.set_cookie(
             COOKIE, parts.sessions.start(token), max_age=HOURS * 3600, path="/",
-            secure=parts.address.tls, httponly=True, samesite="strict",
+            secure=request.url.scheme == "https", httponly=True, samesite="strict",
         )  # fmt: skip
         return _session_of(User(token.name, token.access))
 
@@ -268,14 +274,18 @@ def _add_entries(app: FastAPI, parts: Parts) -> None:
     @app.get("/v1/entries/picture", responses=_JPEG, response_class=Response)
     async def picture(request: Request, key: KeyQuery) -> Response:
         """The picture of an entry, small, without anything else that its file may say."""
-        return _jpeg(await parts.do(request, lambda: encoded(service.picture(key))))
+        most = parts.limits.pixels
+        return _jpeg(await parts.do(request, lambda: encoded(service.picture(key, most))))
 
     @app.get("/v1/entries/overlay", responses=_JPEG, response_class=Response)
     async def overlay_of_entry(request: Request, key: KeyQuery, kind: OverlayKind) -> Response:
         """The same under the model's mask or attention."""
-        return _jpeg(
-            await parts.do(request, lambda: encoded(service.overlay(service.picture(key), kind)))
-        )
+        most = parts.limits.pixels
+
+        def draw() -> bytes:
+            return encoded(service.overlay(service.picture(key, most), kind))
+
+        return _jpeg(await parts.do(request, draw))
 
 
 def _add_corrections(app: FastAPI, parts: Parts) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import time
@@ -10,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from passerby.serving.bodies import Bodies, is_there
 from passerby.serving.limits import Rates
 from passerby.serving.metrics import Metrics
 from passerby.serving.page_files import page_files
@@ -42,8 +42,11 @@ HEADERS = {
 """Of every answer. Nothing is kept by browsers: who is removed shall be gone there too."""
 
 
-OPEN = frozenset({"/v1/health", "/v1/session", "/v1/openapi.json"})
+HEALTH = "/v1/health"
+OPEN = frozenset({HEALTH, "/v1/session", "/v1/openapi.json"})
 """Beside the page's own files: what is answered without a token."""
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+              "x-real-ip")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,14 @@ class Guard:
         metrics: Metrics,
     ) -> None:
         self._app = app
-        self._hosts = address.hosts
+        self._address = address
         self._open = OPEN | set(page_files())
         self._limits = limits
         self._tokens = tokens
         self._sessions = sessions
         self._metrics = metrics
         self._rates = Rates(limits.rate, limits.burst)
-        self._bytes = 0
+        self._bodies = Bodies(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, whatever happens."""
@@ -116,8 +119,10 @@ class Guard:
 
     async def _handle(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         headers = headers_of(scope)
-        self._check_host(headers)
-        check_origin(headers, scope["path"])
+        path = scope["path"]
+        answer.close = is_there(headers)
+        self._check_host(headers, path)
+        check_origin(headers, path)
         try:
             user = self._user(headers)
         except Refusal:
@@ -125,32 +130,38 @@ class Guard:
             raise
         scope.setdefault("state", {})["user"] = user
         known = user is not None and user.name != "local"
-        self._pay(f"token {user.name}" if user and known else f"address {client_of(scope)}")
-        if user is None and scope["path"] not in self._open:
+        client = f"token {user.name}" if user and known else f"address {client_of(scope)}"
+        self._pay(client)
+        if user is None and path not in self._open:
             raise Refusal(401, "a token is needed: send Authorization: Bearer TOKEN, or log in")
-        held: list[int] = []
-        try:
-            body = await self._body(headers, receive, held)
+        most = self._limits.open_body if path in self._open else self._limits.body
+        async with self._bodies.body(client, most, headers, receive) as body:
+            answer.close = False
             await self._app(scope, _once(body, receive), answer)
-        finally:
-            self._bytes -= sum(held)
 
-    def _check_host(self, headers: Mapping[str, str]) -> None:
+    def _check_host(self, headers: Mapping[str, str], path: str) -> None:
         # A page of another site that lets its name point here (DNS rebinding) is not in the list.
-        if headers.get("host", "").lower() not in self._hosts:
+        hosts = self._address.hosts
+        if path == HEALTH:
+            hosts |= self._address.own_hosts
+        if headers.get("host", "").lower() not in hosts:
             raise Refusal(
                 421, "this server does not answer to that Host: start it with --name to allow it"
             )
 
     def _user(self, headers: Mapping[str, str]) -> User | None:
         if not self._sessions.needed:
-            return User("local", "write")
+            # What a proxy passes on may come from anywhere.
+            passed_on = any(name in headers for name in _FORWARDED)
+            return None if passed_on else User("local", "write")
         given = headers.get("authorization")
         if given is not None:
             scheme, _, text = given.partition(" ")
             token = self._tokens.find(text.strip()) if scheme.lower() == "bearer" else None
             if token is None:
                 raise Refusal(401, "no such token: send Authorization: Bearer TOKEN")
+            if token.expired():
+                raise Refusal(401, f"the token {token.name} has expired: ask for a new one")
             return User(token.name, token.access)
         cookie = cookie_of(headers)
         token = None if cookie is None else self._sessions.find(cookie)
@@ -160,37 +171,6 @@ class Guard:
         wait = self._rates.take(client)
         if wait:
             raise Refusal(429, "too many requests: slow down", retry=wait)
-
-    async def _body(self, headers: Mapping[str, str], receive: Receive, held: list[int]) -> bytes:
-        """The whole body, or a refusal as soon as it is plain that it is too great or too slow."""
-        too_great = Refusal(413, f"a body has at most {self._limits.body:,} bytes")
-        length = headers.get("content-length", "0")
-        if length.isascii() and length.isdigit() and len(length) < 19:
-            if int(length) > self._limits.body:
-                raise too_great
-        else:
-            raise Refusal(400, "Content-Length must be a number")
-        parts: list[bytes] = []
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Refusal(400, "the connection ended before the body did")
-                    part = message.get("body", b"")
-                    held.append(len(part))
-                    self._bytes += len(part)
-                    if sum(held) > self._limits.body:
-                        raise too_great
-                    if self._bytes > self._limits.bodies:
-                        raise Refusal(503, "too many great bodies at once: try again", retry=1)
-                    parts.append(part)
-                    if not message.get("more_body", False):
-                        return b"".join(parts)
-        except TimeoutError:
-            raise Refusal(
-                408, f"a body must arrive within {self._limits.seconds:g} seconds"
-            ) from None
 
 
 def check_origin(headers: Mapping[str, str], path: str) -> None:
@@ -235,7 +215,7 @@ def cookie_of(headers: Mapping[str, str]) -> str | None:
 def client_of(scope: Scope) -> str:
     """The address that the request came from."""
     client = scope.get("client")
-    return str(client[0]) if client else "-"
+    return str(client[0])[:64] if client else "-"
 
 
 class _Answer:
@@ -244,6 +224,8 @@ class _Answer:
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status = 0
+        self.close = False
+        """Whether the connection ends with a refusal: a part of the body is still to come."""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -258,7 +240,7 @@ class _Answer:
         body = body_of(refusal.message)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
         headers |= refusal.headers
-        if refusal.status in (408, 413):
+        if self.close:
             headers["Connection"] = "close"
         pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         start = {"type": "http.response.start", "status": refusal.status, "headers": pairs}

@@ -8,10 +8,10 @@ from typing import Literal
 
 from PIL import Image, UnidentifiedImageError
 
-from passerby.figures.masks import whole_picture
+from passerby.data.images import PictureTooLarge, check_size, read_image
 from passerby.gallery.entries import Entry
 from passerby.serving.refusals import Refusal
-from passerby.types import InputError, Sample
+from passerby.types import InputError
 
 FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 """What is taken, by Pillow's names; the file's content decides, not what it is called."""
@@ -24,7 +24,7 @@ def received(body: bytes, most_pixels: int) -> Image.Image:
     """A picture that was sent, decoded in memory; its size is checked before its pixels are.
 
     Raises:
-        Refusal: 415, it is none of `FORMATS`; 413, too many pixels; 422, broken.
+        Refusal: 415, it is none of `FORMATS`; 413, too large (`check_size`); 422, broken.
     """
     if not body:
         raise Refusal(422, "a picture is wanted: this is empty")
@@ -33,11 +33,13 @@ def received(body: bytes, most_pixels: int) -> Image.Image:
     except UnidentifiedImageError:
         raise Refusal(415, "a JPEG, PNG or WebP picture is wanted: this is none") from None
     except Image.DecompressionBombError:
-        raise _too_great(most_pixels) from None
+        raise Refusal(413, f"the picture has more than {most_pixels:,} pixels") from None
     except Exception:
         raise Refusal(422, "the picture is broken") from None
-    if picture.width * picture.height > most_pixels:
-        raise _too_great(most_pixels)
+    try:
+        check_size(picture, "the picture", most_pixels)
+    except PictureTooLarge as error:
+        raise Refusal(413, str(error)) from None
     try:
         picture.load()
     except MemoryError:
@@ -48,18 +50,20 @@ def received(body: bytes, most_pixels: int) -> Image.Image:
     return picture
 
 
-def stored(entry: Entry, root: Path | None) -> Image.Image:
-    """The picture of an entry, its box cut out.
+def stored(entry: Entry, root: Path | None, most_pixels: int) -> Image.Image:
+    """The picture of an entry, its box cut out; limits are those of pictures that are sent.
 
     Raises:
-        Refusal: 404, the server was not told where pictures lie, or this one does not lie there.
+        Refusal: 404, the server was not told where pictures lie, or this one does not lie there;
+            413, too large.
     """
     file = None if root is None else inside(entry.file_name, root)
     if file is None:
         raise Refusal(404, "the picture of this entry is not kept")
-    sample = Sample(file, entry.file_name, -1, -1, box=entry.box)
     try:
-        return whole_picture(sample)
+        return Image.fromarray(read_image(file, entry.box, most_pixels=most_pixels))
+    except PictureTooLarge:
+        raise Refusal(413, "the picture of this entry is larger than this server shows") from None
     except (InputError, OSError):
         raise Refusal(404, "the picture of this entry cannot be read") from None
 
@@ -86,7 +90,3 @@ def encoded(picture: Image.Image, kind: Literal["JPEG", "PNG"] = "JPEG") -> byte
     out = io.BytesIO()
     small.save(out, kind, quality=90)
     return out.getvalue()
-
-
-def _too_great(most: int) -> Refusal:
-    return Refusal(413, f"a picture has at most {most:,} pixels")

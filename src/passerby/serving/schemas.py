@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _LATEST = 1e15
+_MOST_LETTERS = 4096
+
+
+def _short(names: list[str]) -> list[str]:
+    # They stand in the audit log, which a reader must not be able to fill.
+    if sum(map(len, names)) > _MOST_LETTERS:
+        raise ValueError(f"the names have more than {_MOST_LETTERS:,} letters together")
+    return names
+
 
 Name = Annotated[str, Field(min_length=1, max_length=256)]
 Key = Annotated[str, Field(min_length=1, max_length=256)]
 Time = Annotated[float, Field(ge=-_LATEST, le=_LATEST, allow_inf_nan=False)]
-Names = Annotated[list[Name], Field(max_length=1000)]
+Names = Annotated[list[Name], Field(max_length=100), AfterValidator(_short)]
 Keys = Annotated[list[Key], Field(min_length=1, max_length=1000)]
 
 

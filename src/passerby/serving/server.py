@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from passerby.serving.app import create_app
 from passerby.serving.service import Service
@@ -18,6 +21,8 @@ from passerby.types import InputError
 
 GRACE = 30
 """Seconds that requests have to end after the server was told to stop."""
+HEAD_SECONDS = 10.0
+"""Until the head of a request must have arrived, from the connection or the answer before on."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,7 @@ def serve(
     listening = _socket(address)
     address = replace(address, port=listening.getsockname()[1], tls=certificate is not None)
     app = create_app(service, tokens, address, limits)
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, date_header=True,
-        proxy_headers=False, ws="none", lifespan="on", timeout_keep_alive=10,
-        timeout_graceful_shutdown=GRACE, h11_max_incomplete_event_size=32_768,
-        ssl_certfile=None if certificate is None else certificate.chain,
-        ssl_keyfile=None if certificate is None else certificate.key,
-    )  # fmt: skip
+    config = configured(app, certificate)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     server = _Server(config, lambda: ready(_url(address)) if ready else None)
     try:
@@ -74,6 +73,38 @@ def serve(
         server.run(sockets=[listening])
     finally:
         listening.close()
+
+
+def configured(app: FastAPI, certificate: Certificate | None = None) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    return uvicorn.Config(
+        app, http=_Timely, log_config=None, access_log=False, server_header=False, date_header=True,
+        proxy_headers=False, ws="none", lifespan="on", timeout_keep_alive=10,
+        timeout_graceful_shutdown=GRACE, h11_max_incomplete_event_size=32_768,
+        ssl_certfile=None if certificate is None else certificate.chain,
+        ssl_keyfile=None if certificate is None else certificate.key,
+    )  # fmt: skip
+
+
+class _Timely(H11Protocol):
+    """Ends connections on which no whole head of a request arrives in time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait_for_head(None)
+
+    def on_response_complete(self) -> None:
+        # The next request may begin in here: its head need not be waited for.
+        answered = self.cycle
+        super().on_response_complete()
+        self._wait_for_head(answered)
+
+    def _wait_for_head(self, before: object) -> None:
+        def end() -> None:
+            if self.cycle is before:
+                self.transport.close()
+
+        self.loop.call_later(HEAD_SECONDS, end)
 
 
 class _Server(uvicorn.Server):

@@ -196,13 +196,13 @@ class Service:
             raise Refusal(404, f"this model has no {kind} to show")
         return overlay(self.model, picture, kind)
 
-    def picture(self, key: str) -> Image.Image:
-        """The picture of an entry.
+    def picture(self, key: str, most_pixels: int) -> Image.Image:
+        """The picture of an entry; width x height have a limit.
 
         Raises:
             Refusal: 404, no such entry, or its picture is not there.
         """
-        return stored(self.entry(key), self.pictures)
+        return stored(self.entry(key), self.pictures, most_pixels)
 
     def _search(
         self,

@@ -35,15 +35,15 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._open: dict[str, _Session] = {}
-        self._needed = bool(tokens.all())
+        self._needed = tokens.there
 
     @property
     def needed(self) -> bool:
-        """Whether a token is needed: from the first one on until the server ends.
+        """Whether a token is needed: where there is a file of tokens, or was since the start.
 
-        Removing the last token of a running server must not open it to everybody.
+        Removing the last token, or the file under a running server, opens it to nobody.
         """
-        self._needed = self._needed or bool(self._tokens.all())
+        self._needed = self._needed or self._tokens.there
         return self._needed
 
     def start(self, token: Token) -> str:
@@ -58,12 +58,12 @@ class Sessions:
         return text
 
     def find(self, text: str) -> Token | None:
-        """The token that a cookie stands for; None: no session, ended, or its token removed."""
+        """The token that a cookie stands for; None: no session, or it or its token ended."""
         session = self._open.get(_key(text))
         if session is None or session.until <= self._clock():
             return None
         now = self._tokens.all().get(session.token.name)
-        return now if now == session.token else None
+        return now if now == session.token and not now.expired() else None
 
     def end(self, text: str) -> None:
         """Ends a session, if there is one."""

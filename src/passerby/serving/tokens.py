@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import re
 import secrets
 import threading
@@ -21,6 +22,7 @@ from passerby.types import InputError
 Access = Literal["read", "write"]
 
 _PREFIX = "passerby_"
+_LONGEST = 100 * 365 * 86_400
 _DUMMY = hashlib.sha256(b"").hexdigest()
 
 
@@ -36,6 +38,12 @@ class Token:
     """Seconds since 1970 in UTC."""
     hash: str
     """SHA-256 in hexadecimal digits. A slow hash would add nothing: a token is 256 random bits."""
+    expires: float | None = None
+    """When it ends, seconds since 1970 in UTC; None: never."""
+
+    def expired(self) -> bool:
+        """Whether it has ended, by this machine's clock."""
+        return self.expires is not None and time.time() >= self.expires
 
 
 class TokenFile:
@@ -52,23 +60,42 @@ class TokenFile:
         self._seen: tuple[int, int, int] | None = None
         self._tokens: Mapping[str, Token] = {}
 
-    def add(self, name: str, access: Access) -> str:
+    @property
+    def there(self) -> bool:
+        """Whether there is a file, of whatever content: then nobody does without a token."""
+        try:
+            os.lstat(self.file)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def add(self, name: str, access: Access, seconds: float | None = None) -> str:
         """Makes a token; what is returned is kept nowhere.
 
+        Args:
+            name: stands in logs.
+            access: what it allows.
+            seconds: until it expires; None: never.
+
         Raises:
-            InputError: the name is taken, or is not 1 to 64 letters, digits and . _ -
+            InputError: the name is taken, or is not 1 to 64 letters, digits and . _ -; the time
+                is not more than 0.
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             raise InputError(
                 "a token's name is 1 to 64 letters, digits and . _ -, the first a letter or "
                 f"digit: given {name[:80]!r}"
             )
+        if seconds is not None and not 0 < seconds <= _LONGEST:
+            raise InputError(f"a token expires after up to 100 years: given {seconds:g} seconds")
         text = _PREFIX + secrets.token_urlsafe(32)
         with one_at_a_time(self._beside):
             tokens = dict(self.all())
             if name in tokens:
                 raise InputError(f"there is a token {name!r} already: remove it first")
-            tokens[name] = Token(name, access, time.time(), _hash(text))
+            now = time.time()
+            ends = None if seconds is None else now + seconds
+            tokens[name] = Token(name, access, now, _hash(text), ends)
             self._write(tokens)
         return text
 
@@ -114,18 +141,28 @@ class TokenFile:
         return found
 
     def _read(self) -> dict[str, Token]:
+        if self.file.stat().st_mode & 0o022:
+            raise InputError(f"{self.file}: others than its owner may write to it: chmod 600 it")
         try:
             plain = parse_json(self.file.read_text(encoding="utf-8"))
             tokens = [Token(name=name, **rest) for name, rest in plain["tokens"].items()]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{self.file}: is no file of tokens ({error!r})") from error
         if any(token.access not in ("read", "write") for token in tokens):
             raise InputError(f"{self.file}: access of a token is read or write")
+        for token in tokens:
+            if not isinstance(token.expires, int | float | None) or not isinstance(token.hash, str):
+                raise InputError(f"{self.file}: is no file of tokens (token {token.name[:64]!r})")
         return {token.name: token for token in tokens}
 
     def _write(self, tokens: Mapping[str, Token]) -> None:
         plain = {
-            name: {"access": token.access, "created": token.created, "hash": token.hash}
+            name: {
+                "access": token.access,
+                "created": token.created,
+                "expires": token.expires,
+                "hash": token.hash,
+            }
             for name, token in sorted(tokens.items())
         }
         text = json.dumps({"format": 1, "tokens": plain}, indent=1) + "\n"
