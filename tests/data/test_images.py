@@ -220,7 +220,7 @@ def test_broken_files_name_the_file_in_one_line(tmp_path, content, words):
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(InputError, match="a.jpg: no such file"):
         read_image(tmp_path / "a.jpg")
-    with pytest.raises(InputError, match="cannot be read: .*directory"):
+    with pytest.raises(InputError, match="is not a regular file"):
         read_image(tmp_path)
 
 
