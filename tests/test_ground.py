@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "video": LEAVES | {"recipes", "data", "embedding"},
     "figures": BELOW_FIGURES,
     "reproduce": BELOW_FIGURES,
-    "serving": LEAVES | {"embedding", "gallery", "figures"},
+    "serving": LEAVES | {"data", "embedding", "gallery", "figures"},
     "cli": BELOW_FIGURES | {"video", "figures", "reproduce", "serving"},
     "__main__": BELOW_FIGURES | {"video", "figures", "reproduce", "serving", "cli"},
 }  # The table of the design: direct imports of each package.
