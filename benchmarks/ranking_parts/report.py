@@ -26,7 +26,8 @@ never ranked, and its products are not computed: *ranked pairs alone* counts onl
 programs are given the gallery without junk. *Memory* is the most that
 a run needed beyond the features and what was loaded before.
 
-Other pages: [galleries up to 1,000,000 entries](performance-gallery.md), \
+Other pages: [commands](performance-commands.md), \
+[galleries up to 1,000,000 entries](performance-gallery.md), \
 [embedding](performance-embedding.md), [serving](performance-serving.md), \
 [training](performance-training.md), [what methods cost](performance-methods.md), \
 [what triplets cost](performance-mining.md).
