@@ -175,7 +175,7 @@ def test_a_mirror_makes_another_model():
 
 def test_the_transfer_preset_is_the_recipe_that_was_measured():
     recipe = Recipe.transfer()
-    assert (recipe.trunk, recipe.height, recipe.width) == ("thin18_ibn_a", 128, 64)
+    assert (recipe.trunk, recipe.height, recipe.width) == ("thin16_ibn_a", 128, 64)
     assert (recipe.optimizer, recipe.learning_rate, recipe.schedule) == ("adamw", 1.5e-3, "cosine")
     assert (recipe.identities, recipe.pictures, recipe.smoothing) == (16, 4, 0.1)
     assert (recipe.pooling, recipe.margin, recipe.erase) == ("gem", None, 0)

@@ -118,8 +118,9 @@ class Recipe:
     """The paper's numbers; `[T1]` is its Table 1, a section number its section."""
 
     trunk: str = "resnet50"
-    """Trunk: resnet18, resnet34, resnet50, resnet101 or thin18, each also with _ibn_a or _ibn_b;
-    osnet_x0_25, osnet_x0_5, osnet_x0_75 or osnet_x1_0, also as osnet_ibn_... and osnet_ain_..."""
+    """Trunk: resnet18, resnet34, resnet50, resnet101, thin18 or thin16, each also with _ibn_a or
+    _ibn_b; osnet_x0_25, osnet_x0_5, osnet_x0_75 or osnet_x1_0, also as osnet_ibn_... and
+    osnet_ain_..."""
     weights: str = "imagenet"
     """The trunk's starting weights: none, imagenet or a file."""
     last_stride: int = 1
@@ -205,7 +206,7 @@ class Recipe:
     def transfer(cls) -> Recipe:
         """For cameras that it has never seen; from random weights, on a CPU."""
         return cls(
-            trunk="thin18_ibn_a",
+            trunk="thin16_ibn_a",
             weights="none",
             pooling="gem",
             height=128,

@@ -87,7 +87,7 @@ def test_a_trunk_without_classes_does_not_classify():
 
 
 def test_every_resnet_is_listed():
-    plain = {*PUBLISHED, "thin18"}
+    plain = {*PUBLISHED, "thin16", "thin18"}
     assert set(RESNETS) == {f"{name}{ibn}" for name in plain for ibn in ("", "_ibn_a", "_ibn_b")}
 
 
