@@ -121,12 +121,12 @@ class Stage:
     """Applied to each training picture."""
     at_epoch_start: Callable[[EpochStart], Sequence[NDArray[np.int64]]] | None = None
     """Computes the epoch's batches instead of the sampler, e.g. mined triplets."""
-    average: float = 0.0
-    """The stage leaves the moving average of the network's weights behind, of which each step keeps
-    this share; 0: the weights of the last step."""
     group: int = 1
     """Consecutive pictures of a batch that belong together (K of one identity, 3 of a triplet):
     where a batch is cut, for several processes or to save memory, it is cut between groups."""
+    average: float = 0.0
+    """The stage leaves the moving average of the network's weights behind, of which each step keeps
+    this share; 0: the weights of the last step."""
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,6 @@ def is_finished(root: Path, recipe: Recipe) -> bool:
     """
     if not root.exists():
         return False
-    if not root.is_dir():
-        raise InputError(f"a synthetic set is written into a folder, {root} is a file")
     names = {path.name for path in root.iterdir()} - {LOCK}
     if UNFINISHED in names:
         _clear(root, names)
@@ -173,6 +171,8 @@ def write_synthetic(root: str | Path, recipe: Recipe | None = None, *,
     workers = workers if workers is not None else cores or 1
     if workers < 1:
         raise InputError(f"workers is at least 1, got {workers}")
+    if root.exists() and not root.is_dir():
+        raise InputError(f"a synthetic set is written into a folder, {root} is a file")
     with one_at_a_time(root / LOCK, _PATIENCE):
         if not is_finished(root, recipe):
             _write(root, recipe, workers, progress)
