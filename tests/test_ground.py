@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "evaluation": LEAVES | {"data", "cues", "ranking", "extract", "embedding"},
     "experiment": BELOW_EXPERIMENT,
     "gallery": LEAVES | {"ranking", "embedding"},
-    "video": LEAVES | {"recipes", "data", "embedding"},
+    "video": LEAVES | {"recipes", "data", "cues", "embedding"},
     "figures": BELOW_FIGURES,
     "reproduce": BELOW_FIGURES,
     "serving": LEAVES | {"data", "embedding", "gallery", "figures"},

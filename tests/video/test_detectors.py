@@ -243,6 +243,25 @@ def test_no_network(tmp_path):
         OnnxDetector(tmp_path / "text.onnx", DetectorSettings("yolo"))
 
 
+def test_a_network_that_keeps_weights_in_other_files(tmp_path, monkeypatch):
+    values = np.arange(1 * 84 * 8, dtype=np.float32).reshape(1, 84, 8)
+    file = network(tmp_path / "d.onnx", {"x": values}, {"form": "yolo"})
+    onnx.save(
+        onnx.load(file), file, save_as_external_data=True, location="w.bin", size_threshold=40,
+        convert_attribute=True,
+    )  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="external data.*save it as one file"):
+        OnnxDetector(file)
+
+
+def test_a_description_that_is_nested_too_deeply(tmp_path):
+    file = network(tmp_path / "d.onnx", {"x": np.zeros((1, 84, 8), np.float32)}, {"form": "yolo"})
+    (tmp_path / "d.onnx.json").write_text('{"form": ' + "[" * 100_000)
+    with pytest.raises(InputError, match="too deeply"):
+        OnnxDetector(file)
+
+
 def frame_of(number):
     return Frame(np.zeros((100, 200, 3), np.uint8), number, number / 25)
 

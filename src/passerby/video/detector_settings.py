@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from passerby.parsing import parse_json
 from passerby.recipes import from_plain
 from passerby.types import InputError
 
@@ -95,7 +95,7 @@ def read_settings(network: Path) -> DetectorSettings:
             f"{file}: missing: it says how {network.name} is used, e.g. {EXAMPLE} (docs/video.md)"
         )
     try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
+        plain = parse_json(file.read_text(encoding="utf-8"))
         if not isinstance(plain, dict) or "form" not in plain:
             raise InputError(f"is no JSON object with a form, e.g. {EXAMPLE}")
         return from_plain(DetectorSettings, plain)

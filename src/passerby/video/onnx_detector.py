@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from passerby.cues.onnx_session import open_session
 from passerby.types import InputError
 from passerby.video.boxes import Boxes, within
 from passerby.video.detector_settings import DetectorSettings, read_settings
@@ -145,26 +146,17 @@ def _agree(shape: list[Any], sizes: tuple[int, ...]) -> bool:
 
 
 def _session(file: Path, device: str) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError(
-            f"detectors need ONNX Runtime: pip install 'passerby[video]' ({error})"
-        ) from None
-    provider = f"{device.partition(':')[0].upper()}ExecutionProvider"
-    able = onnxruntime.get_available_providers()
-    if provider not in able:
-        raise InputError(
-            f"this ONNX Runtime does not compute on {device}: it has {', '.join(able)}"
-        )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(file), options, providers=[provider])
-    except Exception as error:
-        raise InputError(
-            f"{file}: ONNX Runtime reads no network from it: {_short(error)}"
-        ) from None
+    def provider(runtime: Any) -> list[str]:
+        name = f"{device.partition(':')[0].upper()}ExecutionProvider"
+        able = runtime.get_available_providers()
+        if name not in able:
+            raise InputError(
+                f"this ONNX Runtime does not compute on {device}: it has {', '.join(able)}"
+            )
+        return [name]
+
+    needs = "detectors need ONNX Runtime: pip install 'passerby[video]'"
+    return open_session(file.read_bytes(), str(file), needs, provider)
 
 
 def _short(error: BaseException) -> str:
