@@ -279,14 +279,19 @@ class LanceStore:
 
     def described(self) -> dict[str, Any]:
         """See `Store`."""
-        files = [each for each in self.folder.rglob("*") if each.is_file()]
+        sizes = []
+        for each in self.folder.rglob("*"):
+            # Others may be writing: what is gone meanwhile is no part of it.
+            with contextlib.suppress(FileNotFoundError):
+                if each.is_file():
+                    sizes.append(each.stat().st_size)
         kept = self._spare.size
         return {
             "engine": "Lance",
             "place": str(self.folder),
-            "bytes": sum(each.stat().st_size for each in files) - kept,
+            "bytes": sum(sizes) - kept,
             "kept_back_bytes": kept,
-            "files": len(files),
+            "files": len(sizes),
             "removal_pending": self._mark.there and not self._locks.somebody_writes(),
         }
 
@@ -391,10 +396,13 @@ class LanceStore:
         import lance
 
         table = str(self.folder / f"{TABLE}.lance")
-        old = {each.fragment_id for each in lance.dataset(table, version=before).get_fragments()}
+        old = {
+            (each.fragment_id, each.deletion_file())
+            for each in lance.dataset(table, version=before).get_fragments()
+        }
         try:
             for each in self._dataset().get_fragments():
-                if each.fragment_id not in old:
+                if (each.fragment_id, each.deletion_file()) not in old:
                     each.scanner(columns=["key"], limit=1).to_table()
         except (OSError, ValueError, RuntimeError) as error:
             whole: Any = lance.dataset(table, version=before)
