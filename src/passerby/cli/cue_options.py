@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tyro
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 
 from passerby.cues.networks import ComputedCues
@@ -21,9 +20,6 @@ from passerby.types import InputError, Sample
 
 if TYPE_CHECKING:
     from passerby.embedding.embedder import Embedder
-
-LEAST_HEIGHT = 32
-"""Pixels: of queries that are lower a note is written."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +132,6 @@ def embed_queries(
     Raises:
         InputError: an unreadable picture; one outside the folder, which has no cues of it.
     """
-    for file, (width, height) in _small(pictures):
-        say(
-            console,
-            f"note: {file} has {width} x {height} pixels: of a person lower than {LEAST_HEIGHT} "
-            "little can be told",
-        )
     if not isinstance(model.cues, FileCues) or folder is None:
         return model.embed_samples(pictures)
     missing: Counter[str] = Counter()
@@ -150,25 +140,6 @@ def embed_queries(
     for cue, count in sorted(missing.items()):
         say(console, f"note: without {cue}: {count} of {len(pictures)}")
     return found
-
-
-def _small(pictures: Sequence[Sample]) -> Iterator[tuple[Path, tuple[int, int]]]:
-    """The files of those that are readable and low, with width and height."""
-    for picture in pictures:
-        size = picture.box[2:] if picture.box is not None else _size(picture.file)
-        if size is not None and size[1] < LEAST_HEIGHT:
-            yield picture.file, size
-
-
-def _size(file: Path) -> tuple[int, int] | None:
-    """Width and height; None where embedding will say what is wrong with the file."""
-    try:
-        if not file.is_file():
-            return None
-        with Image.open(file) as opened:
-            return opened.size
-    except (OSError, ValueError):
-        return None
 
 
 def _name(file: Path, folder: Path) -> str:

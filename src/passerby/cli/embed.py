@@ -13,6 +13,7 @@ import tyro
 from passerby.cli.cue_options import cues_in
 from passerby.cli.models import open_model
 from passerby.cli.options import parse_options
+from passerby.cli.unlikely_crops import note_unlikely_crops
 from passerby.embedding.shipped import SHIPPED
 from passerby.terminal import say, terminal
 from passerby.training.progress import counting
@@ -86,6 +87,8 @@ def run(arguments: list[str]) -> None:
     place, places = model_and_places(options.places)
     model = load(place, options, world)
     listed = list_places(places)
+    if rank == 0:
+        note_unlikely_crops(listed.samples, console)
     with counting("embedding", console if rank == 0 else None) as progress:
         outcome = embed_to_files(
             model,

@@ -50,6 +50,7 @@ from passerby.cli.gallery_pictures import (
     query_pictures,
 )
 from passerby.cli.options import parse_options
+from passerby.cli.unlikely_crops import note_unlikely_crops
 from passerby.embedding.profiles import RETURNS, Profiles
 from passerby.figures.saving import check_target
 from passerby.gallery.answers import Reranking
@@ -296,6 +297,7 @@ def _add(command: Any) -> None:
     samples, root = pictures_to_add(command.Data, options.part, console)
     broken = {(one.file, one.box) for one, _ in broken_among(samples, options.skip_broken, console)}
     samples = [sample for sample in samples if (sample.file, sample.box) not in broken]
+    note_unlikely_crops(samples, console)
     model = with_files(model, command.FileOptions, root)
     names = [] if options.namespace else [n for one in samples for n in (one.person, one.camera)]
     with open_gallery(command.Place, model) as gallery:
@@ -327,6 +329,7 @@ def _tell_added(command: Any, found: Added) -> None:
 def _search(command: Any) -> None:
     options: SearchOptions = command.SearchOptions
     pictures = query_pictures(options.pictures)
+    note_unlikely_crops(pictures, terminal(errors=True))
     model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     model = with_files(model, command.FileOptions)
     cameras = [options.query_camera or one.camera for one in pictures]
