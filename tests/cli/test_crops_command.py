@@ -54,6 +54,7 @@ def test_crops_of_a_video(video, capsys):
     files = sorted(str(f.relative_to(out)) for f in out.rglob("*.jpg"))
     assert files == sorted(row["file_name"] for row in rows)
     assert {row["track_id"] for row in rows} == {"gate-00001", "gate-00002"}
+    assert {row["person_id"] for row in rows} == {""}
     for row in rows:
         image = np.asarray(Image.open(out / row["file_name"])).astype(int)
         assert image.shape == (56, 16, 3)
@@ -74,6 +75,7 @@ def test_other_commands_read_the_crops(video):
     samples = load_manifest(out / "manifest.csv").gallery
     assert len(samples) == len(list(out.rglob("*.jpg")))
     assert all(one.timestamp is None and one.box is None for one in samples)
+    assert all((one.person_id, one.person) == (-1, None) for one in samples)
     assert {one.track_id for one in list_pictures(out / "manifest.csv")} == {
         "gate-00001", "gate-00002"
     }  # fmt: skip

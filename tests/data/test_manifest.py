@@ -169,6 +169,7 @@ GOOD = ["a.png", "1", "1", "train"]
     [
         ([GOOD, ["", "1", "1", "train"]], "row 3: file_name is empty"),
         ([["a.png", "", "1", "train"]], "row 2: person_id is empty"),
+        ([["a.png", "", "1", "query"]], "row 2: person_id is empty"),
         ([["a.png", "1", "", "train"]], "row 2: camera_id is empty"),
         ([["a.png", "-2", "1", "train"]], "person_id: ids are at least 0, or -1 for junk, got -2"),
         ([["a.png", "1", "-1", "train"]], "row 2: camera_id is at least 0, got -1"),

@@ -32,8 +32,9 @@ def load_manifest(file: str | Path, root: str | Path | None = None) -> Split:
 
     `split` says train, query or gallery; test means gallery unless `is_query` / `is_gallery` of
     the row say otherwise. These two may both be true. Names of persons and cameras that are not all
-    whole numbers are labelled in sorted order; person -1 is junk. A timestamp is a number of
-    seconds or ISO 8601, in UTC where it names no zone. A box is rounded to pixels.
+    whole numbers are labelled in sorted order; person -1 is junk, and so is somebody of the gallery
+    whom nobody knows (an empty value). A timestamp is a number of seconds or ISO 8601, in UTC where
+    it names no zone. A box is rounded to pixels.
 
     Args:
         file: `.csv` or `.parquet`.
@@ -54,6 +55,8 @@ def load_manifest(file: str | Path, root: str | Path | None = None) -> Split:
         labels = people[row], cameras[row]
         sample = _sample(table, row, root, labels, (named[0][row], named[1][row]))
         for part in _parts(table, row):
+            if part != "gallery" and not table.columns["person_id"][row]:
+                _fail(table, row, "person_id is empty")
             if part != "gallery" and sample.person_id == JUNK_ID:
                 _fail(table, row, f"person -1 is junk and cannot be in {part}")
             earlier = seen.setdefault((part, sample), row)
@@ -134,15 +137,16 @@ def _check_columns(table: Table) -> None:
 def _labels(table: Table, column: str) -> list[int]:
     texts = table.columns[column]
     for row, text in enumerate(texts):
-        if not text:
+        if not text and column == "camera_id":
             _fail(table, row, f"{column} is empty")
     try:
-        numbers = numbered(texts)
+        numbers = {"": JUNK_ID, **numbered(text for text in texts if text)}
     except InputError as error:
         raise InputError(f"{table.file}: {column}: {error}") from None
-    if column == "camera_id" and JUNK_ID in numbers.values():
-        row = next(row for row, text in enumerate(texts) if numbers[text] == JUNK_ID)
-        _fail(table, row, f"camera_id is at least 0, got {texts[row]}")
+    if column == "camera_id":
+        junk = [row for row, text in enumerate(texts) if numbers[text] == JUNK_ID]
+        if junk:
+            _fail(table, junk[0], f"camera_id is at least 0, got {texts[junk[0]]}")
     return [numbers[text] for text in texts]
 
 

@@ -89,7 +89,7 @@ class CropFolder:
             x, y, width, height = crop.box
             self._rows.append(
                 {
-                    "file_name": name, "person_id": -1, "camera_id": self.camera,
+                    "file_name": name, "person_id": "", "camera_id": self.camera,
                     "timestamp": "" if self.start is None else f"{self.start + crop.seconds:.3f}",
                     "split": "gallery", "track_id": track, "frame": crop.frame,
                     "seconds": f"{crop.seconds:.3f}", "frame_x": x, "frame_y": y,
