@@ -11,9 +11,9 @@ import tyro
 from passerby.cli.gallery_options import seconds_of
 from passerby.cli.options import parse_options
 from passerby.cli.video_options import BoxOptions, TrackOptions, follower_of
+from passerby.cli.video_progress import Standing, VideoProgress
 from passerby.terminal import terminal
 from passerby.training.interrupt import StopRequest
-from passerby.training.progress import counting
 from passerby.types import InputError
 from passerby.video.crop_folder import CropFolder, check_camera
 from passerby.video.frames import open_video, thinned
@@ -51,16 +51,22 @@ def run(arguments: list[str]) -> None:
     video = open_video(options.video, options.rate)
     follower = follower_of(options.boxes, options.tracks, video.rate, options.device)
     folder = CropFolder(options.out, camera, start)
-    total = 0 if video.duration is None else round(video.duration * video.rate)
     count = tracklets = 0
+    seconds = 0.0
+
+    def standing() -> list[Standing]:
+        done = None if video.live else seconds
+        return [Standing(camera, count, follower.people, tracklets, done, video.duration)]
+
     try:
-        with StopRequest() as stop, counting("frames", terminal(errors=True)) as progress:
+        with StopRequest() as stop, VideoProgress(standing, terminal(errors=True)) as progress:
             for frame in thinned(video.frames(), options.tracks.fps):
                 ended = follower.step(frame)
                 for tracklet in ended:
                     folder.add(tracklet)
                 count, tracklets = count + 1, tracklets + len(ended)
-                progress(frame.number + 1, max(total, frame.number + 1))
+                seconds = frame.seconds
+                progress.tick()
                 if stop.asked:
                     break
         for tracklet in follower.close():

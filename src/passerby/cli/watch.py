@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.console import Console
 
 from passerby.cli.cue_options import NetworkOptions, with_networks
 from passerby.cli.gallery_options import (
@@ -24,7 +23,9 @@ from passerby.cli.gallery_options import (
 )
 from passerby.cli.options import parse_options
 from passerby.cli.video_options import BoxOptions, TrackOptions, follower_of
+from passerby.cli.video_progress import VideoProgress
 from passerby.cli.watch_events import Webhook, read_secret
+from passerby.cli.watch_mqtt import Mqtt, read_login
 from passerby.terminal import say, terminal
 from passerby.training.interrupt import StopRequest
 from passerby.types import InputError
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from passerby.cli.watch_cameras import Source, Watched
     from passerby.cli.watch_store import Store
 
-FORGET_EVERY, SAY_EVERY, IDLE = 3600.0, 10.0, 0.005
-"""Seconds between looks at what has expired, between lines of progress, and of a short sleep."""
+FORGET_EVERY, IDLE = 3600.0, 0.005
+"""Seconds between looks at what has expired, and of a short sleep."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class TellOptions:
     """An address that each is sent to by POST, signed."""
     webhook_secret: Path | None = None
     """A file with the secret that signs."""
+    mqtt: str | None = None
+    """A broker that each is published to, mqtt://host[:port][/topic] or mqtts://...: topic/camera;
+    the topic is passerby if not given."""
+    mqtt_login: Path | None = None
+    """A file with name:password for the broker."""
     link: str | None = None
     """Address of the server that shows the gallery: events have a link, which needs its token."""
     metrics: str | None = None
@@ -122,7 +128,8 @@ def _watch(options: Options, stack: ExitStack, stop: StopRequest) -> list[Watche
     if options.tell.metrics is not None:
         stack.enter_context(_served(options.tell.metrics, cameras))
     store.forget()
-    _follow(cameras, store, stop, terminal(errors=True))
+    progress = VideoProgress(lambda: [one.standing for one in cameras], terminal(errors=True))
+    _follow(cameras, store, stop, stack.enter_context(progress))
     return cameras
 
 
@@ -176,32 +183,20 @@ def _watched(source: Source, options: Options, store: Store) -> Watched:
     return Recording(source, video, follower, store, settings, options.tracks.fps)
 
 
-def _follow(cameras: Sequence[Watched], store: Store, stop: StopRequest, console: Console) -> None:
+def _follow(
+    cameras: Sequence[Watched], store: Store, stop: StopRequest, progress: VideoProgress
+) -> None:
     """Goes round until all are over or somebody asks to stop; what is open is then stored."""
-    forgot = said = time.monotonic()
-    before = 0
+    forgot = time.monotonic()
     while not stop.asked and not all(one.over for one in cameras):
         if not any([one.step() for one in cameras]):
             time.sleep(IDLE)
-        now = time.monotonic()
-        if now - said >= SAY_EVERY:
-            frames = sum(one.counts.frames for one in cameras)
-            say(console, _progress(cameras, (frames - before) / (now - said)))
-            said, before = now, frames
-        if now - forgot >= FORGET_EVERY:
+        progress.tick()
+        if time.monotonic() - forgot >= FORGET_EVERY:
             store.forget()
-            forgot = now
+            forgot = time.monotonic()
     for one in cameras:
         one.close()
-
-
-def _progress(cameras: Sequence[Watched], rate: float) -> str:
-    parts = [
-        f"{one.source.camera}: {one.state}, {one.follower.people} people, "
-        f"{one.counts.tracklets:,} tracks"
-        for one in cameras
-    ]
-    return f"{rate:.0f} frames/s   " + "   ".join(parts)
 
 
 def _conclude(one: Watched) -> None:
@@ -218,24 +213,27 @@ def _telling(options: TellOptions) -> Iterator[Any]:
     """What is called with each event."""
     if (options.webhook is None) != (options.webhook_secret is None):
         raise InputError("--webhook and --webhook-secret go together")
-    webhook = None
-    if options.webhook is not None and options.webhook_secret is not None:
-        webhook = Webhook(options.webhook, read_secret(options.webhook_secret))
+    if options.mqtt is None and options.mqtt_login is not None:
+        raise InputError("--mqtt-login goes with --mqtt")
+    told: dict[str, Webhook | Mqtt] = {}
 
     def tell(event: dict[str, Any]) -> None:
         print(json.dumps(event), flush=True)
-        if webhook is not None:
-            webhook.tell(event)
+        for one in told.values():
+            one.tell(event)
 
     try:
+        if options.webhook is not None and options.webhook_secret is not None:
+            told["the webhook"] = Webhook(options.webhook, read_secret(options.webhook_secret))
+        if options.mqtt is not None:
+            login = None if options.mqtt_login is None else read_login(options.mqtt_login)
+            told["the broker"] = Mqtt(options.mqtt, login)
         yield tell
     finally:
-        if webhook is not None:
-            webhook.close()
-            if webhook.lost:
-                say(
-                    terminal(errors=True), f"events that the webhook did not take: {webhook.lost:,}"
-                )
+        for name, one in told.items():
+            one.close()
+            if one.lost:
+                say(terminal(errors=True), f"events that {name} did not take: {one.lost:,}")
 
 
 @contextmanager

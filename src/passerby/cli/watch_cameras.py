@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import yaml
 
 from passerby.cli.gallery_options import seconds_of
+from passerby.cli.video_progress import Standing
 from passerby.cli.watch_store import Store
 from passerby.types import InputError
 from passerby.video.crop_folder import check_camera
@@ -62,7 +63,7 @@ class Watched(Protocol):
     """Whether there will be no more frames."""
 
     @property
-    def state(self) -> str:
+    def standing(self) -> Standing:
         """How far it is, for people."""
 
     @property
@@ -109,10 +110,12 @@ class Recording:
         self._frames = thinned(frames, rate, rest.seconds if begun else None)
 
     @property
-    def state(self) -> str:
+    def standing(self) -> Standing:
         """How far it is."""
-        whole = "" if self.video.duration is None else f" of {self.video.duration:.0f}"
-        return f"{max(self._last[0], 0):.0f}{whole} s"
+        return Standing(
+            self.source.camera, self.counts.frames, self.follower.people, self.counts.tracklets,
+            max(self._last[0], 0.0), self.video.duration,
+        )  # fmt: skip
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -179,9 +182,12 @@ class Channel:
         self.delay = 0.0
 
     @property
-    def state(self) -> str:
+    def standing(self) -> Standing:
         """Whether it is connected, and how far behind."""
-        return self.live.failure or f"{self.delay:.1f} s behind"
+        return Standing(
+            self.source.camera, self.counts.frames, self.follower.people, self.counts.tracklets,
+            delay=self.delay, dropped=self.live.dropped, failure=self.live.failure,
+        )  # fmt: skip
 
     @property
     def numbers(self) -> dict[str, float]:

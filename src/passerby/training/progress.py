@@ -76,11 +76,16 @@ class TrainingProgress:
         say(
             self.console,
             f"{label}  {shown}  {images_per_second:.0f} img/s  "
-            f"{_clock(seconds * (self._epochs - done))} left",
+            f"{clock(seconds * (self._epochs - done))} left",
         )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    >>> clock(75), clock(3600)
+    ('1:15', '1:00:00')
+    """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
