@@ -5,14 +5,20 @@ import json
 import os
 import threading
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
 
 from passerby.cli.main import run
+from passerby.cli.watch_cameras import read_cameras
+from passerby.cues.openpose import PoseSettings
+from passerby.cues.region_settings import RegionSettings
+from passerby.cues.segmenter import SegmenterSettings
 from passerby.data.images import read_image
-from passerby.parsing import parse_json, parse_yaml, yaml_text
+from passerby.parsing import number, parse_json, parse_yaml, yaml_text
 from passerby.types import InputError
+from passerby.video.detector_settings import DetectorSettings, read_settings, settings_file
 
 DEEP = "[" * 100_000
 BOMB = "a0: &a0 [1, 1]\n" + "".join(
@@ -86,3 +92,53 @@ def test_a_pipe_that_is_called_a_picture_is_not_waited_for(tmp_path):
 
 def test_json_is_json():
     assert parse_json(json.dumps({"a": [1]})) == {"a": [1]}
+
+
+@pytest.mark.parametrize("given", ["1.2", None, float("nan"), True, [1.0]])
+def test_what_is_no_number(given):
+    with pytest.raises(InputError, match="a threshold must be a number: given"):
+        number(given, "a threshold")
+
+
+def test_numbers():
+    assert [number(each, "x") for each in (1, np.float32(0.5), float("inf"))] == [1, 0.5, np.inf]
+
+
+@pytest.mark.parametrize(
+    "settings", [SegmenterSettings, RegionSettings, PoseSettings, partial(DetectorSettings, "yolox")]
+)
+def test_a_threshold_that_is_text(settings):
+    with pytest.raises(InputError, match="the threshold must be a number: given 'high'"):
+        settings(threshold="high")
+
+
+def test_a_threshold_in_a_detectors_file(tmp_path):
+    settings_file(tmp_path / "a.onnx").write_text('{"form": "yolox", "threshold": "0.5"}')
+    with pytest.raises(InputError, match=r"a\.onnx\.json: .*threshold must be of type float; given"):
+        read_settings(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("gallery search g x.png --threshold high", "--threshold takes a number: given 'high'"),
+        ("gallery search g x.png --threshold=high", "--threshold takes a number: given 'high'"),
+        ("gallery calibrate g --fmr often", "--fmr takes a number: given 'often'"),
+        ("train bag_of_tricks --root . --epochs 2.5", "--epochs takes a whole number: given '2.5'"),
+        ("train mask_pooling --root . --threshold 3", "threshold is a share from 0 to 1; given 3.0"),
+        (
+            "cues masks --root . --segmenter.threshold 2",
+            "std must be above 0 and the threshold between 0 and 1: given (0.229, 0.224, 0.225), 2.0",
+        ),
+    ],
+)
+def test_what_a_command_says_of_values(typed, told, capsys):
+    assert run(typed.split()) == 2
+    assert capsys.readouterr().err == f"passerby: {told}\n"
+
+
+def test_cameras_of_aliases(tmp_path):
+    file = tmp_path / "cameras.yaml"
+    file.write_text(BOMB)
+    with pytest.raises(InputError, match="is no YAML: aliases"):
+        read_cameras(file)

@@ -1,8 +1,9 @@
-"""JSON and YAML that others wrote: what is damaged, or made to do harm, is a `ValueError`."""
+"""JSON, YAML and numbers that others wrote: what is damaged, or does harm, is a `ValueError`."""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from passerby.types import InputError
@@ -69,3 +70,16 @@ def yaml_text(values: Mapping[str, Any]) -> str:
             return True
 
     return yaml.dump(dict(values), Dumper=Dumper, sort_keys=False, allow_unicode=True)
+
+
+def number(value: Any, name: str) -> float:
+    """A number that a caller gave, infinity included: text is none, though it may look like one.
+
+    Raises:
+        InputError: it is none; one line that says so by the name.
+    """
+    from numbers import Real
+
+    if not isinstance(value, Real) or isinstance(value, bool) or math.isnan(value):
+        raise InputError(f"{name} must be a number: given {value!r}")
+    return float(value)

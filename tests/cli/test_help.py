@@ -10,6 +10,7 @@ import tyro
 
 from passerby.cli.main import run
 from passerby.cli.options import parse_options
+from passerby.types import InputError
 
 HELPS = [
     "demo", "synth", "train msreid", "evaluate", "evaluate --mean-of", "embed", "export", "serve",
@@ -64,9 +65,13 @@ def test_what_is_typed(capsys):
     found = parse_options(Options, typed, "test")
     assert found == Options(Path("x"), (1, 2), ("c",), (1.0, 2.0), "two")
     assert parse_options(Options, ["x", "--quick"], "test") == Options(Path("x"), quick=True)
+    with pytest.raises(InputError, match=r"^--numbers takes whole numbers: given '1 many'$"):
+        parse_options(Options, ["x", "--numbers", "1", "many"], "test")
+    with pytest.raises(InputError, match=r"^--limit takes a number: given 'x'$"):
+        parse_options(Options, ["x", "--limit", "x"], "test")
     with pytest.raises(SystemExit):
-        parse_options(Options, ["x", "--numbers", "many"], "test")
-    assert "many" in capsys.readouterr().err
+        parse_options(Options, ["x", "--kind", "three"], "test")
+    assert "three" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", HELPS)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from passerby.gallery.calibration import calibrate
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.new_rows import NewEntries
 from passerby.gallery.settings import GallerySettings, Space, sealed
 from passerby.ranking.bootstrap import drawn_anew, intervals
 from passerby.types import InputError
@@ -119,6 +121,25 @@ def test_a_calibration_of_an_earlier_version_says_that_its_rule_was_another():
     plain = sealed({**GallerySettings(31, SPACE, 0.0).plain(), "calibration": kept})
     read = GallerySettings.read(plain, "it").calibration
     assert (read.threshold, read.pairs, read.rates) == (found.threshold, "", ())
+
+
+def test_text_as_a_threshold_is_told_as_such(tmp_path):
+    embeddings, who, camera = two_cameras(1.0)
+    with pytest.raises(InputError, match="a false match rate must be a number: given '0.01'"):
+        calibrate(embeddings, who, camera, SPACE, false_match_rate="0.01", now=0.0)
+    with Gallery.open(tmp_path, SPACE) as gallery:
+        gallery.add(embeddings[:2], NewEntries(["a", "b"]))
+        with pytest.raises(InputError, match="a threshold must be a number: given '1.2'"):
+            gallery.search(embeddings[:1], threshold="1.2")
+    found = asdict(calibrate(embeddings, who, camera, SPACE, false_match_rate=0.01, now=0.0))
+    plain = GallerySettings(31, SPACE, 0.0).plain()
+    for told, change in (
+        ("Calibration.threshold must be of type float; given '1.2'", {"threshold": "1.2"}),
+        ("must be of type float; given 'x'", {"rates": [{**found["rates"][0], "threshold": "x"}]}),
+        ("has no setting 'limit'", {"limit": 1.0}),
+    ):
+        with pytest.raises(InputError, match=f"it: the gallery's settings are damaged: .*{told}"):
+            GallerySettings.read(sealed({**plain, "calibration": {**found, **change}}), "it")
 
 
 def test_one_camera_has_no_pairs_of_two():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass, replace
 from typing import Annotated, Any
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, StructConstructorSpec
+
+from passerby.types import InputError
 
 
 def parse_options(kind: Any, arguments: list[str], prog: str, **more: Any) -> Any:
@@ -20,13 +22,41 @@ def parse_options(kind: Any, arguments: list[str], prog: str, **more: Any) -> An
         more: as `tyro.cli` takes it.
 
     Raises:
-        SystemExit: for --help, an unknown option or a value of the wrong type; tyro explains it.
+        SystemExit: for --help, an unknown option or a choice that there is not; tyro explains it.
+        InputError: for a value of the wrong type, or one that the options' own rules refuse.
     """
     registry, inner = ConstructorRegistry(), ConstructorRegistry.get_primitive_spec
     registry.primitive_rule(_once(inner, _plain_metavar))
     registry.struct_rule(_once(ConstructorRegistry.get_struct_spec, _plain_help))
-    with registry:
-        return tyro.cli(kind, args=arguments, prog=prog, **more)
+    try:
+        with registry:
+            return tyro.cli(kind, args=arguments, prog=prog, **more)
+    except _WrongValue as wrong:
+        raise InputError(wrong.message(arguments)) from None
+    except _AgainstARule as wrong:
+        raise InputError(str(wrong)) from None
+
+
+# Neither is a ValueError, which tyro would explain in a frame of many lines.
+class _AgainstARule(Exception):
+    """What a dataclass of options says of its values."""
+
+
+class _WrongValue(Exception):
+    """Text that is no value of an option."""
+
+    def __init__(self, values: Sequence[str], kind: str) -> None:
+        self.values, self.kind = list(values), kind
+
+    def message(self, arguments: list[str]) -> str:
+        """In one line, with the option that the values follow."""
+        given = " ".join(self.values)
+        for place, argument in enumerate(arguments):
+            name, _, value = argument.partition("=")
+            follow = arguments[place + 1 :][: len(self.values)]
+            if name.startswith("--") and (value == given or follow == self.values):
+                return f"{name} takes {self.kind}: given {given!r}"
+        return f"{self.kind} is wanted: given {given!r}"
 
 
 def _once(found: Callable[[Any], Any], changed: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -54,7 +84,25 @@ def _plain_metavar(spec: Any) -> PrimitiveConstructorSpec[Any] | None:
         text = text[1:-1]
     if text.startswith("[") and text.endswith(" ...]]"):
         text = text[1:].partition(" [")[0] + " ..."
-    return replace(spec, metavar=text)
+    return replace(spec, metavar=text, instance_from_str=_told(spec.instance_from_str, text))
+
+
+def _told(make: Callable[[list[str]], Any], metavar: str) -> Callable[[list[str]], Any]:
+    kind = _KINDS.get(metavar, metavar)
+
+    def made(values: list[str]) -> Any:
+        try:
+            return make(values)
+        except (ValueError, TypeError):
+            raise _WrongValue(values, kind) from None
+
+    return made
+
+
+_KINDS = {
+    "FLOAT": "a number", "INT": "a whole number",
+    "FLOAT ...": "numbers", "INT ...": "whole numbers",
+}  # fmt: skip
 
 
 def _plain_help(spec: Any) -> StructConstructorSpec | None:
@@ -66,7 +114,18 @@ def _plain_help(spec: Any) -> StructConstructorSpec | None:
     for field in spec.fields:
         hinted: Any = Annotated[field.type, hint]
         fields.append(replace(field, type=hinted, helptext=_running(field.helptext)))
-    return replace(spec, fields=tuple(fields))
+    make = _checked(spec.instantiate) if is_dataclass(spec.instantiate) else spec.instantiate
+    return replace(spec, fields=tuple(fields), instantiate=make)
+
+
+def _checked(make: Callable[..., Any]) -> Callable[..., Any]:
+    def made(*values: Any, **named: Any) -> Any:
+        try:
+            return make(*values, **named)
+        except InputError as error:
+            raise _AgainstARule(str(error)) from None
+
+    return made
 
 
 def _default(text: str) -> str:

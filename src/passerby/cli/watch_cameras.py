@@ -10,11 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import yaml
-
 from passerby.cli.gallery_options import seconds_of
 from passerby.cli.video_progress import Standing
 from passerby.cli.watch_store import Store
+from passerby.parsing import parse_yaml
 from passerby.types import InputError
 from passerby.video.crop_folder import check_camera
 from passerby.video.following import Follower
@@ -240,8 +239,8 @@ def read_cameras(file: Path) -> list[Source]:
     if not file.is_file():
         raise InputError(f"{file}: no such file")
     try:
-        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        plain = parse_yaml(file.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise InputError(f"{file}: is no YAML: {' '.join(str(error).split())[:150]}") from None
     if not isinstance(plain, dict) or not plain:
         raise InputError(f"{file}: has no cameras: a line is like entrance: rtsp://10.0.0.7/live")

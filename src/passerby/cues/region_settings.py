@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from passerby.parsing import number
 from passerby.types import InputError
 
 
@@ -34,5 +35,8 @@ class RegionSettings:
                 "pad must be an odd number from 1 on, scale above 0, extend at least 0: given "
                 f"{self.pad}, {self.scale}, {self.extend}"
             )
+        shares = number(self.score, "the score"), number(self.threshold, "the threshold")
+        if not 0 <= min(shares) <= max(shares) <= 1:
+            raise InputError(f"score and threshold lie between 0 and 1: given {shares}")
         if not 1 <= len(self.anchors) <= 5:
             raise InputError(f"anchors are one to five sides: given {self.anchors}")

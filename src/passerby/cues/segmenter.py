@@ -14,6 +14,7 @@ from PIL import Image
 
 from passerby.cues.networks import Pixels, extended
 from passerby.cues.onnx_session import open_session
+from passerby.parsing import number
 from passerby.types import InputError
 
 
@@ -44,7 +45,7 @@ class SegmenterSettings:
                 "height and width must be at least 1, channel and extend at least 0: given "
                 f"{self.height}, {self.width}, {self.channel}, {self.extend}"
             )
-        if min(self.std) <= 0 or not 0 < self.threshold < 1:
+        if min(self.std) <= 0 or not 0 < number(self.threshold, "the threshold") < 1:
             raise InputError(
                 "std must be above 0 and the threshold between 0 and 1: given "
                 f"{self.std}, {self.threshold}"

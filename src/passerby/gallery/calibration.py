@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.gallery.settings import Calibration, Pairs, Rate, Space
+from passerby.parsing import number
 from passerby.ranking.bootstrap import drawn_anew, intervals
 from passerby.ranking.identities import check_identities
 from passerby.ranking.matches import TakeRows
@@ -56,7 +57,7 @@ def calibrate(
         InputError: a rate outside 0 ... 1; no pair of one person; fewer than 10 / rate pairs of
             two, on which the rate could not be seen.
     """
-    if not 0 < false_match_rate < 1:
+    if not 0 < number(false_match_rate, "a false match rate") < 1:
         raise InputError(f"a false match rate lies between 0 and 1: given {false_match_rate}")
     if pairs not in get_args(Pairs):
         raise InputError(f"pairs must be one of {', '.join(get_args(Pairs))}: given {pairs!r}")

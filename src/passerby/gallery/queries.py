@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from passerby.gallery.filters import Filter
 from passerby.gallery.settings import Calibration
-from passerby.types import InputError
+from passerby.parsing import number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,6 +111,5 @@ def threshold_of(given: float | None, calibration: Calibration | None) -> float 
     """
     if given is None:
         return None if calibration is None else calibration.threshold
-    if np.isnan(given):
-        raise InputError("a threshold must be a number: given nan")
-    return None if given == np.inf else float(given)
+    wanted = number(given, "a threshold")
+    return None if wanted == np.inf else wanted

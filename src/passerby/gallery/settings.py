@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from passerby.embedding.profiles import Profiles
 from passerby.embedding.shards import old_format
 from passerby.ranking.metric import check_metric
+from passerby.recipes import from_plain
 from passerby.types import CueSource, InputError
 
 FORMAT = 2
@@ -125,12 +126,6 @@ class Rate:
     false_non_match_interval: tuple[float, float] | None = None
     """Where FNMR lies then."""
 
-    @classmethod
-    def read(cls, plain: dict[str, Any]) -> Rate:
-        """From what the engine keeps, where tuples are lists."""
-        kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
-        return cls(**kept)
-
 
 @dataclass(frozen=True)
 class Calibration:
@@ -219,15 +214,10 @@ class GallerySettings:
                     f"{where}: the gallery's settings are damaged: their checksum is not that of "
                     "what they say; restore a backup, or calibrate a gallery of its entries anew"
                 )
-            kept = plain.get("calibration")
-            if kept is not None:
-                lists = ("edges", "genuine_counts", "impostor_counts")
-                rates = tuple(Rate.read(rate) for rate in kept.get("rates", ()))
-                tuples = {name: tuple(kept[name]) for name in lists}
-                kept = Calibration(**{**kept, **tuples, "rates": rates})
-            profiles = plain.get("profiles")
+            kept, profiles = plain.get("calibration"), plain.get("profiles")
             return cls(
-                int(plain["width"]), Space(**plain["space"]), float(plain["created"]), kept,
+                int(plain["width"]), Space(**plain["space"]), float(plain["created"]),
+                None if kept is None else _calibration(kept, where),
                 None if profiles is None else Profiles.read(profiles),
                 tuple(map(str, plain.get("numbered", ()))),
             )  # fmt: skip
@@ -240,6 +230,13 @@ class GallerySettings:
 def sealed(plain: dict[str, Any]) -> dict[str, Any]:
     """Settings with the checksum of what they say."""
     return {**plain, "checksum": _checksum(plain)}
+
+
+def _calibration(kept: Any, where: str) -> Calibration:
+    try:
+        return from_plain(Calibration, kept)
+    except InputError as error:
+        raise InputError(f"{where}: the gallery's settings are damaged: {error}") from None
 
 
 def _checksum(plain: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from passerby.gallery.audit import AuditLog
 from passerby.gallery.engines import audit_file, open_store
 from passerby.gallery.entries import UNKNOWN, content_of
 from passerby.gallery.lance_store import SETTINGS
-from passerby.gallery.settings import sealed
+from passerby.gallery.settings import GallerySettings, sealed
 from passerby.gallery.transfer import BACKUP, file_digest, parquet_files
 from passerby.parsing import parse_json
 from passerby.types import InputError
@@ -115,7 +115,9 @@ def _gallery(place: str | Path, root: Path | None, token: str | None) -> int:
                 found = found.set_column(found.column_names.index(name), name, column)
             return found
 
-        return store.upgrade(sealed({**settings, "format": FORMAT}), convert)
+        new = sealed({**settings, "format": FORMAT})
+        GallerySettings.read(new, str(place))  # before anything is written
+        return store.upgrade(new, convert)
     finally:
         store.close()
 
