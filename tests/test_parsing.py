@@ -105,7 +105,8 @@ def test_numbers():
 
 
 @pytest.mark.parametrize(
-    "settings", [SegmenterSettings, RegionSettings, PoseSettings, partial(DetectorSettings, "yolox")]
+    "settings",
+    [SegmenterSettings, RegionSettings, PoseSettings, partial(DetectorSettings, "yolox")],
 )
 def test_a_threshold_that_is_text(settings):
     with pytest.raises(InputError, match="the threshold must be a number: given 'high'"):
@@ -114,7 +115,9 @@ def test_a_threshold_that_is_text(settings):
 
 def test_a_threshold_in_a_detectors_file(tmp_path):
     settings_file(tmp_path / "a.onnx").write_text('{"form": "yolox", "threshold": "0.5"}')
-    with pytest.raises(InputError, match=r"a\.onnx\.json: .*threshold must be of type float; given"):
+    with pytest.raises(
+        InputError, match=r"a\.onnx\.json: .*threshold must be of type float; given"
+    ):
         read_settings(tmp_path / "a.onnx")
 
 
@@ -125,10 +128,14 @@ def test_a_threshold_in_a_detectors_file(tmp_path):
         ("gallery search g x.png --threshold=high", "--threshold takes a number: given 'high'"),
         ("gallery calibrate g --fmr often", "--fmr takes a number: given 'often'"),
         ("train bag_of_tricks --root . --epochs 2.5", "--epochs takes a whole number: given '2.5'"),
-        ("train mask_pooling --root . --threshold 3", "threshold is a share from 0 to 1; given 3.0"),
+        (
+            "train mask_pooling --root . --threshold 3",
+            "threshold is a share from 0 to 1; given 3.0",
+        ),
         (
             "cues masks --root . --segmenter.threshold 2",
-            "std must be above 0 and the threshold between 0 and 1: given (0.229, 0.224, 0.225), 2.0",
+            "std must be above 0 and the threshold between 0 and 1: "
+            "given (0.229, 0.224, 0.225), 2.0",
         ),
     ],
 )

@@ -134,9 +134,9 @@ def test_text_as_a_threshold_is_told_as_such(tmp_path):
     found = asdict(calibrate(embeddings, who, camera, SPACE, false_match_rate=0.01, now=0.0))
     plain = GallerySettings(31, SPACE, 0.0).plain()
     for told, change in (
-        ("Calibration.threshold must be of type float; given '1.2'", {"threshold": "1.2"}),
-        ("must be of type float; given 'x'", {"rates": [{**found["rates"][0], "threshold": "x"}]}),
-        ("has no setting 'limit'", {"limit": 1.0}),
+        ("a threshold must be a number: given '1.2'", {"threshold": "1.2"}),
+        ("must be a number: given 'x'", {"rates": [{**found["rates"][0], "threshold": "x"}]}),
+        ("unexpected keyword argument 'limit'", {"limit": 1.0}),
     ):
         with pytest.raises(InputError, match=f"it: the gallery's settings are damaged: .*{told}"):
             GallerySettings.read(sealed({**plain, "calibration": {**found, **change}}), "it")

@@ -1,6 +1,7 @@
 """Files of other columns, letters that are none, and keys that would move the cursor."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from engines import MadeUp, make
 from rich.console import Console
 
 from passerby.cli.gallery_output import answer_table
-from passerby.cli.main import fail
+from passerby.cli.main import fail, run
 from passerby.gallery.answers import Answer, Hit
 from passerby.gallery.filters import Filter
+from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.settings import Space
 from passerby.types import InputError
 
 WIDE = np.random.default_rng(0).standard_normal((2, 12)).astype("f4")
@@ -95,3 +98,37 @@ def test_keys_do_nothing_to_the_terminal(tmp_path, capsys):
     for text in (shown.getvalue(), capsys.readouterr().err):
         assert not set(text) & set("\x1b\x07\u202e\x9b")
         assert r"a\x1b[2J\x1b]0;mine\x07\u202e\x9bb.jpg" in text
+
+
+BAD = "a\x1b[2J\x9b31m\u202e\x07b"
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
+def test_no_command_lets_a_name_command_the_terminal(tmp_path, capsys, more):
+    place = tmp_path / "g"
+    with Gallery.open(place, Space("m")) as gallery:
+        names = NewEntries(
+            keys=[f"{BAD}.{number}" for number in range(8)],
+            file_names=[f"{BAD}/{number}.jpg" for number in range(8)],
+            persons=[f"p{number // 4}" for number in range(8)],
+            cameras=[f"c{number % 2}" for number in range(8)],
+        )
+        gallery.add(np.random.default_rng(0).standard_normal((8, 12)).astype("f4"), names)
+    lines = [
+        ["statistics"], ["calibrate", "--fmr", "0.9"], ["profile"],
+        ["split", f"{BAD}.0"], ["merge", "p0", BAD], ["rename", "p0", BAD],
+        ["undo", "--change", BAD], ["remove", "--persons", BAD, "--dry-run"],
+        ["remove", "--keys", f"{BAD}.3", "--yes"], ["export", str(tmp_path / "to")],
+        ["log"], ["check"],
+    ]  # fmt: skip
+    told = {}
+    for name, *rest in lines:
+        run(["gallery", name, str(place), *rest, *more])
+        found = capsys.readouterr()
+        told[name] = found.out
+        for text in (found.out, found.err):
+            assert all(letter.isprintable() for letter in text.replace("\n", "")), name
+    assert r"\u009b31m" in told["log"]
+    for name, text in told.items():
+        if more and text and name != "log":
+            json.loads(text)

@@ -12,7 +12,7 @@ from passerby.cli.gallery_options import seconds_of
 from passerby.cli.options import parse_options
 from passerby.cli.video_options import BoxOptions, TrackOptions, follower_of
 from passerby.cli.video_progress import Standing, VideoProgress
-from passerby.terminal import terminal
+from passerby.terminal import show, terminal
 from passerby.training.interrupt import StopRequest
 from passerby.types import InputError
 from passerby.video.crop_folder import CropFolder, check_camera
@@ -78,7 +78,7 @@ def run(arguments: list[str]) -> None:
     except BaseException:
         folder.discard()
         raise
-    print(
+    show(
         f"{count:,} frames, {tracklets:,} tracks, {crops:,} crops: {options.out}"
         + (
             f"   too short: {follower.collector.too_short:,}"

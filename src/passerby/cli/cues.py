@@ -15,7 +15,7 @@ from passerby.cues.openpose import OpenPose, PoseSettings
 from passerby.cues.region_settings import RegionSettings
 from passerby.cues.segmenter import OnnxSegmenter, SegmenterSettings
 from passerby.cues.source import JOINT_FILES, FileCues
-from passerby.terminal import terminal
+from passerby.terminal import show, terminal
 from passerby.training.progress import counting
 from passerby.types import InputError, Sample, Split
 
@@ -82,7 +82,7 @@ def run(arguments: list[str]) -> None:
     if arguments and arguments[0] in CUES:
         CUES[arguments[0]](arguments[1:])
         return
-    print(USAGE)
+    show(USAGE)
     if not arguments or arguments[0] not in ("-h", "--help"):
         raise InputError(f"cues needs {' or '.join(CUES)} first")
 
@@ -189,16 +189,16 @@ def finish(
         chosen = _spread(samples, options.sheet_pictures)
         title = f"{len(chosen)} of {counts.pictures} pictures; {out.name}"
         draw_cues(chosen, cues, options.sheet, title=title)
-        print(f"written: {options.sheet}")
+        show(f"written: {options.sheet}")
     nobody = len(counts.without_person)
     some = f" ({', '.join(counts.without_person[:3])}{' ...' if nobody > 3 else ''})"
-    print(
+    show(
         f"{counts.pictures} pictures, {counts.computed} of them computed now; "
         f"nobody found in {nobody}{some if nobody else ''}"
     )
-    print(f"written: {out}")
+    show(f"written: {out}")
     if not counts.finished:
-        print("only a part of the data set: run it again without --limit before training")
+        show("only a part of the data set: run it again without --limit before training")
 
 
 def _spread(samples: list[Sample], count: int | None) -> list[Sample]:

@@ -15,7 +15,7 @@ from passerby.cli.models import open_model
 from passerby.cli.options import parse_options
 from passerby.cli.unlikely_crops import note_unlikely_crops
 from passerby.embedding.shipped import SHIPPED
-from passerby.terminal import say, terminal
+from passerby.terminal import say, show, terminal
 from passerby.training.progress import counting
 from passerby.types import InputError, Precision
 
@@ -141,17 +141,17 @@ def report(outcome: Outcome, out: Path) -> None:
     from passerby.embedding.to_files import FAILED, LEFT_OUT
 
     tally = outcome.tally
-    print(f"{tally.pictures:,} pictures, {outcome.rows:,} embeddings: {out}")
+    show(f"{tally.pictures:,} pictures, {outcome.rows:,} embeddings: {out}")
     if outcome.computed < outcome.shards:
         others = outcome.shards - outcome.computed
-        print(f"{others} of {outcome.shards} files were computed before, or by other processes")
+        show(f"{others} of {outcome.shards} files were computed before, or by other processes")
     if tally.left_out:
         reasons = list(tally.left_out.values())
         counts = ", ".join(f"{reasons.count(r):,} {r}" for r in sorted(set(reasons)))
-        print(f"left out: {counts} ({out / LEFT_OUT})")
+        show(f"left out: {counts} ({out / LEFT_OUT})")
     for cue, count in tally.missing.items():
         if count:
-            print(f"without {cue}: {count:,}")
+            show(f"without {cue}: {count:,}")
     if tally.failed:
         say(
             terminal(errors=True),

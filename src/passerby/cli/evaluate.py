@@ -268,7 +268,7 @@ def rank_run(command: Any) -> None:
         verification=command.search.needs_pairs,
     )
     show(found, command.search)
-    print(f"results: {target}")
+    say(terminal(), f"results: {target}")
 
 
 def with_folder(split: Split, distractors: Path | None, console: Console) -> Split:

@@ -11,6 +11,7 @@ import tyro
 from passerby.cli.models import open_model
 from passerby.cli.options import parse_options
 from passerby.embedding.shipped import SHIPPED
+from passerby.terminal import show
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def write_files(model: Embedder, folder: Path) -> None:
 
     made = write_small(model, folder)
     size = (folder / WEIGHTS).stat().st_size / 1e6
-    print(f"weights  float16, {size:.2f} MB; cosine with float32 {made.cosine:.7f}")
-    print(f"model    {made.fingerprint}")
-    print(f"written: {folder}")
+    show(f"weights  float16, {size:.2f} MB; cosine with float32 {made.cosine:.7f}")
+    show(f"model    {made.fingerprint}")
+    show(f"written: {folder}")
 
 
 def write_onnx(model: Embedder, file: Path) -> None:
@@ -64,6 +65,6 @@ def write_onnx(model: Embedder, file: Path) -> None:
     from passerby.embedding.onnx_network import note_file
 
     found = export_onnx(model, file)
-    print(f"inputs   {', '.join(found.inputs)}")
-    print(f"output   embedding, {found.width} numbers; cosine with torch {found.cosine:.7f}")
-    print(f"written: {found.file}, {note_file(found.file)}")
+    show(f"inputs   {', '.join(found.inputs)}")
+    show(f"output   embedding, {found.width} numbers; cosine with torch {found.cosine:.7f}")
+    show(f"written: {found.file}, {note_file(found.file)}")

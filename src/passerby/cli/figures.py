@@ -23,7 +23,7 @@ from passerby.cues.joined import cues_of
 from passerby.figures.saving import check_target
 from passerby.files import write_text
 from passerby.recipes import to_plain
-from passerby.terminal import terminal
+from passerby.terminal import show, terminal
 from passerby.types import CueSource, InputError, Sample, Split
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> None:
         FIGURES[arguments[0]][0](arguments[1:])
         return
     lines = (f"  {name:<10}  {text}" for name, (_, text) in FIGURES.items())
-    print(USAGE.format(figures="\n".join(lines)))
+    show(USAGE.format(figures="\n".join(lines)))
     if not arguments or arguments[0] not in ("-h", "--help"):
         raise InputError(f"figures needs the name of a figure first: {', '.join(FIGURES)}")
 
@@ -66,7 +66,7 @@ def masks(arguments: list[str]) -> None:
     shown = "its mask and 1 - mask" if options.reverse else "its mask"
     title = f"{chosen.title}: picture, {shown}; {HEAT}"
     draw_masks(chosen.samples, found, options.out, title=title, reverse=options.reverse)
-    print(f"written: {options.out}")
+    show(f"written: {options.out}")
 
 
 def attention(arguments: list[str]) -> None:
@@ -81,7 +81,7 @@ def attention(arguments: list[str]) -> None:
     if chosen.model.method.name == "attention_driven":
         title += f"; {PARTS_ALONE}"
     draw_attention(chosen.model, chosen.samples, options.out, cues=chosen.cues, title=title)
-    print(f"written: {options.out}")
+    show(f"written: {options.out}")
 
 
 def hidden(arguments: list[str]) -> None:
@@ -95,7 +95,7 @@ def hidden(arguments: list[str]) -> None:
     found = hidden_of(chosen.model, options.run, chosen.samples, cues=chosen.cues)
     title = f"{chosen.title}: picture, its mask (0 white, 1 black), what training hides (black)"
     draw_hidden(chosen.samples, *found, options.out, title=title)
-    print(f"written: {options.out}")
+    show(f"written: {options.out}")
 
 
 def on_person_command(arguments: list[str]) -> None:
@@ -119,8 +119,8 @@ def on_person_command(arguments: list[str]) -> None:
     for name, value in result.items():
         # A method that hides nothing has no share of it.
         if value is not None:
-            print(f"{name}: {round(value, 4) if isinstance(value, float) else value}")
-    print(f"written: {target}")
+            show(f"{name}: {round(value, 4) if isinstance(value, float) else value}")
+    show(f"written: {target}")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import tyro
 
 from passerby.cli.options import parse_options
 from passerby.figures.result_files import grouped, mean_of_modes, read_many
+from passerby.terminal import show
 from passerby.types import InputError
 
 
@@ -59,7 +60,7 @@ def box_plots(arguments: list[str]) -> None:
     from passerby.figures.runs import draw_box_plots
 
     draw_box_plots(read_many(options.results), options.out, scores=options.scores)
-    print(f"written: {options.out}")
+    show(f"written: {options.out}")
 
 
 def sweep(arguments: list[str]) -> None:
@@ -72,7 +73,7 @@ def sweep(arguments: list[str]) -> None:
         results = mean_of_modes(results)
     ranges = [_range(text) for text in options.ranges]
     draw_sweep(results, options.over, options.out, scores=options.scores, ranges=ranges)
-    print(f"written: {options.out}")
+    show(f"written: {options.out}")
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -89,4 +90,4 @@ def curves(arguments: list[str]) -> None:
     from passerby.figures.curves import draw_result_curves
 
     draw_result_curves(grouped(read_many(options.results)), options.out)
-    print(f"written: {options.out}")
+    show(f"written: {options.out}")

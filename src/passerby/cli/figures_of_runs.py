@@ -20,7 +20,7 @@ from passerby.cli.models import open_model
 from passerby.cli.run_figure import parse
 from passerby.cues.joined import cues_of
 from passerby.figures.saving import check_target, save_image
-from passerby.terminal import terminal
+from passerby.terminal import show, terminal
 from passerby.training.progress import counting
 from passerby.types import CueSource, InputError, Split
 
@@ -50,7 +50,7 @@ def lists(arguments: list[str]) -> None:
             split, first, second, options.out,
             rows=options.rows, top=top, choice=options.choice, seed=options.seed,
         )  # fmt: skip
-    print(f"written: {options.out}")
+    show(f"written: {options.out}")
 
 
 def grad_cam(arguments: list[str]) -> None:
@@ -85,7 +85,7 @@ def grad_cam(arguments: list[str]) -> None:
     cells = [with_text(*strip) for strip in strips]
     title = f"{_name(model, options.run)}, {what}; bright: the places that raise it"
     save_image(grid(cells, title, 4), options.out)
-    print(f"written: {options.out}")
+    show(f"written: {options.out}")
 
 
 def embeddings(arguments: list[str]) -> None:
@@ -101,7 +101,7 @@ def embeddings(arguments: list[str]) -> None:
                      seed=options.seed)  # fmt: skip
     people = len(set(plane.people.tolist()))
     draw_plane(plane, options.out, title=f"{side.name}: {people} people, a colour each")
-    print(f"written: {options.out}")
+    show(f"written: {options.out}")
 
 
 def distances(arguments: list[str]) -> None:
@@ -117,7 +117,7 @@ def distances(arguments: list[str]) -> None:
                            seed=options.seed)  # fmt: skip
     label = f"{side.name}: {found.queries} of {found.of_queries} queries"
     draw_distances({label: found}, options.out, metric=side.metric)
-    print(f"written: {options.out}")
+    show(f"written: {options.out}")
 
 
 def report(arguments: list[str]) -> None:
@@ -138,7 +138,7 @@ def report(arguments: list[str]) -> None:
         )  # fmt: skip
     else:
         write_page(options.run, target, beside=beside)
-    print(f"written: {target}")
+    show(f"written: {target}")
 
 
 def _beside(place: Path) -> tuple[str, Path]:

@@ -60,7 +60,7 @@ from passerby.gallery.labelled import read_labelled
 from passerby.gallery.pictures import add_samples, contents_of, re_embed
 from passerby.gallery.settings import FORMAT, Space
 from passerby.gallery.upgrade import upgrade
-from passerby.terminal import say, terminal
+from passerby.terminal import say, show, terminal
 from passerby.training.progress import counting
 from passerby.types import InputError
 
@@ -277,14 +277,14 @@ def run(arguments: list[str]) -> None:
         return
     width = max(map(len, COMMANDS))
     lines = (f"  {name:<{width}}  {text}" for name, (_, _, text) in COMMANDS.items())
-    print(USAGE.format(commands="\n".join(lines)))
+    show(USAGE.format(commands="\n".join(lines)))
     if not arguments or arguments[0] not in ("-h", "--help"):
         raise InputError(f"gallery needs a command first: {', '.join(COMMANDS)}")
 
 
 def _tell(command: Any, found: Any, text: str) -> None:
     """The answer, for programs or for people."""
-    print(as_json(found) if command.OutputOptions.json else text)
+    show(as_json(found) if command.OutputOptions.json else text)
 
 
 def _add(command: Any) -> None:
@@ -350,7 +350,7 @@ def _search(command: Any) -> None:
     _tell_raw(profiles, {one for one in cameras if one is not None})
     names = [str(one.file) for one in pictures]
     if command.OutputOptions.json:
-        print(as_json(answers_plain(names, answers)))
+        show(as_json(answers_plain(names, answers)))
         return
     for name, answer in zip(names, answers, strict=True):
         terminal().print(answer_table(name, answer))
@@ -418,16 +418,16 @@ def _calibrate(command: Any) -> None:
 
         draw_calibration(found, options.histogram)
     if command.OutputOptions.json:
-        print(as_json(found))
+        show(as_json(found))
         return
     terminal().print(calibration_table(found))
-    print(
+    show(
         f"threshold {found.threshold:.6g}: false match rate {found.false_match_rate:g}, false "
         f"non-match rate {found.false_non_match_rate:.4g}, measured on {found.genuine:,} pairs of "
         f"one person and {found.impostor:,} of two"
     )
     if found.misses_most:
-        print(MISSES_MOST)
+        show(MISSES_MOST)
 
 
 def _profile(command: Any) -> None:
@@ -442,7 +442,7 @@ def _profile(command: Any) -> None:
         gone = calibrated and gallery.settings.calibration is None
     reason = "off, as asked" if found is None else found.reason
     if command.OutputOptions.json:
-        print(
+        show(
             as_json(
                 {"on": found is not None and found.on, "reason": reason, "threshold_gone": gone}
             )
@@ -452,7 +452,7 @@ def _profile(command: Any) -> None:
         terminal().print(profiles_table(found))
     terminal().print(f"camera profiles: {reason}")
     if gone:
-        print("the threshold was one of other distances and is gone: calibrate again")
+        show("the threshold was one of other distances and is gone: calibrate again")
 
 
 def _index(command: Any) -> None:
@@ -527,7 +527,7 @@ def _statistics(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         found = gallery.statistics()
     if command.OutputOptions.json:
-        print(as_json(found))
+        show(as_json(found))
     else:
         terminal().print(statistics_table(found))
 
@@ -574,7 +574,7 @@ def _log(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         for line in gallery.audit.lines():
             if line["time"] >= first:
-                print(as_json(line, None) if command.OutputOptions.json else log_text(line))
+                show(as_json(line, None) if command.OutputOptions.json else log_text(line))
 
 
 _MODEL = (ModelOptions, FileOptions, NetworkOptions)

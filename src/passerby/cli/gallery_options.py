@@ -16,6 +16,7 @@ from passerby.embedding.shipped import SHIPPED
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.settings import Model, Space
+from passerby.terminal import show
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -131,9 +132,9 @@ def confirm(question: str) -> None:
     """
     if not sys.stdin.isatty():
         raise InputError(f"{question} Nothing is asked here: --yes removes, --dry-run only looks")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    show(f"{question} [y/N] ", errors=True, end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        print("nothing was removed", file=sys.stderr)
+        show("nothing was removed", errors=True)
         raise SystemExit(1)
 
 

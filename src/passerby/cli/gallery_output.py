@@ -17,7 +17,7 @@ from passerby.gallery.answers import Answer
 from passerby.gallery.people import Person
 from passerby.gallery.settings import Calibration
 from passerby.gallery.statistics import Statistics
-from passerby.terminal import printable
+from passerby.terminal import printable, printable_json
 
 _TIMES = {
     "timestamp", "added", "expires", "first", "last", "created", "measured", "time", "since",
@@ -27,12 +27,12 @@ _TIMES = {
 
 
 def as_json(found: Any, indent: int | None = 1) -> str:
-    """What a program reads: times in ISO 8601, UTC.
+    """What a program reads: times in ISO 8601, UTC, and nothing that commands a terminal.
 
     >>> as_json({"time": 0, "entries": 3}, None)
     '{"time": "1970-01-01T00:00:00Z", "entries": 3}'
     """
-    return json.dumps(_plain(found), indent=indent, ensure_ascii=False)
+    return printable_json(json.dumps(_plain(found), indent=indent, ensure_ascii=False))
 
 
 def answers_plain(names: Sequence[str], answers: Sequence[Answer]) -> list[dict[str, Any]]:
@@ -108,7 +108,7 @@ def profiles_table(found: Profiles) -> Table:
     for name in ("camera", "tracks", "taken out (%)"):
         table.add_column(name, justify="left" if name == "camera" else "right")
     for name, profile in found.cameras.items():
-        table.add_row(name, f"{profile.tracks:,}", f"{100 * profile.weight:.0f}")
+        table.add_row(printable(name), f"{profile.tracks:,}", f"{100 * profile.weight:.0f}")
     return table
 
 
@@ -161,13 +161,14 @@ def removal_text(people: Sequence[Person]) -> str:
     more = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
     cameras = sorted({camera for one in people for camera in one.cameras})
     times = [time for one in people for time in (one.first, one.last) if time is not None]
-    return "; ".join(
+    text = "; ".join(
         [
             f"{count:,} {'entry' if count == 1 else 'entries'}: {', '.join(named[:5])}{more}",
             *([f"cameras {', '.join(cameras[:5])}"] if cameras else []),
             *([f"{time_text(min(times))} to {time_text(max(times))}"] if times else []),
         ]
     )
+    return printable(text)
 
 
 def log_text(line: dict[str, Any]) -> str:
@@ -215,4 +216,4 @@ def _interval(interval: tuple[float, float] | None) -> str:
 
 
 def _or_dash(value: str | None) -> str:
-    return "-" if value is None else value
+    return "-" if value is None else printable(value)

@@ -76,7 +76,7 @@ def guarded(name: str, arguments: list[str]) -> int:
 
 def fail(message: str, code: int) -> int:
     """Says in one line what went wrong."""
-    from passerby.terminal import printable
+    from passerby.terminal import show
 
-    print(f"passerby: {printable(' '.join(message.split()))}", file=sys.stderr)
+    show(f"passerby: {' '.join(message.split())}", errors=True)
     return code

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from passerby.embedding.shipped import NOTE, SHIPPED
 from passerby.methods import import_method
-from passerby.terminal import say, terminal
+from passerby.terminal import say, show, terminal
 from passerby.training.provenance import read_config
 from passerby.types import InputError
 
@@ -78,5 +78,5 @@ def method_of(place: Path, given: str | None, *, beside: bool = False) -> Method
 def _agrees(question: str) -> bool:
     if not sys.stdin.isatty():
         return False
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    show(f"{question} [y/N] ", errors=True, end="")
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import is_dataclass, replace
 from typing import Annotated, Any
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, StructConstructorSpec
 
+from passerby.terminal import show
 from passerby.types import InputError
 
 
@@ -29,12 +32,27 @@ def parse_options(kind: Any, arguments: list[str], prog: str, **more: Any) -> An
     registry.primitive_rule(_once(inner, _plain_metavar))
     registry.struct_rule(_once(ConstructorRegistry.get_struct_spec, _plain_help))
     try:
-        with registry:
+        with registry, _shown(arguments):
             return tyro.cli(kind, args=arguments, prog=prog, **more)
     except _WrongValue as wrong:
         raise InputError(wrong.message(arguments)) from None
     except _AgainstARule as wrong:
         raise InputError(str(wrong)) from None
+
+
+@contextmanager
+def _shown(arguments: list[str]) -> Iterator[None]:
+    """Tyro repeats arguments as they are; a file's name among them may command the terminal."""
+    if all(argument.isprintable() for argument in arguments):
+        yield
+        return
+    told = io.StringIO()
+    try:
+        with redirect_stderr(told):
+            yield
+    finally:
+        if told.getvalue():
+            show(told.getvalue(), errors=True, end="")
 
 
 # Neither is a ValueError, which tyro would explain in a frame of many lines.

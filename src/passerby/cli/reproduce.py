@@ -17,7 +17,7 @@ from passerby.methods import METHODS
 from passerby.parsing import parse_yaml
 from passerby.reproduce.declared import Table
 from passerby.reproduce.tables import ACROSS, TABLES, tables_of
-from passerby.terminal import terminal
+from passerby.terminal import show, terminal
 from passerby.training.interrupt import Interrupted
 from passerby.training.settings import Settings
 from passerby.types import InputError, Split
@@ -64,7 +64,7 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     if not arguments or arguments[0].startswith("-"):
-        print(USAGE.format(methods=", ".join(TABLES), across=ACROSS))
+        show(USAGE.format(methods=", ".join(TABLES), across=ACROSS))
         if not arguments or arguments[0] not in ("-h", "--help"):
             raise InputError("reproduce needs the name of a method first")
         return
@@ -118,7 +118,7 @@ def run(arguments: list[str]) -> None:
         library.look()
     for table in tables:
         for file in write(table, name, library, out):
-            print(file)
+            show(str(file))
 
 
 def parse(name: str, arguments: list[str]) -> Any:
@@ -189,7 +189,7 @@ def write(table: Table, name: str, library: Library, out: Path) -> list[Path]:
     filled = fill(table, library)
     files = write_table(filled, name, out)
     if table.number != ACROSS:
-        print(files[0].read_text(encoding="utf-8"))
+        show(files[0].read_text(encoding="utf-8"))
         return files
     columns, rows, notes = across_rows(filled, library, device_of(library.task.settings))
     title = f"All methods on {filled.data}, {filled.protocols}"
@@ -197,5 +197,5 @@ def write(table: Table, name: str, library: Library, out: Path) -> list[Path]:
     write_text(files[0], text)
     write_text(files[1], csv_of(columns, rows))
     write_text(files[2], page(title, columns, rows, notes))
-    print(text)
+    show(text)
     return files

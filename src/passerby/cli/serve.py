@@ -17,6 +17,7 @@ from passerby.cli.cue_options import NetworkOptions, with_networks
 from passerby.cli.dataset import flat
 from passerby.cli.gallery_options import ModelOptions, Place, age_of, load_model
 from passerby.cli.options import parse_options
+from passerby.terminal import printable_lines, show
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _token(arguments: list[str]) -> None:
         "remove": (_TokenPlace, _TokenName, _TokenFile),
     }
     if name not in kinds:
-        print(TOKEN_USAGE)
+        show(TOKEN_USAGE)
         if name not in ("-h", "--help"):
             raise InputError("serve token needs a command first: add, list, remove")
         return
@@ -230,13 +231,13 @@ def _token(arguments: list[str]) -> None:
         access = command.TokenAccess
         seconds = None if access.expires == "never" else age_of(access.expires)
         text = tokens.add(command.TokenName.name, "write" if access.write else "read", seconds)
-        print(text)
+        show(text)
         _say("kept nowhere: copy it now")
     elif name == "remove":
         tokens.remove(command.TokenName.name)
     else:
         for token in tokens.all().values():
-            print(f"{token.name:<24} {token.access:<6} since {_day(token.created)}  {_end(token)}")
+            show(f"{token.name:<24} {token.access:<6} since {_day(token.created)}  {_end(token)}")
 
 
 def _end(token: Token) -> str:
@@ -268,9 +269,16 @@ def _serving() -> Any:
     )  # fmt: skip
 
 
+class _Shown(logging.Formatter):
+    """Lines in which nothing commands the terminal that shows them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
+
+
 def _log(quiet: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(_Shown("%(asctime)s %(message)s"))
     logger = logging.getLogger("passerby.serving")
     logger.handlers = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
@@ -278,4 +286,4 @@ def _log(quiet: bool) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    show(text, errors=True)

@@ -17,7 +17,7 @@ from passerby.drawing import (
     write_synthetic,
     write_video_set,
 )
-from passerby.terminal import terminal
+from passerby.terminal import show, terminal
 from passerby.training.progress import counting
 
 
@@ -81,7 +81,7 @@ def run(arguments: list[str]) -> None:
     console = terminal(errors=True)
     with counting("drawing people", console) as progress:
         write_synthetic(options.root, options.recipe, workers=options.workers, progress=progress)
-    print(f"written: {options.root}")
+    show(f"written: {options.root}")
 
 
 def _draw_videos(arguments: list[str]) -> None:
@@ -89,4 +89,4 @@ def _draw_videos(arguments: list[str]) -> None:
     options: VideoOptions = parse_options(VideoOptions, others, "passerby synth --video")
     with counting("drawing cameras", terminal(errors=True)) as progress:
         write_video_set(options.root, options.recipe, workers=options.workers, progress=progress)
-    print(f"written: {options.root}")
+    show(f"written: {options.root}")

@@ -14,7 +14,7 @@ from passerby.cli.options import parse_options
 from passerby.data.join import join
 from passerby.evaluation.results import results_table
 from passerby.methods import METHODS, import_method
-from passerby.terminal import terminal
+from passerby.terminal import show, terminal
 from passerby.training.settings import Settings
 from passerby.types import InputError
 
@@ -53,7 +53,7 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     if not arguments or arguments[0].startswith("-"):
-        print(USAGE.format(methods=", ".join(METHODS)))
+        show(USAGE.format(methods=", ".join(METHODS)))
         if not arguments or arguments[0] not in ("-h", "--help"):
             raise InputError("train needs the name of a method first")
         return
@@ -88,7 +88,7 @@ def run(arguments: list[str]) -> None:
         workers, skip = command.settings.workers, options.skip_broken
         found = evaluate_run(model, split, out, workers=workers, skip_broken=skip, console=console)
         terminal().print(results_table(found))
-    print(f"run: {out}")
+    show(f"run: {out}")
 
 
 def parse(method: Method, arguments: list[str]) -> Any:

@@ -26,7 +26,7 @@ from passerby.cli.video_options import BoxOptions, TrackOptions, follower_of
 from passerby.cli.video_progress import VideoProgress
 from passerby.cli.watch_events import Webhook, read_secret
 from passerby.cli.watch_mqtt import Mqtt, read_login
-from passerby.terminal import say, terminal
+from passerby.terminal import say, show, terminal
 from passerby.training.interrupt import StopRequest
 from passerby.types import InputError
 from passerby.video.crop_folder import check_camera
@@ -218,7 +218,7 @@ def _telling(options: TellOptions) -> Iterator[Any]:
     told: dict[str, Webhook | Mqtt] = {}
 
     def tell(event: dict[str, Any]) -> None:
-        print(json.dumps(event), flush=True)
+        show(json.dumps(event))
         for one in told.values():
             one.tell(event)
 

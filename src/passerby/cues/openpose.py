@@ -59,7 +59,10 @@ class PoseSettings:
                 f"scales must be at least one number above 0, finer at least 1: given "
                 f"{self.scales}, {self.finer}"
             )
-        if min(self.pad_sides, self.pad_ends) < 0 or not 0 < number(self.threshold, "the threshold") < 1:
+        if (
+            min(self.pad_sides, self.pad_ends) < 0
+            or not 0 < number(self.threshold, "the threshold") < 1
+        ):
             raise InputError(
                 f"pads must be at least 0, the threshold between 0 and 1: given "
                 f"{self.pad_sides}, {self.pad_ends}, {self.threshold}"

@@ -9,8 +9,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from passerby.embedding.profiles import Profiles
 from passerby.embedding.shards import old_format
+from passerby.parsing import number
 from passerby.ranking.metric import check_metric
-from passerby.recipes import from_plain
 from passerby.types import CueSource, InputError
 
 FORMAT = 2
@@ -126,6 +126,16 @@ class Rate:
     false_non_match_interval: tuple[float, float] | None = None
     """Where FNMR lies then."""
 
+    def __post_init__(self) -> None:
+        if self.threshold is not None:
+            number(self.threshold, "a threshold")
+
+    @classmethod
+    def read(cls, plain: dict[str, Any]) -> Rate:
+        """From what the engine keeps, where tuples are lists."""
+        kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()}
+        return cls(**kept)
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -158,6 +168,9 @@ class Calibration:
     """Persons that the pairs are of."""
     rates: tuple[Rate, ...] = ()
     """The same for other rates, from 10 % to 0.01 %, and for the wanted one."""
+
+    def __post_init__(self) -> None:
+        number(self.threshold, "a threshold")
 
     @property
     def misses_most(self) -> bool:
@@ -233,8 +246,11 @@ def sealed(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _calibration(kept: Any, where: str) -> Calibration:
+    lists = ("edges", "genuine_counts", "impostor_counts")
+    tuples = {name: tuple(kept[name]) for name in lists}
     try:
-        return from_plain(Calibration, kept)
+        rates = tuple(Rate.read(rate) for rate in kept.get("rates", ()))
+        return Calibration(**{**kept, **tuples, "rates": rates})
     except InputError as error:
         raise InputError(f"{where}: the gallery's settings are damaged: {error}") from None
 

@@ -63,7 +63,9 @@ class DetectorSettings:
                 "height, width, scale, std and strides are above 0: given "
                 f"{self.height}, {self.width}, {self.scale:g}, {self.std}, {self.strides}"
             )
-        if not 0 < number(self.threshold, "the threshold") < 1 or not (self.overlap is None or 0 < self.overlap <= 1):
+        if not 0 < number(self.threshold, "the threshold") < 1 or not (
+            self.overlap is None or 0 < self.overlap <= 1
+        ):
             raise InputError(
                 "the threshold lies between 0 and 1, the overlap up to 1: given "
                 f"{self.threshold:g} and {self.overlap}"
