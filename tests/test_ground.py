@@ -30,7 +30,7 @@ PACKAGES = {file.relative_to(SOURCE).parts[0].removesuffix(".py") for file in FI
     "__init__", "__main__",
 }  # fmt: skip
 
-GROUND = {"types", "files", "version", "terminal"}
+GROUND = {"types", "files", "version", "terminal", "workers"}
 LEAVES = GROUND | {"randomness", "parsing"}
 BELOW_EXPERIMENT = LEAVES | {
     "method", "recipes", "ranking", "losses", "drawing", "data", "cues", "extract",
@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "files": set(),
     "version": set(),
     "terminal": set(),
+    "workers": set(),
     "randomness": GROUND,
     "parsing": GROUND,
     "drawing": LEAVES,

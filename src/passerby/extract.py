@@ -15,6 +15,7 @@ from passerby.data.loader import picture_loader, to_batch
 from passerby.data.transforms import normalise, to_device
 from passerby.method import Inputs
 from passerby.types import Batch, CueSource, InputError, InputSpec, Picture, Progress, Sample
+from passerby.workers import told_of_killed
 
 
 def embed_samples(
@@ -96,7 +97,7 @@ def embed_batches(
     network.eval()
     parts = []
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), told_of_killed("decodes pictures"):
             for raw in batches:
                 batch = normalise(to_device(raw, device), specs)
                 parts.append(network(**batch.inputs).float().cpu().numpy())

@@ -1,6 +1,9 @@
 import gc
 import multiprocessing
+import os
 import shutil
+import signal
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +27,7 @@ from passerby.data.samplers import IdentityBalanced
 from passerby.data.transforms import resize
 from passerby.method import Inputs
 from passerby.types import Augmentation, InputError, InputSpec, Picture, Sample
+from passerby.workers import told_of_killed
 
 HEIGHT, WIDTH = 12, 8
 AUGMENTATION = Augmentation(resize=(14, 9), flip=0.5, pad=2, crop=(HEIGHT, WIDTH), erase=0.5)
@@ -236,6 +240,26 @@ def test_workers_end_with_the_loader(data, how):
     gc.collect()
     # Ended by themselves: 0; torch would wait for 5 s and then kill them: -15.
     assert [worker.exitcode for worker in workers] == [0, 0]
+
+
+@pytest.mark.parametrize("while_it", ["waits", "works"])
+def test_a_killed_worker_is_one_line(data, while_it):
+    loader = Loader(data, None, workers=2)
+    before = set(multiprocessing.active_children())
+    steps = loader.epoch([np.array([0, 1])] * 200)
+    next(steps)
+    worker, _ = set(multiprocessing.active_children()) - before
+
+    def goes_on():
+        # Torch raises it wherever the signal finds this process.
+        with told_of_killed("decodes pictures"):
+            os.kill(worker.pid, signal.SIGKILL)
+            if while_it == "works":
+                time.sleep(20)
+            list(steps)
+
+    with pytest.raises(ChildProcessError, match="that decodes pictures was killed: is there mem"):
+        goes_on()
 
 
 def test_picture_loader_keeps_the_order(samples):

@@ -1,11 +1,14 @@
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -190,6 +193,40 @@ def test_two_processes_at_once_write_one_set(tmp_path):
     names = {path.name for path in root.iterdir()}
     assert "synthetic.json" in names
     assert "synthetic.unfinished" not in names
+
+
+def _one_killed(said, *arguments):
+    """Kills a process that draws for the command; what it then said."""
+    command = [sys.executable, "-m", "passerby", "synth", *map(str, arguments), "--workers", "2"]
+    with said.open("w") as errors:
+        process = subprocess.Popen(command, stderr=errors)
+        try:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+            for _ in range(1200):
+                workers = children.read_text().split()
+                if len(workers) == 2 or process.poll() is not None:
+                    break
+                time.sleep(0.05)
+            os.kill(int(workers[0]), signal.SIGKILL)
+            assert process.wait(60) == 1
+        finally:
+            process.kill()
+    return said.read_text().splitlines()[-1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="children are asked of /proc")
+def test_a_killed_process_is_one_line_and_the_set_is_drawn_anew(tmp_path):
+    root, more = tmp_path / "set", ["--train-identities", "8", "--test-identities", "8"]
+    line = _one_killed(tmp_path / "said", root, *more)
+    assert line == (
+        "passerby: a process that draws pictures was killed: is there memory for so many? "
+        "See --workers"
+    )
+    assert (root / "synthetic.unfinished").exists()
+    line = _one_killed(tmp_path / "said", tmp_path / "v", "--video")
+    assert line.startswith("passerby: a process that draws videos was killed: ")
+    assert not (tmp_path / "v").exists()
+    assert [file.name for file in tmp_path.glob(".v*")] == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")

@@ -119,6 +119,24 @@ def test_ctrl_c_saves_and_says_how_to_go_on(market, whole, tmp_path, number):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="children are asked of /proc")
+def test_a_killed_worker_is_one_line_that_says_how_to_go_on(market, whole, tmp_path):
+    out = tmp_path / "run"
+    process = start(market, out, "--workers", "2")
+    wait_for_checkpoint(out, process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 1
+    last = shown.strip().splitlines()[-1]
+    assert last.startswith("passerby: a process that decodes pictures was killed: is there mem")
+    assert last.endswith("go on with --resume")
+    assert "Traceback" not in shown
+    finish(market, out)
+    assert same(out, whole)
+
+
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(market, whole, tmp_path):
     out = tmp_path / "run"
     process = start(market, out)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
+import time
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,6 +24,7 @@ from passerby.data.steps import Batches, Made, Step, as_batch, to_batch
 from passerby.data.training_data import TrainingData, load_picture, training_data
 from passerby.method import Inputs
 from passerby.types import Augmentation, Batch, CueSource, InputError, Sample
+from passerby.workers import told_of_killed
 
 __all__ = [
     "Loader", "PictureLoader", "TrainingData", "load_picture", "picture_loader", "to_batch",
@@ -75,6 +78,7 @@ class Loader:
             collate_fn=_as_is,
             num_workers=workers,
             persistent_workers=workers > 0,
+            worker_init_fn=_start_worker,
             pin_memory=torch.cuda.is_available() if pin is None else pin,
             # A method's `make` may be a closure, which only fork carries into a worker.
             multiprocessing_context="fork" if workers and forks else None,
@@ -108,6 +112,7 @@ class Loader:
 
         Raises:
             InputError: a picture or a cue cannot be used: one line that names it.
+            ChildProcessError: a worker was killed.
         """
         self.missing.clear()
         firsts = np.cumsum([0, *(len(batch) for batch in batches)])
@@ -119,11 +124,12 @@ class Loader:
             for first, batch, size in zip(firsts, batches, sizes, strict=False)
             if size > (world > 1)
         ][start_step:]
-        for made in self._loader:
-            if isinstance(made, InputError):
-                raise made
-            self.missing.update(made.missing)
-            yield as_batch(made)
+        with told_of_killed("decodes pictures"):
+            for made in _whole(self._loader):
+                if isinstance(made, InputError):
+                    raise made
+                self.missing.update(made.missing)
+                yield as_batch(made)
 
 
 class PictureLoader:
@@ -199,6 +205,27 @@ def _stop_workers(loader: DataLoader[Made | InputError], owner: int) -> None:
     loader._iterator = None
     if iterator is not None and os.getpid() == owner:
         iterator._shutdown_workers()  # type: ignore[attr-defined]
+
+
+def _whole(loader: DataLoader[Made | InputError]) -> Iterator[Made | InputError]:
+    try:
+        yield from loader
+    except (EOFError, ConnectionError):
+        # Its batch was on the way when a worker was killed. Torch's own error comes with the
+        # signal, which may be a little later.
+        time.sleep(5)
+        raise
+
+
+def _start_worker(number: int) -> None:
+    usual = sys.excepthook
+
+    def told(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        # Of a batch that nobody took any more: who should have has an error of its own to tell.
+        if not isinstance(error, (EOFError, ConnectionError)):
+            usual(kind, error, trace)
+
+    sys.excepthook = told
 
 
 def _as_is(made: Any) -> Any:

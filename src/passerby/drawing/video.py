@@ -33,6 +33,7 @@ from passerby.drawing.walks import VideoRecipe, draw_walks, video_camera
 from passerby.files import write_text
 from passerby.randomness import keyed
 from passerby.types import InputError, Progress
+from passerby.workers import told_of_killed
 
 DONE = "video.json"
 """Written last."""
@@ -117,8 +118,12 @@ def _results(tasks: list[tuple[Path, VideoRecipe, int]], workers: int) -> Iterat
     if workers <= 1:
         yield from map(_write_camera, tasks)
         return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_write_camera, tasks)
+    pool = ProcessPoolExecutor(workers)
+    with told_of_killed("draws videos"):
+        try:
+            yield from pool.map(_write_camera, tasks)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _write_camera(task: tuple[Path, VideoRecipe, int]) -> None:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +23,7 @@ from passerby.drawing.v1.plan import SyntheticRecipe
 from passerby.files import one_at_a_time, write_text
 from passerby.parsing import read_json
 from passerby.types import InputError, Progress
+from passerby.workers import told_of_killed
 
 DONE, UNFINISHED = "synthetic.json", "synthetic.unfinished"
 """Written last; written first and removed last."""
@@ -122,11 +124,13 @@ def _results(world: World, tasks: list[tuple[str, list[Entry]]],
     world.draw(tasks[0][1][0])
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
-    with (
-        _termination_as_interrupt(),
-        context.Pool(min(workers, len(tasks)), _start_process, (world,)) as pool,
-    ):
-        yield from pool.imap(_write_chunk, tasks)
+    # Not `multiprocessing.Pool`, which waits for ever for what a killed process was to draw.
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, _start_process, (world,))
+    with _termination_as_interrupt(), told_of_killed("draws pictures"):
+        try:
+            yield from pool.map(_write_chunk, tasks)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from passerby.training.seeds import epoch_key, seed_step
 from passerby.training.state import Standing, capture, check_finite, restore
 from passerby.training.turns import TurnAtWork, rates
 from passerby.types import Batch, InputError
+from passerby.workers import told_of_killed
 
 ASK_EVERY = 10
 """Steps after which several processes ask each other whether to stop."""
@@ -36,17 +37,21 @@ def fit(run: Run) -> None:
 
     Raises:
         InputError: the checkpoint belongs to another run, or an epoch has no batches.
+        ChildProcessError: a worker of the loader was killed; names the checkpoint.
         FloatingPointError: a loss or a weight is not finite; names the step and the checkpoint.
         Interrupted: the user asked for it; names the checkpoint that was written.
     """
     standing = restore(run.record.latest(), run.network, run.criterion)
     run.record.start(standing.position)
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), told_of_killed("decodes pictures"):
             for _ in range(standing.position.stage, len(run.stages)):
                 train_stage(run, standing)
     except FloatingPointError as error:
         raise FloatingPointError(f"{error}; last good checkpoint: {run.record.last}") from error
+    except ChildProcessError as error:
+        on = f"; saved {run.record.last}: go on with --resume" if run.record.last else ""
+        raise ChildProcessError(f"{error}{on}") from error
     finally:
         run.record.close()
 
