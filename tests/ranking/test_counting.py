@@ -80,6 +80,9 @@ def test_tensors_alone_count_the_same(counted, monkeypatch):
         def __init__(self, *arguments):
             super().__init__(*arguments, torch.device("cpu"))
 
+        def prepare(self, queries):
+            return self
+
     monkeypatch.setattr(counting, "CompiledCounter", OnProcessor)
     monkeypatch.setattr(tiles, "in_parallel", lambda jobs, work, _: [work(0, job) for job in jobs])
     for people in (9, 2):
@@ -101,3 +104,24 @@ def test_end_to_end_from_real_numbers(counted):
     ):
         found = evaluate(query, gallery, *labels, metric=metric)
         assert found.mean_ap == pytest.approx(evaluate_distances(distances, *labels).mean_ap, 1e-5)
+
+
+@pytest.mark.parametrize("spread", ["all alike", "one far away", "one at 1e18", "ties"])
+@pytest.mark.parametrize("seed", range(3))
+def test_many_hits_of_any_spread_have_the_ranks_of_the_matrix(spread, seed, counted, monkeypatch):
+    random = np.random.default_rng(seed)
+    query = np.zeros((3, 1), np.float32)
+    gallery = random.permutation(400).astype(np.float32)[:, None]
+    ids = np.zeros(3, int), random.integers(0, 2, 400)
+    mine = np.flatnonzero(ids[1] == 0)
+    if spread == "all alike":
+        gallery[mine] = 7
+    elif spread == "ties":
+        gallery //= 40
+    else:
+        gallery[mine[3]] = 1e15 if spread == "one far away" else 1e18
+    cameras = np.zeros(3, int), random.integers(0, 2, 400)
+    by_tiles = evaluate(query, gallery, *ids, *cameras, metric="squared_euclidean")
+    monkeypatch.setattr(module, "SMALL", 2**40)
+    whole = ((query[:, None] - gallery[None]) ** 2).sum(2)
+    same(by_tiles, evaluate_distances(whole, *ids, *cameras))

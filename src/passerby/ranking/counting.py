@@ -12,7 +12,7 @@ from torch import Tensor
 
 from passerby.ranking.features import Features, squared_lengths
 from passerby.ranking.identities import Ranked, Runs
-from passerby.ranking.kernels import kernels
+from passerby.ranking.kernels import BUCKETS, FEW, kernels
 from passerby.ranking.product import in_parallel, worker_count
 from passerby.ranking.tiles import each_tile, finish, right_side, row_terms
 
@@ -57,7 +57,7 @@ def ranks_by_features(
     kept = gallery if whole else gallery.of_rows(ranked.kept)
     hits = Hits.ordered(hit_distances(query, kept, ranked, terms, metric), ranked)
     counter: CompiledCounter | TensorCounter = (
-        CompiledCounter(ranked, hits, active)
+        CompiledCounter(ranked, hits, active).prepare(active)
         if gallery.device.type == "cpu"
         else TensorCounter(ranked, hits, active, gallery.device)
     )
@@ -130,6 +130,21 @@ class CompiledCounter:
         self._counts: list[NDArray[np.int64]] = [
             np.zeros(len(hits.values), np.int64) for _ in range(worker_count())
         ]
+        totals = ranked.hits.totals
+        self._many = np.flatnonzero(totals > FEW)
+        sizes = BUCKETS * totals[self._many] + 1
+        self._table_firsts = np.full(len(totals), -1, np.int64)
+        self._table_firsts[self._many] = np.cumsum(sizes) - sizes
+        self._table = np.empty(int(sizes.sum()), np.int32)
+
+    def prepare(self, queries: NDArray[np.int64]) -> CompiledCounter:
+        """Looks at the distances of these queries' hits; before their tiles are taken."""
+        many = queries[self._ranked.hits.totals[queries] > FEW]
+        kernels().buckets(
+            many, self._hits.values, self._ranked.hits.firsts, self._ranked.hits.totals,
+            self._table_firsts, self._table,
+        )  # fmt: skip
+        return self
 
     def consume(self, worker: int, first: int, start: int, block: Tensor) -> None:
         """Takes one tile, see `tiles.Consumer`."""
@@ -138,12 +153,17 @@ class CompiledCounter:
             self._ranked.hits.firsts, self._ranked.hits.totals,
             self._hits.values, self._hits.positions,
             self._ranked.same.firsts, self._ranked.same.totals, self._ranked.by_id,
-            self._counts[worker],
+            self._table_firsts, self._table, self._counts[worker],
         )  # fmt: skip
 
     def ranks(self) -> NDArray[np.int64]:
         """(T,) ranks when all tiles were taken."""
-        return ranks_of_counts(sum(self._counts[1:], self._counts[0]), self._ranked)
+        counts = sum(self._counts[1:], self._counts[0])
+        for query in self._many:
+            first = self._ranked.hits.firsts[query]
+            own = counts[first : first + self._ranked.hits.totals[query]]
+            np.cumsum(own, out=own)
+        return ranks_of_counts(counts, self._ranked)
 
 
 class TensorCounter:

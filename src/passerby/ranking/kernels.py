@@ -18,7 +18,10 @@ EUCLIDEAN, SQUARED_EUCLIDEAN, COSINE = 0, 1, 2
 """Metrics by number."""
 
 _CHUNK = 32
-_FEW = 64
+BUCKETS = 4
+"""For each hit of a query with many."""
+FEW = 64
+"""Hits of a query up to which each is compared with all distances."""
 
 
 @cache
@@ -29,7 +32,9 @@ def kernels() -> SimpleNamespace:
     jit: Callable[..., Any] = njit(nogil=True)
     below, up_to, equal = jit(_below), jit(_up_to), jit(_equal)
     count_few = jit(_count_few(below, up_to, equal))
-    count_many = jit(_count_many(equal))
+    scale, bucket = jit(_scale), jit(_bucket)
+    count_many = jit(_count_many(equal, bucket))
+    uncount, uncount_many = jit(_uncount), jit(_uncount_many)
     insert = jit(_insert)
     # The order of a sum is the compiler's to choose here: it then adds sixteen at once.
     sums = njit(nogil=True, fastmath={"reassoc", "contract"})
@@ -37,7 +42,8 @@ def kernels() -> SimpleNamespace:
         products=sums(_products),
         sums_of_squares=sums(_sums_of_squares),
         finish=jit(_finish),
-        count=jit(_count(count_few, count_many, jit(_uncount))),
+        buckets=jit(_buckets(scale, bucket)),
+        count=jit(_count(count_few, count_many, uncount, uncount_many, scale)),
         keep_nearest=jit(_keep_nearest(up_to, insert)),
         keep_both_ways=jit(_keep_both_ways(jit(_any_news), insert)),
     )
@@ -110,7 +116,11 @@ def _equal(row: NDArray[Any], limit: float) -> Any:
 
 
 def _count(
-    count_few: Callable[..., None], count_many: Callable[..., None], uncount: Callable[..., None]
+    count_few: Callable[..., None],
+    count_many: Callable[..., None],
+    uncount: Callable[..., None],
+    uncount_many: Callable[..., None],
+    scale_of: Callable[..., Any],
 ) -> Callable[..., None]:
     def count(
         block: NDArray[Any],
@@ -123,6 +133,8 @@ def _count(
         same_firsts: NDArray[np.int64],
         same_totals: NDArray[np.int64],
         same_positions: NDArray[np.int64],
+        table_firsts: NDArray[np.int64],
+        table: NDArray[np.int32],
         counts: NDArray[np.int64],
     ) -> None:
         """Adds, for each hit of each query, how many other persons' items come before it.
@@ -138,7 +150,9 @@ def _count(
             same_firsts: by query, where the positions of its identity begin in `same_positions`.
             same_totals: by query, how many there are.
             same_positions: ascending within an identity; hits, and what its camera leaves out.
-            counts: changed.
+            table_firsts: by query, where its buckets begin in `table`; -1: it has few hits.
+            table: of `buckets`.
+            counts: changed; of a query with a table, the counts' differences from hit to hit.
         """
         for i in range(block.shape[0]):
             query = queries[i]
@@ -146,13 +160,16 @@ def _count(
                 continue
             hits = slice(firsts[query], firsts[query] + totals[query])
             same = slice(same_firsts[query], same_firsts[query] + same_totals[query])
-            if totals[query] <= _FEW:
-                count_few(block[i], start, values[hits], positions[hits], counts[hits])
+            own, where, found = values[hits], positions[hits], counts[hits]
+            if table_firsts[query] < 0:
+                count_few(block[i], start, own, where, found)
+                uncount(block[i], start, same_positions[same], own, where, found)
             else:
-                count_many(block[i], start, values[hits], positions[hits], counts[hits])
-            uncount(
-                block[i], start, same_positions[same], values[hits], positions[hits], counts[hits]
-            )
+                begin = table_firsts[query]
+                buckets = table[begin : begin + BUCKETS * totals[query] + 1]
+                scale = scale_of(own, BUCKETS * totals[query])
+                count_many(block[i], start, own, where, scale, buckets, found)
+                uncount_many(block[i], start, same_positions[same], own, where, found)
 
     return count
 
@@ -182,36 +199,109 @@ def _count_few(
     return count_few
 
 
-def _count_many(equal: Callable[..., int]) -> Callable[..., None]:
+def _buckets(scale_of: Callable[..., Any], bucket_of: Callable[..., int]) -> Callable[..., None]:
+    def buckets(
+        queries: NDArray[np.int64],
+        values: NDArray[Any],
+        firsts: NDArray[np.int64],
+        totals: NDArray[np.int64],
+        table_firsts: NDArray[np.int64],
+        table: NDArray[np.int32],
+    ) -> None:
+        """By bucket of each query's distances: the first hit in it or in a later one.
+
+        `BUCKETS` for each hit cut the stretch from the nearest hit to the farthest. Rounding
+        keeps the order of distances: what lies in a bucket without hits needs no comparison.
+        """
+        for query in queries:
+            hits = values[firsts[query] : firsts[query] + totals[query]]
+            count = BUCKETS * totals[query]
+            scale = scale_of(hits, count)
+            hit = 0
+            for bucket in range(count + 1):
+                while hit < len(hits) and bucket_of(hits[hit], hits[0], scale, count) < bucket:
+                    hit += 1
+                table[table_firsts[query] + bucket] = hit
+
+    return buckets
+
+
+def _scale(hits: NDArray[Any], count: int) -> Any:
+    stretch = hits[hits.shape[0] - 1] - hits[0]
+    one = hits.dtype.type(1)
+    # 0: the hits are all alike, or an infinite one is among them; all is then compared.
+    scale = (hits.dtype.type(count) - one) / stretch if stretch > 0 else stretch
+    return scale if np.isfinite(scale) and np.isfinite(stretch) else hits.dtype.type(0)
+
+
+def _bucket(value: Any, nearest: Any, scale: Any, count: int) -> int:
+    if scale == 0:
+        return 0
+    return min(int((value - nearest) * scale), count - 1)
+
+
+def _count_many(equal: Callable[..., int], bucket_of: Callable[..., int]) -> Callable[..., None]:
     def count_many(
         row: NDArray[Any],
         start: int,
         values: NDArray[Any],
         positions: NDArray[np.int64],
-        counts: NDArray[np.int64],
+        scale: float,
+        table: NDArray[np.int32],
+        steps: NDArray[np.int64],
     ) -> None:
+        # `steps` holds differences: what comes before a hit comes before all later ones.
         stop, total = start + row.shape[0], values.shape[0]
-        bins = np.zeros(total, np.int64)
+        count, nearest, farthest = BUCKETS * total, values[0], values[total - 1]
+        buckets = np.empty(row.shape[0], np.int32)
         for j in range(row.shape[0]):
-            low, high = 0, total
-            while low < high:
-                middle = (low + high) // 2
-                if row[j] < values[middle] or (
-                    row[j] == values[middle] and positions[middle] >= stop
-                ):
-                    high = middle
-                else:
-                    low = middle + 1
-            if low < total:
-                bins[low] += 1
-        before = 0
+            buckets[j] = bucket_of(min(max(row[j], nearest), farthest), nearest, scale, count)
+        for j in range(row.shape[0]):
+            value = row[j]
+            if value > farthest:
+                continue
+            hit, last = table[buckets[j]], table[buckets[j] + 1]
+            # Most buckets have one hit or none: this step needs no branch.
+            hit += np.int32(value > values[hit])
+            while hit < last and (
+                value > values[hit] or (value == values[hit] and positions[hit] < stop)
+            ):
+                hit += 1
+            if hit < total:
+                steps[hit] += 1
         for hit in range(total):
-            before += bins[hit]
-            counts[hit] += before
             if start < positions[hit] < stop:
-                counts[hit] += equal(row[: positions[hit] - start], values[hit])
+                ties = equal(row[: positions[hit] - start], values[hit])
+                steps[hit] += ties
+                if hit + 1 < total:
+                    steps[hit + 1] -= ties
 
     return count_many
+
+
+def _uncount_many(
+    row: NDArray[Any],
+    start: int,
+    same_positions: NDArray[np.int64],
+    values: NDArray[Any],
+    positions: NDArray[np.int64],
+    steps: NDArray[np.int64],
+) -> None:
+    stop = start + row.shape[0]
+    for index in range(np.searchsorted(same_positions, start), same_positions.shape[0]):
+        position = same_positions[index]
+        if position >= stop:
+            break
+        value = row[position - start]
+        low, high = 0, values.shape[0]
+        while low < high:
+            middle = (low + high) // 2
+            if value < values[middle] or (value == values[middle] and position < positions[middle]):
+                high = middle
+            else:
+                low = middle + 1
+        if low < values.shape[0]:
+            steps[low] -= 1
 
 
 def _uncount(

@@ -133,6 +133,7 @@ def find_matches_by_rows(
         values = block[queries[part] - first, positions[part]]
         order = np.lexsort((positions[part], values, queries[part]))
         hits.values[part], hits.positions[part] = values[order], positions[part][order]
+        counter.prepare(np.arange(first, first + len(block)))
         # Queries of different blocks share no count: one array serves all workers.
         counter.consume(0, first, 0, torch.from_numpy(block))
 
