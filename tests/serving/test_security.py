@@ -39,7 +39,7 @@ def refused(answer, status):
 
 
 READS = [("GET", "/v1/statistics"), ("GET", "/v1/metrics"), ("GET", "/v1/entries"),
-         ("GET", "/v1/persons"),
+         ("GET", "/v1/persons"), ("GET", "/v1/suggestions"),
          ("GET", "/v1/search/entry?key=p0/0.png"), ("POST", "/v1/search/picture"),
          ("GET", "/v1/entries/picture?key=p0/0.png")]  # fmt: skip
 WRITES = [
@@ -49,6 +49,8 @@ WRITES = [
     ("POST", "/v1/persons/split", {"keys": ["p0/0.png"]}),
     ("POST", "/v1/persons/rename", {"old": "0", "new": "Anna"}),
     ("POST", "/v1/persons/undo", {}),
+    ("POST", "/v1/suggestions/decide",
+     {"one": "p0/0.png", "other": "p1/0.png", "decision": "no"}),
     ("POST", "/v1/persons/assign", {"keys": ["p0/0.png"], "person": "3"}),
 ]  # fmt: skip
 

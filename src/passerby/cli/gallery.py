@@ -19,6 +19,7 @@ from passerby.cli.cue_options import (
     with_networks,
 )
 from passerby.cli.dataset import data_options, flat, value_of
+from passerby.cli.gallery_identify import DecideOptions, IdentifyOptions, decide, identify
 from passerby.cli.gallery_options import (
     FilterOptions,
     ModelOptions,
@@ -586,10 +587,12 @@ COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
     "expire": ((ExpireOptions,), _expire, "remove what has expired or is too old"),
     "calibrate": ((CalibrateOptions,), _calibrate, "set the threshold for a rate of false matches"),
     "profile": ((ProfileOptions,), _profile, "learn what each camera does to embeddings"),
+    "identify": ((IdentifyOptions,), identify, "suggest which tracks are one person"),
+    "decide": ((DecideOptions,), decide, "say whether two entries are one person"),
     "merge": ((MergeOptions,), _merge, "make several identities one"),
     "split": ((SplitOptions,), _split, "give entries an identity of their own"),
     "rename": ((RenameOptions,), _rename, "give a person or a camera another name"),
-    "undo": ((UndoOptions,), _undo, "undo a merge, split, rename or confirmation"),
+    "undo": ((UndoOptions,), _undo, "undo a merge, split, rename, confirmation or decision"),
     "index": ((), _index, "make the index for approximate search"),
     "export": ((FolderOption, FilterOptions), _export, "write entries to Parquet files"),
     "import": ((ImportOptions,), _import, "add entries from Parquet files"),

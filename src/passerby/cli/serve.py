@@ -44,6 +44,8 @@ class ServeOptions:
 
     pictures: Path | None = None
     """The folder that the entries' file names start from, to show their pictures."""
+    travel: Path | None = None
+    """Least times between cameras for suggestions of who is who, as `gallery identify` takes."""
     host: str = "127.0.0.1"
     """Address to listen on; another than 127.0.0.1 needs a token."""
     port: int = 8000
@@ -140,11 +142,14 @@ def serve_gallery(
     Raises:
         InputError: what is missing to serve, or does not fit.
     """
+    from passerby.gallery.travel import Travel, read_travel
+
     serving = _serving()
     if (options.tls_certificate is None) != (options.tls_key is None):
         raise InputError("--tls-certificate and --tls-key go together")
     if options.pictures is not None and not options.pictures.is_dir():
         raise InputError(f"{options.pictures}: no such folder of pictures")
+    travel = Travel() if options.travel is None else read_travel(options.travel)
     _log(options.quiet)
     tokens = serving.TokenFile(serving.token_file(place.gallery, options.tokens))
     certificate = None
@@ -179,7 +184,7 @@ def serve_gallery(
         say(f"note: {place.gallery}: there is no gallery yet; the first addition makes it")
     if options.pictures is not None and gallery.exists:
         _tell_of_missing(gallery, options.pictures, say)
-    service = serving.Service(gallery, model, options.pictures)
+    service = serving.Service(gallery, model, options.pictures, travel=travel)
     serving.serve(service, tokens, address, limits, certificate, ready)
 
 

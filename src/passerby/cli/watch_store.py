@@ -19,12 +19,11 @@ from passerby.files import write_text
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.tracklet_ends import NOTE
 from passerby.video.crop_folder import write_jpeg
 from passerby.video.embeddings import mean_embedding
 from passerby.video.tracklets import Tracklet
 
-NOTE = "track.json"
-"""Beside a tracklet's crops: what is known of it."""
 _AT_ONCE = 1000
 """Entries that are looked up together."""
 

@@ -205,8 +205,10 @@ def _plain(line: bytes | None) -> dict[str, Any] | None:
 def _policy(what: str) -> str:
     if what == "search":
         return "no search is answered without its line"
-    if what in ("assign", "merge", "split", "rename", "undo"):
+    if what in ("assign", "merge", "split", "rename", "undo", "same", "identify"):
         return "nobody's name is changed without its line"
+    if what in ("apart", "later"):
+        return "nothing is decided without its line"
     if what in ("remove", "removed", "expire"):
         return "the entries were removed, a removal does not wait for its line"
     return f"the {what} itself was done"

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from passerby.gallery.audit import AuditLog
+from passerby.gallery.decisions import best_name
 from passerby.gallery.entries import UNKNOWN, check_name
 from passerby.gallery.filters import Condition, Filter
-from passerby.gallery.naming import new_name
+from passerby.gallery.identified import Group
+from passerby.gallery.naming import new_name, new_names
 from passerby.gallery.store import Store
 from passerby.types import InputError
 
@@ -98,6 +100,68 @@ class Corrections:
             into = new_name({name or None for name in names}, taken)
         return self.write(Filter(keys=asked), into, now, "split")
 
+    def same(self, one: str, other: str, now: float) -> Changed:
+        """Makes the tracks of two entries one person, with all that have the same name already.
+
+        Raises:
+            InputError: a key that the gallery does not have; two names that people gave.
+        """
+        (first, keys), (second, more) = self._track(one), self._track(other)
+        name = best_name([first, second])
+        for person in {first, second} - {None, name}:
+            keys = keys + [row[0] for row in self._rows(Filter(persons=[person or ""]))]
+        return self.join([*keys, *more], name, now, "same")
+
+    def join(self, keys: Sequence[str], name: str | None, now: float, what: str) -> Changed:
+        """Gives entries one name, a new one where none is given."""
+        if name is None:
+            name = new_name({None}, self._names(Filter(known=True).conditions(), "person"))
+        return self.write(Filter(keys=sorted(set(keys))), name, now, what)
+
+    def join_groups(self, groups: Sequence[Group], now: float) -> list[Changed]:
+        """Gives the tracks of each group one name; each is a correction of its own."""
+        new = new_names(self._names(Filter(known=True).conditions(), "person"))
+        return [
+            self.write(Filter(keys=group.keys), group.person or next(new), now, "identify")
+            for group in groups
+        ]
+
+    def apart(self, one: str, other: str, now: float, what: str) -> Changed:
+        """Writes the line of a decision that two entries are two persons, or that waits.
+
+        Raises:
+            InputError: a key that the gallery does not have; two tracks of one person.
+        """
+        first, second = self._track(one)[0], self._track(other)[0]
+        if first is not None and first == second:
+            raise InputError(f"both are {first}: split one of them off first")
+        change = secrets.token_hex(4)
+        self.audit.write(what, now, change=change, pair=[one, other])
+        return Changed(0, None, change)
+
+    def _track(self, key: str) -> tuple[str | None, list[str]]:
+        """Who an entry's track is, and the keys of its entries of that name or of none."""
+        rows = self._rows(Filter(keys=[key]))
+        if not rows:
+            raise InputError(f"the gallery has no entry {key!r}")
+        [(_, person, camera, track)] = rows
+        if track != UNKNOWN:
+            rows = self._rows(Filter(cameras=[camera], tracks=[track]))
+        known = {name for _, name, _, _ in rows if name != UNKNOWN}
+        # Several names: somebody took the track apart; entries without one are on their own.
+        alone = len(known) > 1
+        name = person if alone else next(iter(known), UNKNOWN)
+        fits = (name,) if alone else (name, UNKNOWN)
+        return name or None, [each for each, of, _, _ in rows if of in fits]
+
+    def _rows(self, where: Filter) -> list[tuple[str, str, str, str]]:
+        columns = ("key", "person", "camera", "track_id")
+        return [
+            row
+            for batch in self.store.scan(where.conditions(), columns)
+            for row in zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+        ]
+
     def rename(self, column: Named, old: str, new: str, now: float) -> Changed:
         """Gives a person or a camera another name.
 
@@ -123,7 +187,7 @@ class Corrections:
         Raises:
             InputError: there is none, or no audit log.
         """
-        line = self._correction(change)
+        line = self.correction(change)
         column, value = line["column"], line["name"] or UNKNOWN
         self.audit.write("undo", now, undid=line["change"])
         changed = 0
@@ -134,12 +198,21 @@ class Corrections:
                 changed += self.store.assign(unchanged, column, name)
         return Changed(changed, _only(line["before"]), line["change"], column, line["name"])
 
-    def _correction(self, change: str | None) -> dict[str, Any]:
+    def correction(self, change: str | None) -> dict[str, Any]:
+        """The line of a correction that was not undone, of the last one where none is named.
+
+        Raises:
+            InputError: there is none, or no audit log.
+        """
         if self.audit.file is None:
             raise InputError("undoing needs the audit log: this gallery has none (--audit FILE)")
         lines = self.audit.lines()
         undone = {line.get("undid") for line in lines}
-        made = [line for line in lines if "before" in line and line["change"] not in undone]
+        made = [
+            line
+            for line in lines
+            if ("before" in line or "pair" in line) and line["change"] not in undone
+        ]
         found = [line for line in made if change in (None, line["change"])]
         if not found:
             which = "" if change is None else f" {change!r}"

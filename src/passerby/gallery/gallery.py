@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +21,7 @@ from passerby.gallery.answers import Answer, Groups, Reranking, answer
 from passerby.gallery.audit import CLOCK, AuditLog, brief
 from passerby.gallery.clock import Clock, check_share
 from passerby.gallery.corrections import Changed, Corrections, Named
+from passerby.gallery.decisions import DECISIONS, Decision, Decisions
 from passerby.gallery.engines import audit_file, open_store
 from passerby.gallery.entries import (
     DETAILS,
@@ -30,6 +31,7 @@ from passerby.gallery.entries import (
     to_entries,
 )  # fmt: skip
 from passerby.gallery.filters import Filter
+from passerby.gallery.identified import PRECISION, Identified
 from passerby.gallery.naming import numbers_among
 from passerby.gallery.new_rows import NewEntries, check_embeddings, rows_of
 from passerby.gallery.people import COLUMNS, Person, people_of
@@ -56,6 +58,7 @@ from passerby.gallery.transfer import (
     space_of_file,
     write_backup_note,
 )  # fmt: skip
+from passerby.gallery.travel import Travel
 from passerby.types import InputError
 
 if TYPE_CHECKING:
@@ -345,7 +348,98 @@ class Gallery:
         Raises:
             InputError: there is none, or the gallery has no audit log.
         """
-        return self._followed(self._corrections().undo(change, self._clock.plain()))
+        corrections, now = self._corrections(), self._clock.plain()
+        line = corrections.correction(change)
+        if "pair" not in line:
+            return self._followed(corrections.undo(line["change"], now))
+        self._audit.write("undo", now, undid=line["change"])
+        one, other = line["pair"]
+        self._keep_decision(one, other, "yes")
+        return Changed(0, None, line["change"])
+
+    def identify(
+        self,
+        threshold: float | None = None,
+        *,
+        pairs: Pairs | None = None,
+        precision: float = PRECISION,
+        travel: Travel | None = None,
+        ends: Mapping[str, float] | None = None,
+    ) -> Identified:
+        """Suggests which tracks are one person; nothing is changed.
+
+        Args:
+            threshold: greatest distance that is joined; None: as calibrated.
+            pairs: compare tracks of two cameras (`other-camera`) or of `any`; None: as calibrated,
+                without a calibration those of two cameras.
+            precision: of the groups, at least, as far as the calibration can tell.
+            travel: least times between cameras.
+            ends: when the tracks of entries ended, by key, where their times are beginnings.
+
+        Raises:
+            InputError: no gallery yet or no entry, no threshold, one camera, a camera of `travel`
+                that no entry has.
+        """
+        from passerby.gallery.identify import Asked, identify
+        from passerby.gallery.tracks import COLUMNS as OF_TRACKS
+        from passerby.gallery.tracks import read_tracks
+
+        settings = self._checked_settings()
+        calibration, metric = settings.calibration, settings.space.metric
+        if threshold is None and calibration is None:
+            raise InputError(
+                f"{self.place}: has no threshold: calibrate it (gallery calibrate), or give one "
+                "(--threshold)"
+            )
+        calibrated = "other-camera" if calibration is None else calibration.pairs
+        asked = Asked(
+            calibration.threshold if threshold is None and calibration else threshold or 0.0,
+            metric, calibration, pairs or calibrated or "other-camera", precision,
+            travel or Travel(),
+        )  # fmt: skip
+        alive = self._looked_up(Filter(alive_at=self._clock.now()), OF_TRACKS)
+        tracks = read_tracks(alive, metric, _in_use(settings), ends)
+        return identify(tracks, settings.decisions, asked)
+
+    def apply(self, found: Identified) -> list[Changed]:
+        """Gives the tracks of each group that the bound on precision allows one name.
+
+        Each group is a correction of its own, which `undo` takes back.
+
+        Raises:
+            InputError: without a calibration no bound can be held.
+        """
+        if found.bound is None:
+            raise InputError(
+                "groups are merged up to a bound on their precision, and only a calibration tells "
+                "how precise they are: calibrate first (gallery calibrate)"
+            )
+        return self._corrections().join_groups(found.groups, self._clock.plain())
+
+    def decide(self, one: str, other: str, decision: Decision) -> Changed:
+        """Keeps what somebody says of the tracks of two entries; the audit log says who.
+
+        Args:
+            one: key of an entry.
+            other: key of an entry of another track.
+            decision: `yes`: one person, from now on by name; `no`: two, never joined again;
+                `later`: asked last. Each takes the place of an earlier one.
+
+        Raises:
+            InputError: a key that the gallery does not have; another decision; `yes` for two
+                persons with names that people gave; `no` for two of one name.
+        """
+        corrections, now = self._corrections(), self._clock.plain()
+        if decision not in DECISIONS:
+            raise InputError(f"a decision is one of {', '.join(DECISIONS)}: given {decision!r}")
+        if one == other:
+            raise InputError(f"a decision is one on two entries: given {one!r} twice")
+        if decision == "yes":
+            found = corrections.same(one, other, now)
+        else:
+            found = corrections.apart(one, other, now, "apart" if decision == "no" else decision)
+        self._keep_decision(one, other, decision)
+        return found
 
     def people(self, where: Filter | None = None) -> list[Person]:
         """The identities among the entries that a filter means, by name; the unknown come last."""
@@ -587,6 +681,7 @@ class Gallery:
         found = self.import_files(files) if rows else Added(0, 0)
         if settings.profiles is not None and self.settings.profiles is None:
             self._keep_profiles(settings.profiles)
+        self.keep_decisions(settings.decisions)
         same = self.settings.fingerprint == settings.fingerprint
         if settings.calibration is not None and self.settings.calibration is None and same:
             self._keep_calibration(settings.calibration)
@@ -643,6 +738,18 @@ class Gallery:
 
         self._change(change)
         return found
+
+    def keep_decisions(self, theirs: Decisions) -> None:
+        """Keeps decisions of another gallery whose entries have the same keys, beside its own."""
+        if self.settings.decisions.joined(theirs) != self.settings.decisions:
+            self._change(lambda old: replace(old, decisions=old.decisions.joined(theirs)))
+
+    def _keep_decision(self, one: str, other: str, decision: Decision) -> None:
+        kept = self.settings.decisions
+        if kept != kept.taken(one, other, decision):
+            self._change(
+                lambda old: replace(old, decisions=old.decisions.taken(one, other, decision))
+            )
 
     def _corrections(self) -> Corrections:
         self._checked_settings()

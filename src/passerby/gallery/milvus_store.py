@@ -101,7 +101,7 @@ class MilvusStore:
             if len(value.encode()) > MOST_SETTINGS:
                 raise InputError(
                     f"a Milvus gallery keeps settings of at most {MOST_SETTINGS:,} bytes, these "
-                    f"have {len(value.encode()):,}: camera profiles of so many cameras need a "
+                    f"have {len(value.encode()):,}: so many camera profiles and decisions need a "
                     "gallery in a folder"
                 )
             row = {"key": "gallery", "value": value, "unused": [0.0, 0.0]}

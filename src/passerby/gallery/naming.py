@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import count
 
 from passerby.types import InputError
@@ -24,7 +24,21 @@ def new_name(before: Collection[str | None], taken: Collection[str]) -> str:
     known = {name for name in before if name is not None}
     one = known.pop() if len(known) == 1 and None not in before else None
     stem, first = ("person", 1) if one is None else (one, 2)
-    return next(name for n in count(first) if (name := f"{stem}-{n}") not in set(taken))
+    return next(_free(stem, first, set(taken)))
+
+
+def new_names(taken: Collection[str]) -> Iterator[str]:
+    """Names that nobody has, one after the other.
+
+    >>> names = new_names(["anna", "person-2"])
+    >>> next(names), next(names)
+    ('person-1', 'person-3')
+    """
+    return _free("person", 1, set(taken))
+
+
+def _free(stem: str, first: int, taken: set[str]) -> Iterator[str]:
+    return (name for n in count(first) if (name := f"{stem}-{n}") not in taken)
 
 
 def check_namespace(namespace: str) -> None:

@@ -112,6 +112,8 @@ def re_embed(
         added, known = added + found.added, known + found.known
         if progress is not None:
             progress(added + known, len(entries))
+    if target.exists:
+        target.keep_decisions(source.settings.decisions)
     return Added(added, known)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from passerby.embedding.profiles import Profiles
 from passerby.embedding.shards import old_format
+from passerby.gallery.decisions import Decisions
 from passerby.parsing import number
 from passerby.ranking.metric import check_metric
 from passerby.types import CueSource, InputError
@@ -194,6 +195,8 @@ class GallerySettings:
     """What is taken out of embeddings for their cameras; None: none were learned."""
     numbered: tuple[str, ...] = ()
     """Sources whose people or cameras are bare numbers: folders, files."""
+    decisions: Decisions = field(default_factory=Decisions, repr=False)
+    """Who is not who, and what is to be looked at later, as people said."""
 
     @property
     def fingerprint(self) -> str:
@@ -204,7 +207,8 @@ class GallerySettings:
     def plain(self) -> dict[str, Any]:
         """As the engine keeps it."""
         profiles = None if self.profiles is None else self.profiles.plain()
-        rest = asdict(replace(self, profiles=None))
+        rest = asdict(replace(self, profiles=None, decisions=Decisions()))
+        rest["decisions"] = self.decisions.plain()
         return sealed({"format": FORMAT, **rest, "profiles": profiles})
 
     @classmethod
@@ -228,11 +232,13 @@ class GallerySettings:
                     "what they say; restore a backup, or calibrate a gallery of its entries anew"
                 )
             kept, profiles = plain.get("calibration"), plain.get("profiles")
+            decisions = plain.get("decisions")
             return cls(
                 int(plain["width"]), Space(**plain["space"]), float(plain["created"]),
                 None if kept is None else _calibration(kept, where),
                 None if profiles is None else Profiles.read(profiles),
                 tuple(map(str, plain.get("numbered", ()))),
+                Decisions() if decisions is None else Decisions.read(decisions),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):

@@ -137,6 +137,7 @@ def create_app(
     _add_searches(app, parts)
     _add_entries(app, parts)
     _add_corrections(app, parts)
+    _add_suggestions(app, parts)
     _add_page(app)
     return app
 
@@ -319,6 +320,22 @@ def _add_corrections(app: FastAPI, parts: Parts) -> None:
     async def undo(request: Request, wanted: schemas.Undo) -> schemas.ChangedModel:
         """Gives entries the names back that a correction took."""
         return await parts.do(request, lambda: service.undo(wanted.change), write=True)
+
+
+def _add_suggestions(app: FastAPI, parts: Parts) -> None:
+    service = parts.service
+
+    @app.get("/v1/suggestions")
+    async def suggestions(
+        request: Request, query: Annotated[schemas.SuggestionsQuery, Query()]
+    ) -> schemas.SuggestionsModel:
+        """Tracks that are probably one person, to decide on; nothing is changed."""
+        return await parts.do(request, lambda: service.suggestions(query))
+
+    @app.post("/v1/suggestions/decide")
+    async def decide(request: Request, wanted: schemas.Decided) -> schemas.ChangedModel:
+        """Keeps what somebody says of two entries' tracks; `undo` takes it back."""
+        return await parts.do(request, lambda: service.decide(wanted), write=True)
 
 
 def _add_page(app: FastAPI) -> None:

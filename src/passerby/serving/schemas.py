@@ -226,6 +226,64 @@ class ChangedModel(BaseModel):
     change: str | None = Field(description="To undo it by; null: nothing changed.")
 
 
+class SuggestionsQuery(_Strict):
+    """Which tracks are probably one person."""
+
+    limit: int = Field(default=20, ge=1, le=10_000, description="Suggestions at most.")
+    threshold: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(
+        default=None, description="Greatest distance; null: as calibrated."
+    )
+    pairs: Literal["other-camera", "any"] | None = Field(
+        default=None, description="Tracks of two cameras, or of any; null: as calibrated."
+    )
+
+
+class TrackModel(BaseModel):
+    """What one camera saw of one person on one path."""
+
+    key: str = Field(description="Of its first entry: for its picture, and to decide by.")
+    person: str | None = Field(description="Name of the identity; null: not known.")
+    camera: str | None
+    track_id: str | None = Field(description="null: one entry without a track.")
+    entries: int
+    first: float | None = Field(description="When it began, seconds since 1970 in UTC.")
+    last: float | None
+    picture: bool = Field(description="Whether the server has the first entry's picture.")
+
+
+class SuggestionModel(BaseModel):
+    """Two tracks that are probably one person; a person decides."""
+
+    one: TrackModel
+    other: TrackModel
+    tracks: tuple[int, int] = Field(description="Tracks of the groups that these stand for.")
+    distance: float = Field(description="Mean distance of the two groups' pictures.")
+    precision: float | None = Field(
+        description="Least share of right pairs, were all up to here joined; null: not calibrated."
+    )
+    later: bool = Field(description="Somebody looked, and put it off.")
+
+
+class SuggestionsModel(BaseModel):
+    """The surest suggestions first; those that were put off come last."""
+
+    suggestions: list[SuggestionModel]
+    total: int = Field(description="Suggestions that there are.")
+    tracks: int = Field(description="Tracks that were compared.")
+    threshold: float = Field(description="Distance up to which tracks were joined.")
+    notes: list[str] = Field(description="What could not be made use of, a line each.")
+
+
+class Decided(_Strict):
+    """What somebody says of the tracks of two entries."""
+
+    one: Key
+    other: Key
+    decision: Literal["yes", "no", "later"] = Field(
+        description="One person; two, never joined again; asked last."
+    )
+
+
 class StatisticsModel(BaseModel):
     """The gallery in numbers."""
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,15 @@ from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
 from passerby.gallery.settings import Model
+from passerby.gallery.tracklet_ends import ends_of
+from passerby.gallery.travel import Travel
 from passerby.serving.pictures import inside, stored
 from passerby.serving.refusals import Refusal
 from passerby.serving.schemas import (
     AddedModel,
     AnswerModel,
     ChangedModel,
+    Decided,
     EntryModel,
     EntrySearch,
     FilterQuery,
@@ -41,7 +44,14 @@ from passerby.serving.schemas import (
     Rename,
     SearchQuery,
     StatisticsModel,
+    SuggestionModel,
+    SuggestionsModel,
+    SuggestionsQuery,
+    TrackModel,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from passerby.gallery.tracks import Track
 
 
 class PictureEmbedder(Model, Protocol):
@@ -62,7 +72,9 @@ class Service:
     pictures: Path | None = None
     """The folder that the entries' file names start from; None: no pictures are shown."""
     most: int = 200
-    """Hits of a search and entries of a page at most."""
+    """Hits of a search, entries of a page and suggestions at most."""
+    travel: Travel = Travel()
+    """Least times between cameras, for suggestions."""
     _changes: threading.Lock = field(default_factory=threading.Lock, repr=False)
     """Corrections one after the other: a new identity's name is one that nobody has."""
 
@@ -153,6 +165,38 @@ class Service:
         """Gives a person or a camera another name."""
         with self._changes:
             return _changed(self.gallery.rename(wanted.old, wanted.new, wanted.of))
+
+    def suggestions(self, query: SuggestionsQuery) -> SuggestionsModel:
+        """Tracks that are probably one person, the surest first."""
+        self._check_count("limit", query.limit)
+        ends = {} if self.pictures is None else ends_of(self.pictures)
+        found = self.gallery.identify(
+            query.threshold, pairs=query.pairs, travel=self.travel, ends=ends
+        )
+        page = found.suggestions[: query.limit]
+        keys = sorted({track.key for each in page for track in (each.one, each.other)})
+        entries = self.gallery.entries(Filter(keys=keys)) if keys else []
+        there = {entry.key: self._shown(entry).picture for entry in entries}
+
+        def shown(track: Track) -> TrackModel:
+            return TrackModel(**vars(track), picture=there.get(track.key, False))
+
+        return SuggestionsModel(
+            suggestions=[
+                SuggestionModel(
+                    one=shown(each.one), other=shown(each.other), tracks=each.tracks,
+                    distance=each.distance, precision=each.precision, later=each.later,
+                )
+                for each in page
+            ],
+            total=len(found.suggestions), tracks=found.tracks, threshold=found.threshold,
+            notes=list(found.notes),
+        )  # fmt: skip
+
+    def decide(self, wanted: Decided) -> ChangedModel:
+        """Keeps what somebody says of two entries' tracks."""
+        with self._changes:
+            return _changed(self.gallery.decide(wanted.one, wanted.other, wanted.decision))
 
     def undo(self, change: str | None) -> ChangedModel:
         """Undoes a correction."""
