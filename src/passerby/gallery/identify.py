@@ -112,13 +112,13 @@ def _units(tracks: Sequence[Track]) -> tuple[NDArray[np.int64], list[str | None]
 
 def _members(units: NDArray[np.int64]) -> list[list[int]]:
     found: list[list[int]] = [[] for _ in range(int(units.max(initial=-1)) + 1)]
-    for place, number in enumerate(units.tolist()):
-        found[number].append(place)
+    for place, unit in enumerate(units.tolist()):
+        found[unit].append(place)
     return found
 
 
 def _numbers(cameras: Sequence[str | None]) -> NDArray[np.int64]:
-    names = {name: number for number, name in enumerate(sorted({c for c in cameras if c}))}
+    names = {name: place for place, name in enumerate(sorted({c for c in cameras if c}))}
     return np.array([-1 if camera is None else names[camera] for camera in cameras], np.int64)
 
 
@@ -134,11 +134,11 @@ def _compared(
     found = _of_two(count) - _of_two(given)
     if pairs == "other-camera":
         seen: list[set[int]] = [set() for _ in names]
-        for number, camera in zip(units.tolist(), cameras.tolist(), strict=True):
-            seen[number].add(camera)
+        for unit, camera in zip(units.tolist(), cameras.tolist(), strict=True):
+            seen[unit].add(camera)
         alone = [
-            (next(iter(each)), names[number] is None or made_up(names[number]))
-            for number, each in enumerate(seen)
+            (next(iter(each)), names[unit] is None or made_up(names[unit]))
+            for unit, each in enumerate(seen)
             if len(each) == 1 and -1 not in each
         ]
         all_, unnamed = Counter(c for c, _ in alone), Counter(c for c, free in alone if free)
