@@ -3,6 +3,7 @@ import fcntl
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -28,6 +29,19 @@ def test_a_file_is_whole_or_not_there(tmp_path):
 def test_a_full_disk_names_the_file(tmp_path):
     target = tmp_path / "a.txt"
     with pytest.raises(OSError, match="No space left on device: .*a.txt"), atomic(target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_is_done_is_not_said_to_have_failed(tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "unlink", fails)
+    monkeypatch.setattr(Path, "unlink", fails)
+    write_text(tmp_path / "a.txt", "whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    # What went wrong first is what is told.
+    with pytest.raises(OSError, match="No space left"), atomic(tmp_path / "b.txt"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

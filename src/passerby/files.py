@@ -44,13 +44,14 @@ def atomic(target: str | Path, *, private: bool = False) -> Iterator[Path]:
             os.umask(umask)
             temporary.chmod(0o666 & ~umask)
         temporary.replace(target)
-    except OSError as error:
-        if error.errno is None or error.filename is not None:
+    except BaseException as error:
+        # Not once the file is there: what is done must not be said to have failed.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError) or error.errno is None or error.filename is not None:
             raise
         # A full disk does not say which file was being written.
         raise OSError(error.errno, error.strerror, str(target)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path, *, private: bool = False) -> None:
