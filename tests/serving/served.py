@@ -8,8 +8,11 @@ import numpy as np
 from PIL import Image
 from starlette.testclient import TestClient
 
+from passerby.data.datasets import load
+from passerby.embedding.places import list_places
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.pictures import add_samples
 from passerby.serving.app import create_app
 from passerby.serving.service import Service
 from passerby.serving.settings import Address, Limits
@@ -36,6 +39,9 @@ class ColourModel:
         arrays = [np.asarray(picture.convert("RGB"), np.float32) / 255 for picture in pictures]
         halves = [np.array_split(array, 2) for array in arrays]
         return np.array([[half.mean((0, 1)) for half in pair] for pair in halves]).reshape(-1, 6)
+
+    def embed_samples(self, samples):
+        return np.float32(self.embed([Image.open(sample.file) for sample in samples]))
 
 
 def drawn(person, seed=0, size=(24, 48)):
@@ -75,6 +81,84 @@ def fill(folder: Path, model=None, *, persons=6, each=4, calibrated=True):
     if calibrated:
         gallery.calibrate(0.1)
     return Service(gallery, model, folder / "pictures")
+
+
+def walks(folder: Path):
+    """Anna, Bert and somebody unknown, each on a track of three pictures in each of two places.
+
+    The tracks of one person have the same number in both places: the camera tells them apart.
+    """
+    entries, pictures = [], []
+    for number, person in enumerate(("Anna", "Bert", None)):
+        for camera in ("car park", "entrance"):
+            for frame in range(3):
+                name = f"{camera}/{number}_{frame}.png"
+                pictures.append(save(folder / "pictures" / name, number, len(entries)))
+                time = 1_790_000_000.0 + 60 * len(entries)
+                entries.append((name, person, camera, time, str(number)))
+    names, persons, cameras, times, tracks = map(list, zip(*entries, strict=True))
+    model = ColourModel()
+    gallery = Gallery.open(folder / "people.gallery", model, resident=True)
+    columns = NewEntries(
+        file_names=names, persons=persons, cameras=cameras, timestamps=times, track_ids=tracks
+    )
+    gallery.add(np.float32(model.embed(pictures)), columns)
+    known = [(person, shot) for person in range(6) for shot in range(4)]
+    embeddings = np.float32(model.embed([drawn(*one) for one in known]))
+    gallery.calibrate(0.1, embeddings, [str(person) for person, _ in known])
+    return Service(gallery, model, folder / "pictures")
+
+
+def two_adds(folder: Path):
+    """Anna by one addition, Bert by another: folders that would both number their one person 0."""
+    model = ColourModel()
+    gallery = Gallery.open(folder / "people.gallery", model, resident=True)
+    for number, person in enumerate(("Anna", "Bert")):
+        for camera in ("car park", "lift"):
+            name = f"{person}/{camera}_{number}.png"
+            for root in (folder / person, folder / "pictures"):
+                save(root / name, number, number)
+        split = load("folder", folder / person)
+        add_samples(gallery, model, [*split.train, *split.query, *split.gallery])
+    return Service(gallery, model, folder / "pictures")
+
+
+def unlabelled(folder: Path):
+    """A flat folder of pictures of which nothing is known."""
+    pictures = folder / "pictures"
+    for number in range(6):
+        save(pictures / f"IMG_{number:04}.png", number % 3, number)
+    model = ColourModel()
+    gallery = Gallery.open(folder / "people.gallery", model, resident=True)
+    add_samples(gallery, model, list_places([pictures]).samples)
+    return Service(gallery, model, pictures)
+
+
+def two_cameras(folder: Path):
+    """30 people, seen by camera a as they are and by camera b with all colours moved."""
+    model, move = ColourModel(), np.array([0.3, -0.3, 0.2] * 2, np.float32)
+    people = np.random.default_rng(0).uniform(0, 1, (30, 6)).astype(np.float32)
+    rows = np.concatenate([people, people + move]).astype(np.float32)
+    keys = [f"{camera}{i}" for camera in "ab" for i in range(30)]
+    gallery = Gallery.open(folder / "people.gallery", model, resident=True)
+    gallery.add(rows, NewEntries(keys=keys, cameras=[key[0] for key in keys], track_ids=keys))
+    return Service(gallery, model, None), rows, keys
+
+
+def profiled(folder: Path):
+    """The same with camera profiles, and a camera c that came after them."""
+    service, rows, _ = two_cameras(folder)
+    service.gallery.profile()
+    service.gallery.add(rows[:1], NewEntries(keys=["new"], cameras=["c"]))
+    return service
+
+
+def save(file: Path, person, seed):
+    """Draws a picture into a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    picture = drawn(person, seed)
+    picture.save(file)
+    return picture
 
 
 def client(service, folder, *, tokens=(), address=None, peer="testclient", **limits):

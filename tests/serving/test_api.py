@@ -1,8 +1,10 @@
 """The API: searches, additions, corrections and removals, each against the gallery itself."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
-from served import ColourModel, as_bytes, client, drawn, fill
+from served import ColourModel, as_bytes, client, drawn, fill, walks
 
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
@@ -243,3 +245,38 @@ def test_the_document_describes_every_route(api):
         "/v1/persons/merge", "/v1/persons/split", "/v1/persons/rename", "/v1/persons/undo",
         "/v1/suggestions", "/v1/suggestions/decide",
     }  # fmt: skip
+
+
+def test_groups_say_how_many_entries_they_have(tmp_path):
+    service = walks(tmp_path)
+    made, _, _ = client(service, tmp_path)
+    with made:
+        hits = search(made, drawn(0, seed=99), k=20, group_by="track").json()["hits"]
+        tracks = {(hit["entry"]["camera"], hit["entry"]["track_id"]) for hit in hits}
+        assert len(hits) == len(tracks) == 6
+        assert {hit["entries"] for hit in hits} == {3}
+        hits = search(made, drawn(0, seed=99), k=20, group_by="person").json()["hits"]
+        counts = Counter((hit["entry"]["person"], hit["entries"]) for hit in hits)
+        assert counts == {("Anna", 6): 1, ("Bert", 6): 1, (None, 1): 6}
+        assert {hit["entries"] for hit in search(made, drawn(0)).json()["hits"]} == {1}
+        one = made.get("/v1/entries", params={"track": "0", "camera": "car park"}).json()
+        assert [entry["key"] for entry in one["entries"]] == [
+            f"car park/0_{frame}.png" for frame in range(3)
+        ]
+        assert made.get("/v1/statistics").json()["tracks"] == 3
+
+
+def test_entries_by_text_in_key_or_name(tmp_path):
+    service = walks(tmp_path)
+    made, _, _ = client(service, tmp_path)
+    expected = {entry.key: entry for entry in service.gallery.entries()}
+    with made:
+        for text in ("ANN", "car PARK/1", "nobody"):
+            answer = made.get("/v1/entries", params={"contains": text, "limit": 4}).json()
+            found = [
+                key
+                for key in sorted(expected)
+                if text.lower() in key or text.lower() in (expected[key].person or "").lower()
+            ]
+            assert [entry["key"] for entry in answer["entries"]] == found[:4]
+            assert (answer["after"] is None) == (len(found) < 4)

@@ -122,13 +122,26 @@ def _order(
 def _first_of_group(
     rows: pa.Table, order: NDArray[np.int64], group_by: Groups
 ) -> NDArray[np.bool_]:
-    names = rows.column("person" if group_by == "person" else "track_id").to_pylist()
-    # A track is one of its camera.
-    cameras = rows.column("camera").to_pylist() if group_by == "track" else [""] * len(names)
+    columns = (rows.column(name).to_pylist() for name in ("person", "camera", "track_id"))
+    groups = [group_of(group_by, *names) for names in zip(*columns, strict=True)]
     met: set[tuple[str, str]] = set()
     first = np.ones(len(order), bool)
     for place, row in enumerate(order.tolist()):
-        name = (cameras[row], names[row])
-        first[place] = names[row] == UNKNOWN or name not in met
-        met.add(name)
+        group = groups[row]
+        if group is not None:
+            first[place] = group not in met
+            met.add(group)
     return first
+
+
+def group_of(
+    group_by: Groups, person: str | None, camera: str | None, track: str | None
+) -> tuple[str, str] | None:
+    """What an entry is shown as one with, by its names; None: it stands for itself.
+
+    >>> group_of("person", "Anna", "lift", "7"), group_of("track", "Anna", "lift", "7")
+    (('', 'Anna'), ('lift', '7'))
+    """
+    name = person if group_by == "person" else track
+    # A track is one of its camera.
+    return ("" if group_by == "person" else camera or UNKNOWN, name) if name else None

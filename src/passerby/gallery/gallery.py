@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.embedding.profiles import RETURNS, Profiles
-from passerby.gallery.answers import Answer, Groups, Reranking, answer
+from passerby.gallery.answers import Answer, Groups, Reranking, answer, group_of
 from passerby.gallery.audit import CLOCK, AuditLog, brief
 from passerby.gallery.clock import Clock, check_share
 from passerby.gallery.corrections import Changed, Corrections, Named
@@ -273,20 +274,45 @@ class Gallery:
         found = [entry for batch in batches for entry in to_entries(_table(batch))]
         return sorted(found, key=lambda entry: entry.key)
 
-    def page(self, limit: int, after: str = "", where: Filter | None = None) -> list[Entry]:
+    def page(
+        self, limit: int, after: str = "", where: Filter | None = None, contains: str = ""
+    ) -> list[Entry]:
         """The first entries by key that come after a key; memory is bounded by the keys alone.
 
         Args:
             limit: how many at most.
             after: a key, e.g. that of the last entry of the page before; empty: from the start.
             where: which entries count.
+            contains: text in the key or in the person's name, in upper or lower case.
         """
         keys: list[str] = []
-        for batch in self._looked_up(where or Filter(), ("key",)):
-            keys = nsmallest(
-                limit, chain(keys, (k for k in batch.column("key").to_pylist() if k > after))
+        text = contains.casefold()
+        for batch in self._looked_up(where or Filter(), ("key", "person")):
+            rows = zip(*(batch.column(name).to_pylist() for name in ("key", "person")), strict=True)
+            fitting = (
+                key
+                for key, person in rows
+                if key > after and (not text or text in f"{key}\n{person}".casefold())
             )
+            keys = nsmallest(limit, chain(keys, fitting))
         return self.entries(Filter(keys=keys)) if keys else []
+
+    def group_sizes(self, entries: Sequence[Entry], group_by: Groups) -> list[int]:
+        """For each entry, how many the gallery has of its person, or of its camera's track.
+
+        An entry whose person or track is not known stands for itself: 1.
+        """
+        groups = [
+            group_of(group_by, entry.person, entry.camera, entry.track_id) for entry in entries
+        ]
+        names = sorted({group[1] for group in groups if group is not None})
+        where = Filter(persons=names) if group_by == "person" else Filter(tracks=names)
+        columns = ("person", "camera", "track_id")
+        counts: Counter[tuple[str, str]] = Counter()
+        for batch in self._looked_up(where, columns) if names else ():
+            rows = zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+            counts.update(found for row in rows if (found := group_of(group_by, *row)))
+        return [1 if group is None else counts[group] for group in groups]
 
     def embeddings(self, keys: Sequence[str]) -> NDArray[np.float32]:
         """(N, D) embeddings of entries, e.g. to search with them.

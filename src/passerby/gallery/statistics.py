@@ -44,6 +44,14 @@ class Statistics:
     """Engine, place, size and the like."""
 
     @property
+    def profiled_cameras(self) -> tuple[str, ...]:
+        """Cameras whose profile is in use: their move is taken out of every embedding."""
+        profiles = self.settings.profiles
+        if profiles is None or not profiles.on:
+            return ()
+        return tuple(name for name in self.cameras if name in profiles.cameras)
+
+    @property
     def raw_cameras(self) -> tuple[str, ...]:
         """Cameras that came after the camera profiles, and stay raw beside them."""
         profiles = self.settings.profiles

@@ -36,6 +36,7 @@ class FilterQuery(_Strict):
     camera: Names = Field(default=[], description="Only of these cameras.")
     not_camera: Names = Field(default=[], description="Not of these cameras.")
     person: Names = Field(default=[], description="Only of these identities.")
+    track: Names = Field(default=[], description="Only of these tracks; each camera has its own.")
     since: Time | None = Field(
         default=None, description="Taken then or later, seconds since 1970 in UTC."
     )
@@ -77,6 +78,9 @@ class PageQuery(FilterQuery):
     """Which page of the entries, by key."""
 
     limit: int = Field(default=50, ge=1, le=10_000, description="Entries at most.")
+    contains: str = Field(
+        default="", max_length=256, description="Text in the key or the person, in any case."
+    )
     after: str = Field(default="", max_length=256, description="Key of the page before's last.")
 
 
@@ -117,6 +121,9 @@ class HitModel(BaseModel):
     entry: EntryModel
     distance: float
     match: bool | None = Field(description="Below the threshold; null: there is no threshold.")
+    entries: int = Field(
+        description="Entries of the gallery in its person or track, as grouped; 1: not grouped."
+    )
 
 
 class AnswerModel(BaseModel):
@@ -291,6 +298,7 @@ class StatisticsModel(BaseModel):
     expired: int
     persons: int
     unknown: int
+    tracks: int
     cameras: dict[str, int] = Field(description="Entries of each camera; empty: not known.")
     first: float | None
     last: float | None
@@ -302,6 +310,7 @@ class StatisticsModel(BaseModel):
     profiles: str | None = Field(
         description="Whether camera profiles are on or off, and why; null: none were learned."
     )
+    profiled_cameras: list[str] = Field(description="Cameras whose profile is in use.")
     raw_cameras: list[str] = Field(description="Cameras that came after the profiles.")
 
 

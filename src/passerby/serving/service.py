@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from passerby.figures.overlay import OverlayKind, overlay, overlay_kinds
-from passerby.gallery.answers import Answer, Reranking
+from passerby.gallery.answers import Answer, Groups, Reranking
 from passerby.gallery.corrections import Changed
 from passerby.gallery.entries import Entry
 from passerby.gallery.filters import Filter
@@ -110,7 +110,7 @@ class Service:
         self._check_count("limit", query.limit)
         if not self.gallery.exists:
             return PageModel(entries=[], after=None)
-        found = self.gallery.page(query.limit, query.after, filter_of(query))
+        found = self.gallery.page(query.limit, query.after, filter_of(query), query.contains)
         after = found[-1].key if len(found) == query.limit else None
         return PageModel(entries=[self._shown(entry) for entry in found], after=after)
 
@@ -208,21 +208,23 @@ class Service:
         pictures = self.pictures is not None
         if not self.gallery.exists:
             return StatisticsModel(
-                entries=0, expired=0, persons=0, unknown=0, cameras={}, first=None, last=None,
-                metric=self.model.descriptor.metric, threshold=None, false_match_rate=None,
-                overlays=self.overlays, pictures=pictures, profiles=None, raw_cameras=[],
+                entries=0, expired=0, persons=0, unknown=0, tracks=0, cameras={},
+                first=None, last=None, metric=self.model.descriptor.metric,
+                threshold=None, false_match_rate=None,
+                overlays=self.overlays, pictures=pictures, profiles=None, profiled_cameras=[],
+                raw_cameras=[],
             )  # fmt: skip
         found = self.gallery.statistics()
         calibration, profiles = found.settings.calibration, found.settings.profiles
         return StatisticsModel(
             entries=found.entries, expired=found.expired, persons=found.persons,
-            unknown=found.unknown, cameras=dict(found.cameras),
+            unknown=found.unknown, tracks=found.tracks, cameras=dict(found.cameras),
             first=found.first, last=found.last, metric=found.settings.space.metric,
             threshold=None if calibration is None else calibration.threshold,
             false_match_rate=None if calibration is None else calibration.false_match_rate,
             overlays=self.overlays, pictures=pictures,
             profiles=None if profiles is None else profiles.reason,
-            raw_cameras=list(found.raw_cameras),
+            profiled_cameras=list(found.profiled_cameras), raw_cameras=list(found.raw_cameras),
         )  # fmt: skip
 
     @property
@@ -271,18 +273,24 @@ class Service:
             )  # fmt: skip
         else:
             found = Answer((), None, None)
+        sizes = self._sizes([hit.entry for hit in found.hits], query.group_by)
         hits = [
             HitModel(
                 entry=self._shown(hit.entry), distance=hit.distance,
-                match=None if limit is None else hit.distance < limit,
+                match=None if limit is None else hit.distance < limit, entries=size,
             )
-            for hit in found.hits
+            for hit, size in zip(found.hits, sizes, strict=True)
         ]  # fmt: skip
         rate = None if calibration is None else calibration.false_match_rate
         return AnswerModel(
             hits=hits, threshold=limit, false_match_rate=rate, nearest=found.nearest,
             query=None if entry is None else self._shown(entry), itself=list(found.itself),
         )  # fmt: skip
+
+    def _sizes(self, entries: Sequence[Entry], group_by: Groups | None) -> list[int]:
+        if group_by is None or not entries:
+            return [1] * len(entries)
+        return self.gallery.group_sizes(entries, group_by)
 
     def _shown(self, entry: Entry) -> EntryModel:
         there = self.pictures is not None and inside(entry.file_name, self.pictures) is not None
@@ -310,5 +318,6 @@ def filter_of(query: FilterQuery, not_keys: Sequence[str] = ()) -> Filter:
         until=query.until,
         known=query.known,
         persons=query.person or None,
+        tracks=query.track or None,
         not_keys=not_keys,
     )
