@@ -1,4 +1,4 @@
-"""A server of a made-up gallery in a process of its own: `serve_worker.py FOLDER [--masks] ...`."""
+"""A server of a made-up gallery in a process of its own: `serve_worker.py FOLDER [--slow]`."""
 
 import sys
 import time
@@ -8,21 +8,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from served import ColourModel, fill
 
-from passerby.embedding.embedder import Embedder
-from passerby.methods import METHODS
 from passerby.serving.server import serve
 from passerby.serving.settings import Address, Limits
 from passerby.serving.tokens import TokenFile
-
-
-def masked():
-    """A network with a mask, not trained."""
-    import torch
-
-    torch.manual_seed(0)
-    method = METHODS["feature_mask"]
-    recipe = method.recipe.small()
-    return Embedder(method, recipe, method.network(recipe))
 
 
 class SlowModel(ColourModel):
@@ -35,11 +23,7 @@ class SlowModel(ColourModel):
 
 if __name__ == "__main__":
     folder, options = Path(sys.argv[1]), sys.argv[2:]
-    service = fill(
-        folder,
-        masked() if "--masks" in options else SlowModel() if "--slow" in options else None,
-        calibrated="--not-calibrated" not in options,
-    )
+    service = fill(folder, SlowModel() if "--slow" in options else None)
     serve(
         service,
         TokenFile(folder / "tokens.json"),

@@ -1,9 +1,12 @@
-"""The page in a real browser, Chromium, over a server in a process of its own."""
+"""The page in a real browser, Chromium."""
 
 import pytest
-from running import running
-from served import drawn
+import torch
+from paged import choose, focused, opened, persons, pick, serving
+from served import drawn, fill
 
+from passerby.embedding.embedder import Embedder
+from passerby.methods import METHODS
 from passerby.serving.tokens import TokenFile
 
 pytestmark = pytest.mark.slow
@@ -12,7 +15,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """For tests that change nothing."""
-    with running(tmp_path_factory.mktemp("served")) as (url, _):
+    folder = tmp_path_factory.mktemp("served")
+    with serving(fill(folder), folder) as url:
         yield url
 
 
@@ -24,55 +28,22 @@ def page(browser, server):
 @pytest.fixture
 def own_page(browser, tmp_path):
     """Of a server of the test's own."""
-    with running(tmp_path) as (url, _):
+    with serving(fill(tmp_path), tmp_path) as url:
         yield from opened(browser, url)
 
 
-def opened(browser, url, **options):
-    """A page on which nothing may go wrong unseen: errors and foreign requests fail the test."""
-    context = browser.new_context(**options)
-    context.set_default_timeout(120_000)
-    page = context.new_page()
-    wrong, asked = [], []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "console", lambda line: wrong.append(line.text) if "Content Security" in line.text else 0
-    )
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(url)
-    page.wait_for_selector("#gallery-line:not(:empty), #login:not([hidden])")
-    yield page
-    context.close()
-    assert wrong == []
-    assert [a for a in asked if not a.startswith((url, "blob:", "data:"))] == []
-
-
-def choose(page, tmp_path, person=2, seed=99):
-    file = tmp_path / f"query{person}.png"
-    drawn(person, seed).save(file)
-    page.set_input_files("#file", file)
-    page.wait_for_selector(".hit")
-
-
-def persons(page):
-    return page.locator(".hit .person").all_inner_texts()
-
-
-def focused(page):
-    return page.evaluate("document.activeElement.dataset.key")
-
-
 def test_a_picture_finds_its_person(page, tmp_path):
-    assert "24 entries, 5 persons, 3 cameras" in page.inner_text("#gallery-line")
+    assert "24 entries, 5 people, 3 cameras" in page.inner_text("#gallery-line")
     choose(page, tmp_path)
     assert persons(page)[:4] == ["person 2"] * 4
-    assert "4 entries below the threshold" in page.inner_text("#summary")
+    assert "4 results below the threshold" in page.inner_text("#summary")
     assert page.locator(".hit.match").count() == 4
     before = page.locator(".hit.match, .divider").last
     assert "no match" in before.inner_text()
     first = page.locator(".hit").first
     assert "camera" in first.inner_text()
-    assert "2026-09-21" in first.inner_text()
+    # 1,790,000,000 seconds after 1970, and person 2's first picture 8 minutes later, in Berlin.
+    assert "21 Sept 2026, 16:2" in first.inner_text()
     assert first.locator("img").evaluate("image => image.complete && image.naturalHeight") == 48
     page.uncheck("#beyond")
     page.click("#search")
@@ -85,11 +56,11 @@ def test_conditions(page, tmp_path):
     assert all("camera 2" in text for text in page.locator(".hit").all_inner_texts())
     page.fill("#since", "2030-01-01T00:00")
     page.click("#search")
-    page.wait_for_selector("#summary:has-text('No entry fulfils the conditions')")
+    page.wait_for_selector("#summary:has-text('No entry meets the filters')")
     assert page.locator(".hit").count() == 0
     page.fill("#since", "")
     page.uncheck("input[name=camera][value='2']")
-    page.check("#group")
+    page.select_option("#group", "person")
     page.click("#search")
     page.wait_for_selector(".hit")
     known = [name for name in persons(page) if name != "unknown person"]
@@ -97,9 +68,7 @@ def test_conditions(page, tmp_path):
 
 
 def test_pick_from_the_gallery_and_go_on_by_keys(page):
-    page.click("#pick-open")
-    page.click("#pick-grid .tile >> nth=5")
-    page.wait_for_selector(".hit")
+    pick(page, 5)
     assert "person 1" in page.inner_text("#query-name")
     page.locator(".hit").first.focus()
     first = focused(page)
@@ -130,28 +99,31 @@ def test_confirm_and_reject_change_the_gallery(own_page, tmp_path):
     unknown = page.locator(".hit:has-text('unknown person')")
     assert unknown.count() == 4
     unknown.first.locator("[data-act=confirm]").click()
-    page.wait_for_selector("#summary:has-text('a new identity, person-1')")
+    page.wait_for_selector("#messages:has-text('a new person, person-1')")
     unknown.first.locator("[data-act=confirm]").click()
-    page.wait_for_selector("#summary:has-text('Confirmed: person-1')")
+    page.wait_for_selector("#messages:has-text('Confirmed: person-1')")
     assert persons(page).count("person-1") == 2
     page.locator(".hit:has-text('person-1')").first.focus()
-    page.keyboard.press("r")
-    page.wait_for_selector("#summary:has-text('Split off')")
-    assert page.locator(".hit.rejected").count() == 1
-    page.wait_for_selector("#gallery-line:has-text('7 persons')")
+    page.keyboard.press("n")
+    page.wait_for_selector("#messages:has-text('Split off')")
+    assert page.locator(".hit.different").count() == 1
+    page.wait_for_selector("#gallery-line:has-text('7 people')")
     page.locator(".hit:has-text('person 0')").first.locator("[data-act=confirm]").click()
+    page.wait_for_selector("#confirm[open]")
     assert "person 0 become person-1" in page.inner_text("#confirm-text")
     page.click("#confirm-no")
     page.locator(".hit:has-text('person 0')").first.locator("[data-act=confirm]").click()
     page.click("#confirm-yes")
-    page.wait_for_selector("#gallery-line:has-text('6 persons')")
+    page.wait_for_selector("#gallery-line:has-text('6 people')")
     assert persons(page).count("person-1") == 5
 
 
 def test_removal_asks_first(own_page, tmp_path):
     page = own_page
     choose(page, tmp_path, person=2)
+    page.locator(".hit .menu summary").first.click()
     page.locator(".hit [data-act=remove]").first.click()
+    page.wait_for_selector("#confirm[open]")
     assert page.inner_text("#confirm-title") == "Remove person 2?"
     assert page.evaluate("document.activeElement.id") == "confirm-no"
     page.keyboard.press("Escape")
@@ -159,7 +131,7 @@ def test_removal_asks_first(own_page, tmp_path):
     page.locator(".hit").first.focus()
     page.keyboard.press("Delete")
     page.click("#confirm-yes")
-    page.wait_for_selector("#summary:has-text('Removed for good: 4 entries')")
+    page.wait_for_selector("#messages:has-text('Removed for good: 4 entries')")
     assert persons(page).count("person 2") == 0
     page.wait_for_selector("#gallery-line:has-text('20 entries')")
 
@@ -218,7 +190,7 @@ def test_loading_is_shown(page, tmp_path):
 
 def test_login_read_only_and_logout(browser, tmp_path):
     text = TokenFile(tmp_path / "tokens.json").add("watcher", "read")
-    with running(tmp_path) as (url, _):
+    with serving(fill(tmp_path), tmp_path) as url:
         for page in opened(browser, url):
             page.wait_for_selector("#login:not([hidden])")
             page.fill("#token", "wrong")
@@ -237,10 +209,10 @@ def test_login_read_only_and_logout(browser, tmp_path):
 
 
 def test_masks_over_query_and_results(browser, tmp_path):
-    with running(tmp_path, "--masks", "--not-calibrated") as (url, _):
+    with serving(fill(tmp_path, masked(), calibrated=False), tmp_path) as url:
         for page in opened(browser, url):
             choose(page, tmp_path)
-            assert "No threshold is calibrated" in page.inner_text("#summary")
+            assert "Without a calibrated threshold" in page.inner_text("#summary")
             query = f"() => ({AVERAGE})(document.getElementById('query-picture'))"
             plain = page.wait_for_function(query).json_value()
             page.select_option("#overlay", "mask")
@@ -253,6 +225,14 @@ def test_masks_over_query_and_results(browser, tmp_path):
             image = page.locator(".hit img").first
             image.evaluate("image => image.decode()")
             assert image.evaluate("image => image.naturalHeight") == 48
+
+
+def masked():
+    """A network with a mask, not trained."""
+    torch.manual_seed(0)
+    method = METHODS["feature_mask"]
+    recipe = method.recipe.small()
+    return Embedder(method, recipe, method.network(recipe))
 
 
 AVERAGE = """image => {

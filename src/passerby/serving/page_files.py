@@ -13,7 +13,8 @@ KINDS = {
 }
 _NAMES = (
     "index.html", "style.css", "icon.svg",
-    "app.js", "api.js", "dialogs.js", "people.js", "results.js", "query.js",
+    "api.js", "app.js", "card.js", "dialogs.js", "intake.js", "keys.js", "login.js", "messages.js",
+    "people.js", "pick.js", "query.js", "results.js", "words.js",
 )  # fmt: skip
 
 

@@ -48,3 +48,15 @@ export function pictureAddress(key, overlay = "") {
     ? address("entries/overlay", { key, kind: overlay })
     : address("entries/picture", { key });
 }
+
+// All entries that a filter leaves, page by page.
+export async function entriesOf(filter) {
+  const found = [];
+  let after = "";
+  while (after !== null) {
+    const page = await call("GET", "entries", { query: { ...filter, limit: 200, after } });
+    found.push(...page.entries);
+    after = page.after;
+  }
+  return found;
+}

@@ -1,19 +1,28 @@
-// Ties the parts of the page together: login, query, results, corrections.
+// Ties the parts of the page together: query, results, corrections.
 
 import { call, pictureAddress } from "./api.js";
-import { pick } from "./dialogs.js";
-import { confirmMatch, rejectMatch, removeForGood } from "./people.js";
-import { chooseEntry, choosePicture, current, fillCameras, forget, search, showQuery } from "./query.js";
-import { element, moveFocus, personOf, showHits, summary } from "./results.js";
+import { help } from "./dialogs.js";
+import { takePictures } from "./intake.js";
+import { wireKeys } from "./keys.js";
+import { showSession, wireLogin } from "./login.js";
+import { tell } from "./messages.js";
+import { canUndo, confirmMatch, rejectMatch, removeForGood, undoLast } from "./people.js";
+import { fillPickCameras, pick } from "./pick.js";
+import { chooseEntry, choosePicture, current, fillFilters, forget, search, showQuery } from "./query.js";
+import { moveFocus, showHits, summary } from "./results.js";
+import { counted, element, entries, people, personOf } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const list = byId("hits");
+const narrow = matchMedia("(max-width: 46rem)");
 
 let access = null;
 let answer = null;
-let reference = { person: null, key: null };
+let grouping = "";
+let reference = { person: null, entry: null };
 let running = null;
-const rejected = new Set();
+// What was said of entries on this page, by key.
+const marks = new Map();
 
 async function start() {
   const session = await call("GET", "session").catch((error) => fail(error, start));
@@ -22,26 +31,18 @@ async function start() {
     return;
   }
   access = session.access;
-  byId("login").hidden = !session.login;
-  byId("desk").hidden = session.login;
-  byId("who").hidden = session.login || session.name === "local";
-  byId("who-name").textContent = session.name ?? "";
+  showSession(session);
   byId("keys-write").hidden = access !== "write";
-  if (session.login) {
-    byId("gallery-line").textContent = "";
-    byId("token").focus();
-    return;
-  }
-  await refresh();
+  if (!session.login) await refresh();
 }
 
 async function refresh() {
   try {
     const found = await call("GET", "statistics");
-    byId("gallery-line").textContent =
-      `${found.entries.toLocaleString("en")} entries, ${found.persons.toLocaleString("en")} persons, ` +
-      `${Object.keys(found.cameras).filter(Boolean).length} cameras`;
-    fillCameras(found.cameras);
+    const cameras = Object.keys(found.cameras).filter(Boolean).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+    byId("gallery-line").textContent = counts(found, cameras);
+    fillFilters(found, cameras);
+    fillPickCameras(cameras);
     byId("overlay-line").hidden = found.overlays.length === 0;
     const kept = byId("overlay").value;
     byId("overlay").replaceChildren(
@@ -52,32 +53,42 @@ async function refresh() {
     if (!answer) {
       byId("empty").textContent = found.entries === 0
         ? "The gallery is empty. Fill it with passerby gallery add, or POST pictures to /v1/entries."
-        : "Drop, paste or choose a picture of a person, or pick one from the gallery.";
+        : "Choose a picture of a person, or pick one from the gallery: entries that look alike appear here.";
     }
   } catch (error) {
     fail(error, refresh);
   }
 }
 
-async function run() {
+// What nobody told the gallery is not counted as none.
+function counts(found, cameras) {
+  const parts = [entries(found.entries)];
+  if (found.persons) parts.push(people(found.persons));
+  else if (found.entries) parts.push("nobody named yet");
+  if (cameras.length) parts.push(counted(cameras.length, "camera", "cameras"));
+  return parts.join(", ");
+}
+
+async function run({ still = false } = {}) {
   if (!current()) return;
   running?.abort();
   running = new AbortController();
   const mine = running;
-  reference = { person: current().entry?.person ?? null, key: current().entry?.key ?? null };
   byId("error").hidden = true;
   byId("empty").textContent = "";
   byId("loading").hidden = false;
   byId("results").setAttribute("aria-busy", "true");
   try {
+    const asked = byId("group").value;
     const found = await search(mine.signal);
     if (mine !== running) return;
     answer = found;
-    rejected.clear();
+    grouping = asked;
     // The entry as it stands now: a correction may have changed its person since it was chosen.
-    if (found.query) reference.person = found.query.person;
+    if (found.query) reference = { person: found.query.person, entry: found.query };
+    if (!still) marks.clear();
     show();
-    if (matchMedia("(max-width: 46rem)").matches) byId("results").scrollIntoView();
+    if (narrow.matches && !still) byId("results").scrollIntoView();
   } catch (error) {
     if (error.name === "AbortError" || mine !== running) return;
     answer = null;
@@ -93,13 +104,12 @@ async function run() {
   }
 }
 
-function show(note = "") {
-  const text = summary(answer, byId("group").checked);
-  byId("summary").textContent = note ? `${note} ${text}` : text;
+function show() {
+  byId("summary").textContent = summary(answer);
   list.hidden = byId("keys").hidden = answer.hits.length === 0;
   byId("empty").textContent = answer.hits.length ? "" : "Nothing to show.";
-  showHits(list, answer, { overlay: byId("overlay").value, write: access === "write", act });
-  for (const key of rejected) cardOf(key)?.classList.add("rejected");
+  showHits(list, answer, { overlay: byId("overlay").value, write: access === "write", act, marks });
+  byId("undo").hidden = !canUndo();
 }
 
 function fail(error, again) {
@@ -116,19 +126,23 @@ function fail(error, again) {
 
 async function act(name, hit, item) {
   byId("error").hidden = true;
+  const { entry } = hit;
+  const folded = grouping === "track";
   try {
     if (name === "search") {
-      chooseEntry(hit.entry);
+      choose(entry);
       await run();
-      byId("results").focus();
+      byId("results").focus({ preventScroll: true });
     } else if (name === "person") {
-      await pick(`All pictures of ${personOf(hit.entry)}`, { person: hit.entry.person }, use);
+      await pick(`All pictures of ${personOf(entry)}`, { person: entry.person }, use);
+    } else if (name === "track") {
+      await pick("All pictures of this track", { track: entry.track_id, camera: entry.camera }, use);
     } else if (name === "remove") {
-      await removed(await removeForGood(hit.entry));
+      await removed(await removeForGood(hit, folded), hit, item);
     } else {
-      const made = await (name === "confirm" ? confirmMatch : rejectMatch)(reference, hit.entry);
+      const made = await (name === "confirm" ? confirmMatch : rejectMatch)(reference, hit, folded);
       if (made) await corrected(made, hit, name);
-      focusOn(hit.entry.key);
+      focusOn(entry.key);
     }
   } catch (error) {
     fail(error, null);
@@ -142,19 +156,39 @@ async function corrected(made, hit, name) {
     if (made.keys?.includes(entry.key) || (made.from !== undefined && entry.person === made.from)) entry.person = made.to;
   }
   if (name === "confirm" && made.to !== undefined) reference.person = made.to;
-  if (made.keys?.includes(reference.key)) reference.person = made.to;
-  if (name === "reject") rejected.add(hit.entry.key);
-  else rejected.delete(hit.entry.key);
-  show(made.note);
+  if (made.keys?.includes(reference.entry?.key)) reference.person = made.to;
+  marks.set(hit.entry.key, name === "confirm" ? "same" : "different");
+  tell(made.note, made.change ? undo : null);
+  show();
   await refresh();
 }
 
-async function removed(made) {
-  if (!made) return;
-  const gone = (entry) => entry.key === made.key || (made.person !== null && entry.person === made.person);
+async function undo() {
+  if (!canUndo()) return;
+  byId("error").hidden = true;
+  const focused = document.activeElement?.dataset?.key;
+  try {
+    tell(await undoLast(reference));
+    await refresh();
+    marks.clear();
+    await run({ still: true });
+    if (focused) focusOn(focused);
+  } catch (error) {
+    show();
+    fail(error, null);
+  }
+}
+
+async function removed(made, hit, item) {
+  if (!made) {
+    item.focus();
+    return;
+  }
+  const gone = (entry) => made.keys.includes(entry.key) || (made.person !== null && entry.person === made.person);
   answer.hits = answer.hits.filter(({ entry }) => !gone(entry));
   if (current()?.entry && gone(current().entry)) forget();
-  show(made.note);
+  show();
+  tell(made.note);
   byId("results").focus();
   await refresh();
 }
@@ -166,8 +200,13 @@ function focusOn(key) {
   if (card) moveFocus(list, card, 0);
 }
 
-function use(entry) {
+function choose(entry) {
   chooseEntry(entry);
+  reference = { person: entry.person, entry };
+}
+
+function use(entry) {
+  choose(entry);
   run();
 }
 
@@ -175,31 +214,25 @@ function take(file) {
   byId("error").hidden = true;
   try {
     choosePicture(file);
+    reference = { person: null, entry: null };
     run();
   } catch (error) {
     fail(error, null);
   }
 }
 
-list.addEventListener("keydown", (event) => {
-  const card = event.target;
-  if (!card.classList.contains("hit") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns(), Home: -1e6, End: 1e6 }[event.key];
-  const does = { Enter: "search", c: "confirm", r: "reject", Delete: "remove" }[event.key];
-  if (step !== undefined) moveFocus(list, card, step);
-  else if (does) card.querySelector(`[data-act=${does}]`)?.click();
-  else return;
-  event.preventDefault();
-});
-
-const columns = () => getComputedStyle(list).gridTemplateColumns.split(" ").length;
+const pickAny = () => pick("Pick from the gallery", {}, use);
 
 byId("query").addEventListener("submit", (event) => {
   event.preventDefault();
   run();
 });
-byId("file").addEventListener("change", (event) => event.target.files[0] && take(event.target.files[0]));
-byId("pick-open").addEventListener("click", () => pick("Pick from the gallery", {}, use));
+byId("pick-open").addEventListener("click", pickAny);
+byId("help-open").addEventListener("click", help);
+byId("undo").addEventListener("click", undo);
+byId("close-error").addEventListener("click", () => {
+  byId("error").hidden = true;
+});
 byId("overlay").addEventListener("change", (event) => {
   for (const card of list.querySelectorAll(".hit")) {
     const image = card.querySelector("img");
@@ -207,48 +240,15 @@ byId("overlay").addEventListener("change", (event) => {
   }
   showQuery(event.target.value).catch((error) => fail(error, null));
 });
+byId("filters").open = !narrow.matches;
 
-document.addEventListener("paste", (event) => {
-  const file = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));
-  if (!file || byId("desk").hidden) return;
-  event.preventDefault();
-  take(file);
+wireLogin(start);
+takePictures(take);
+wireKeys(list, {
+  "?": help,
+  "/": () => byId("file").focus(),
+  p: pickAny,
+  g: () => (list.querySelector(".hit[tabindex='0']") ?? byId("results")).focus(),
+  u: undo,
 });
-for (const kind of ["dragenter", "dragover"]) {
-  document.addEventListener(kind, (event) => {
-    event.preventDefault();
-    byId("drop").classList.add("over");
-  });
-}
-for (const kind of ["dragleave", "drop"]) {
-  document.addEventListener(kind, () => byId("drop").classList.remove("over"));
-}
-document.addEventListener("drop", (event) => {
-  event.preventDefault();
-  const file = event.dataTransfer.files[0];
-  if (file && !byId("desk").hidden) take(file);
-});
-
-byId("login-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  byId("login-error").hidden = true;
-  try {
-    await call("POST", "session", { json: { token: byId("token").value } });
-    byId("token").value = "";
-    await start();
-  } catch (error) {
-    byId("login-error").textContent = error.message;
-    byId("login-error").hidden = false;
-  }
-});
-byId("logout").addEventListener("click", async () => {
-  await call("DELETE", "session").catch(() => {});
-  location.reload();
-});
-document.addEventListener("logged-out", () => {
-  byId("desk").hidden = true;
-  byId("who").hidden = true;
-  byId("login").hidden = false;
-});
-
 start();
