@@ -18,7 +18,7 @@ export PYTHONNOUSERSITE := 1
 export PASSERBY_CACHE := $(CURDIR)/.cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check format bench
+.PHONY: help demo test test-slow test-all check docs format bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -40,6 +40,13 @@ check: $(INSTALLED) ## format, lint, types, direction of imports
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 	.venv/bin/lint-imports --no-logo
+
+docs: $(INSTALLED) ## the documentation as a site: docs/_build/index.html
+	$(RUN) -m sphinx -q -W --keep-going -b html docs docs/_build
+	@if $(RUN) -c 'import socket; socket.create_connection(("www.python.org", 443), 3)' 2>/dev/null; then \
+	  $(RUN) -m sphinx -q -b linkcheck -d docs/_build/.doctrees docs docs/_build/links || \
+	  echo "Links to other sites are broken: docs/_build/links/output.txt" >&2; \
+	else echo "No network: links to other sites are not checked"; fi
 
 format: $(INSTALLED) ## bring the code into the house format
 	$(RUN) -m ruff format .
@@ -82,5 +89,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	{ [ -n "$(TORCH_INDEX)" ] && $(PIP) install -qq --no-deps --index-url "$(TORCH_INDEX)" "$$torch"; } || \
 	echo "No CPU build of torch here: taking the one that pip finds"; \
 	$(PIP) install -qq -c constraints.txt hatchling editables; \
-	$(PIP) install -qq -c constraints.txt --no-build-isolation -e '.[dev]'; \
+	$(PIP) install -qq -c constraints.txt --no-build-isolation -e '.[dev,docs]'; \
 	echo "$(CURDIR)" > $@
