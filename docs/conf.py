@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
 
 from passerby import __version__
 
@@ -35,3 +39,15 @@ html_show_sourcelink = False
 
 linkcheck_anchors = False
 linkcheck_ignore = [r"http://(localhost|127\.0\.0\.1)"]
+
+
+def without_fields(
+    app: Sphinx, what: str, name: str, shown: Any, options: Any, signature: str, returned: str
+) -> tuple[str, str] | None:
+    """A dataclass without its signature: its fields stand below, each explained."""
+    return ("", returned) if dataclasses.is_dataclass(shown) else None
+
+
+def setup(app: Sphinx) -> None:
+    """Connects what is above."""
+    app.connect("autodoc-process-signature", without_fields)

@@ -1,7 +1,8 @@
 """What the site says of commands and of the HTTP API, taken from the program as it is built.
 
 `{options} gallery add` lists a command's options, `{commands} gallery` the commands behind a name,
-`{http}` the HTTP API, each as the program itself tells them.
+`{http}` the HTTP API, each as the program itself tells them. Pages that hold one of these are
+written anew each time: the program may have changed where the page has not.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class Options(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Usage, and the list of options."""
+        self.env.note_reread()
         text = help_of(self.arguments[0])
         found = list(options_in(text))
         if not found:
@@ -93,6 +95,7 @@ class Commands(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The list of commands."""
+        self.env.note_reread()
         found = list(commands_in(help_of(" ".join(self.arguments))))
         if not found:
             raise self.error(f"passerby {' '.join(self.arguments)} --help names no command")
@@ -123,6 +126,7 @@ class Http(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """A section for each request."""
+        self.env.note_reread()
         document = openapi()
         return [
             self._request(method, path, request, document)

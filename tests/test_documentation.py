@@ -51,7 +51,7 @@ def test_options_are_those_of_the_help(monkeypatch):
     assert options["STR"].startswith("A folder, or http://")
     assert "-h, --help" not in options
     commands = dict(from_the_program.commands_in(from_the_program.help_of("gallery")))
-    assert commands["undo"] == "undo a merge, split, rename or confirmation"
+    assert commands["undo"] == "undo a merge, split, rename, confirmation or decision"
     assert dict(from_the_program.commands_in(from_the_program.help_of(""))).keys() >= {"train"}
 
 

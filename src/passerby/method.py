@@ -151,4 +151,4 @@ class Method:
     descriptor: Callable[[Any], Descriptor]
     """R -> how the embeddings are compared."""
     source: str | None = None
-    """Where the code of a method of one's own lies, `/path/to/file.py:VARIABLE`."""
+    """Where the code of a method of your own is, as in /path/to/file.py:VARIABLE."""

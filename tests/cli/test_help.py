@@ -10,6 +10,7 @@ import tyro
 
 from passerby.cli.main import run
 from passerby.cli.options import parse_options
+from passerby.embedding.shipped import SHIPPED
 from passerby.types import InputError
 
 HELPS = [
@@ -77,5 +78,6 @@ def test_what_is_typed(capsys):
 @pytest.mark.parametrize("command", HELPS)
 def test_no_help_speaks_of_none(command, capsys):
     shown = helped(capsys, lambda: run([*command.split(), "--help"]))
-    for words in ("{None", "(default: None)", "(default: )", "[INT [", "[STR [", "[PATH [PATH"):
+    unwanted = ("{None", "(default: None)", "(default: )", "[INT [", "[STR [", "[PATH [PATH")
+    for words in (*unwanted, str(SHIPPED)):
         assert words not in shown

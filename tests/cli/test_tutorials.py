@@ -86,6 +86,7 @@ def test_my_folder(tmp_path, monkeypatch, served, capsys):
     assert first[1] == "bob"
 
 
+@pytest.mark.slow
 def test_my_videos(tmp_path, monkeypatch, served):
     pytest.importorskip("av")
     pytest.importorskip("trackers")
@@ -95,12 +96,14 @@ def test_my_videos(tmp_path, monkeypatch, served):
     assert picture == 200
 
 
+@pytest.mark.slow
 def test_my_data_set(tmp_path, monkeypatch):
     follow("my_data_set.md", tmp_path, monkeypatch)
     for file in ("runs/mine/results.json", "curves.png", "report.html", "seeds.png"):
         assert (tmp_path / file).is_file()
 
 
+@pytest.mark.slow
 def test_my_method(tmp_path, monkeypatch):
     follow("my_method.md", tmp_path, monkeypatch)
     assert (tmp_path / "runs/triplets/results-re-ranked.json").is_file()

@@ -27,10 +27,10 @@ class NetworkOptions:
     """Networks that compute the cues of pictures, with the settings of `passerby cues`."""
 
     masks_by: str | None = None
-    """Computes masks, for models that look at them: mask-rcnn, or a segmentation network
-    FILE.onnx; as `passerby cues masks` does unless told otherwise."""
+    """Compute masks, for models that need them, with mask-rcnn or a segmentation network
+    FILE.onnx, in the default settings of `passerby cues masks`."""
     joints_by: str | None = None
-    """Likewise joints: openpose, keypoint-rcnn, or an OpenPose-type network's file."""
+    """Compute joints likewise: openpose, keypoint-rcnn, or the file of an OpenPose-type network."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class FileOptions:
     """Files with the cues of pictures."""
 
     cues: Path | None = None
-    """Folder with masks/ or joints, for models that look at them."""
+    """Folder with masks/ or joints, for models that need them."""
     cues_from: str | None = None
-    """What made these files, where they do not say it: the same name each time. Without it their
-    content names them, and files that are added later make them another source."""
+    """Name of what made these files, where they do not state it; use the same name each time.
+    If not given, their content is the name, and a file more makes it another source."""
     no_cues: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Do without, as a server must that computes none."""
+    """Use no masks and no joints."""
 
 
 def with_networks(model: Embedder, options: NetworkOptions) -> Embedder:

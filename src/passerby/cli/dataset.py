@@ -39,7 +39,7 @@ def data_options(name: str, *, needed: bool = True) -> Any:
         InputError: for an unknown data set.
     """
     own = _own_options(name, {})
-    text = tyro.conf.arg(help="The data set's folder or file.")
+    text = tyro.conf.arg(help="Folder (or file) of the data set.")
     root: Any = ("root", _annotated(Path, text))
     if not needed:
         root = ("root", _annotated(Path | None, text), dataclasses.field(default=None))

@@ -29,36 +29,37 @@ class Options:
     """Pictures in, Parquet files of embeddings out; goes on where it was interrupted."""
 
     places: tyro.conf.Positional[tuple[Path, ...]]
-    """The model first: a run, a folder with a model's two files, or an ONNX file; where there is
-    none, passerby's own. Then pictures, folders of pictures, manifests (.csv, .parquet)."""
+    """The model first (a run, a folder with config.json and model.safetensors, or an ONNX file; if
+    left out, the one that comes with passerby), then pictures, folders and manifests."""
     out: Path
-    """The folder that the files go to."""
+    """Folder to write the files to."""
     device: str = "cpu"
-    """Where to compute, e.g. cuda."""
+    """Device to compute on, e.g. cuda."""
     precision: Precision = "float32"
-    """auto: bfloat16 where the processor computes it."""
+    """Number type to compute in; auto: bfloat16 where the processor supports it."""
     tracks: tyro.conf.FlagCreatePairsOff[bool] = False
-    """One mean embedding for each track instead of one for each picture."""
+    """Write one mean embedding for each track instead of one for each picture."""
     min_height: int = 0
-    """Pictures (boxes) lower than so many pixels are left out, counted."""
+    """Skip pictures (boxes) with fewer pixels in height, and count them."""
     min_sharpness: float = 0.0
-    """Pictures whose variance of the Laplacian is below are left out, counted; e.g. 30."""
+    """Skip pictures that are less sharp (variance of the Laplacian, e.g. 30), and count them."""
     cues: Path | None = None
-    """Folder with masks/ or joints, for methods that look at them; if not given the place's."""
+    """Folder with masks/ or joints, for methods that need them. If not given, beside the
+    pictures."""
     cues_from: str | None = None
-    """What made these files, where they do not say it: the same name each time. Without it their
-    content names them, and files that are added later make them another source."""
+    """Name of what made these files, where they do not state it; use the same name each time.
+    If not given, their content is the name, and a file more makes it another source."""
     shard_size: int = 4096
-    """Pictures of a file, about."""
+    """Approximate number of pictures in each file."""
     batch_size: int = 64
-    """Pictures at a time."""
+    """Number of pictures computed at a time."""
     threads: int = 2
-    """Threads that decode."""
+    """Number of threads that decode pictures."""
     retry: tyro.conf.FlagCreatePairsOff[bool] = False
     """Compute files with failed pictures again."""
     method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
-    it runs the file that the run remembers."""
+    """Method of your own, path/to/file.py:METHOD, for a run that was trained with it. If not given,
+    passerby asks before it runs the file that the run names."""
 
 
 def run(arguments: list[str]) -> None:

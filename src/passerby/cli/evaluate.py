@@ -42,13 +42,13 @@ if TYPE_CHECKING:
     from passerby.evaluation.protocols import EvaluationProtocol
     from passerby.evaluation.ranker import Reranking
 
-DESCRIPTION = """Rank the test pictures of a data set by a finished run, or do something like it:
-  passerby evaluate RUN                  by a run, on its own data or on other data
-  passerby evaluate --data NAME ...      by passerby's own model
+DESCRIPTION = """Evaluate a run, or a file of embeddings:
+  passerby evaluate RUN                  a run, on its own data or on other data
+  passerby evaluate --data NAME ...      the model that comes with passerby
   passerby evaluate --embeddings FILE    embeddings from elsewhere
   passerby evaluate --histogram STRIPES  a data set by its colours alone
   passerby evaluate --mean-of FILES      the mean of results of several splits
---help with one of these options explains that one; here:"""
+Each has options of its own: add --help to it. Of a run:"""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class FileOptions:
     metric: Literal["euclidean", "cosine"] = "euclidean"
     """Distance between embeddings."""
     json: Path | None = None
-    """The result file to write."""
+    """Result file to write."""
 
 
 @dataclass(frozen=True)
@@ -72,24 +72,25 @@ class RunOptions:
     """Rank the test pictures of a data set by a finished run."""
 
     run: tyro.conf.Positional[Path] = SHIPPED
-    """The run's folder, another with a model's two files, or an ONNX file; if not given passerby's
-    own model, which needs --data and --root."""
+    """Model: a run, a folder with config.json and model.safetensors, or an ONNX file. If not given,
+    the one that comes with passerby; it needs --data and --root."""
     method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
-    it runs the file that the run remembers."""
+    """Method of your own, path/to/file.py:METHOD, for a run that was trained with it. If not given,
+    passerby asks before it runs the file that the run names."""
     stage: str | None = None
-    """The network as this stage left it, e.g. extractor; the last one if not given."""
+    """Evaluate the network as it was after this stage, e.g. extractor. If not given, after the last
+    one."""
     change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """NAME=VALUE: a field of the run's recipe that is another now, e.g. feature=grn for another
     feature of the same weights; may be given again. Needs --json: RUN/results.json is the run's."""
     device: str = "cpu"
-    """Where to compute, e.g. cuda."""
+    """Device to compute on, e.g. cuda."""
     workers: int = 0
-    """Processes that decode pictures."""
+    """Number of processes that decode pictures."""
     skip_broken: bool = False
-    """Leave broken pictures out, counted, instead of stopping."""
+    """Skip broken pictures, and count them, instead of stopping."""
     distractors: Path | None = None
-    """A folder of pictures to append to the gallery, up to 500,000 and more."""
+    """Folder of pictures to add to the gallery as distractors, 500,000 or more."""
     json: Path | None = None
     """The result file to write; if not given RUN/results.json, or RUN/results-WHAT.json where the
     data set, the protocol or anything else is not the run's own; NAME-results.json beside an ONNX
@@ -103,9 +104,9 @@ class HistogramOptions:
     histogram: int
     """Number of horizontal stripes that get an HSV 8x8x8 histogram each; 1: the whole picture."""
     distractors: Path | None = None
-    """A folder of pictures to append to the gallery."""
+    """Folder of pictures to add to the gallery as distractors."""
     json: Path | None = None
-    """The result file to write."""
+    """Result file to write."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,9 @@ class MeanOptions:
     """The mean of the results of several splits, e.g. CUHK03's 20 original ones."""
 
     mean_of: tuple[Path, ...]
-    """Result files that differ in their split alone."""
+    """Result files that differ only in their split."""
     json: Path | None = None
-    """The result file to write."""
+    """Result file to write."""
 
 
 MODES = {

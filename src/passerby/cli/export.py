@@ -23,16 +23,17 @@ class Options:
     """Write a model as ONNX or as two small files, and compare what it computes with its own."""
 
     run: tyro.conf.Positional[Path] = SHIPPED
-    """A run, or a folder with a model's two files; passerby's own if not given."""
+    """Model: a run, or a folder with config.json and model.safetensors. If not given, the one that
+    comes with passerby."""
     onnx: Path | None = None
-    """The .onnx file; FILE.onnx.json beside it says how pictures become its inputs."""
+    """Write an .onnx file, and FILE.onnx.json beside it, which states the preprocessing."""
     model: Path | None = None
-    """A folder for the model's two files alone, its weights as float16: half as large."""
+    """Write config.json and model.safetensors to this folder, with weights in float16."""
     stage: str | None = None
-    """The network as this stage of the run left it; the last one's if not given."""
+    """Export the network as it was after this stage. If not given, after the last one."""
     method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
-    it runs the file that the run remembers."""
+    """Method of your own, path/to/file.py:METHOD, for a run that was trained with it. If not given,
+    passerby asks before it runs the file that the run names."""
 
 
 def run(arguments: list[str]) -> None:

@@ -16,17 +16,17 @@ class RunOptions:
     """What every figure of a run takes."""
 
     run: tyro.conf.Positional[Path] = SHIPPED
-    """The run's folder; if not given passerby's own model, which needs --data and --root (`report`
-    is of a run alone)."""
+    """Folder of the run. If not given, the model that comes with passerby; it needs --data and
+    --root (`report` takes a run only)."""
     out: Path | None
-    """The file to write."""
+    """File to write."""
     seed: int = 0
-    """Fixes what is chosen at random."""
+    """Random seed."""
     method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
-    it runs the file that the run remembers."""
+    """Method of your own, path/to/file.py:METHOD, for a run that was trained with it. If not given,
+    passerby asks before it runs the file that the run names."""
     device: str = "cpu"
-    """Where to compute, e.g. cuda."""
+    """Device to compute on, e.g. cuda."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class DrawnOptions(RunOptions):
     """The same, of a figure that is one picture."""
 
     out: Path
-    """The .png or .svg to write."""
+    """Draw to this .png or .svg."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,9 @@ class ChosenOptions(RunOptions):
     """What figures of some pictures take."""
 
     part: Literal["query", "gallery", "train"] = "query"
-    """Which pictures of the data set."""
+    """Part of the data set."""
     count: int | None = None
-    """How many of them, chosen at random; all if not given."""
+    """Number of pictures, chosen at random. If not given, all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +52,9 @@ class MaskOptions(DrawnOptions, ChosenOptions):
     """Draw the masks of a run as heat over pictures, e.g. of feature_mask or generated_masks."""
 
     count: int = 12
-    """How many of them, chosen at random."""
+    """Number of pictures, chosen at random."""
     reverse: bool = False
-    """Draw the reverse of each mask too, 1 - mask: where msreid's local feature looks."""
+    """Also draw the reverse of each mask, 1 - mask: where msreid's local feature looks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class AttentionOptions(DrawnOptions, ChosenOptions):
     """Draw the attention maps of an attention_driven run (whole body and parts), or of msreid."""
 
     count: int = 6
-    """How many of them, chosen at random."""
+    """Number of pictures, chosen at random."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class HiddenOptions(DrawnOptions, ChosenOptions):
     """Draw pictures, masks, and the pictures as generated_masks hides them (its Figure 1)."""
 
     count: int = 12
-    """How many of them, chosen at random."""
+    """Number of pictures, chosen at random."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +99,14 @@ class ListOptions(DrawnOptions):
     """Draw ranked lists: queries and what is found for them; of two runs side by side."""
 
     beside: Path | None = None
-    """Another run, whose lists stand at right."""
+    """Another run, whose lists are drawn at the right."""
     choice: Literal["random", "best", "worst", "gained", "lost"] = "random"
     """Which queries: any, those of highest or lowest average precision, or (of two runs) those
     where the first run's is most above or below the second's."""
     rows: int = 8
-    """Queries."""
+    """Number of queries."""
     top: int | None = None
-    """Gallery pictures of each; 10 if not given, 5 of two runs."""
+    """Number of gallery pictures for each. If not given, 10; 5 with two runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ class EmbeddingOptions(DrawnOptions):
     """Draw the embeddings of some test people in two dimensions, by principal components."""
 
     people: int = 10
-    """How many, chosen at random."""
+    """Number of people, chosen at random."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ class DistanceOptions(DrawnOptions):
     """Draw how far pictures of one person, and of two, are apart."""
 
     most: int = 500
-    """Queries, chosen at random where there are more."""
+    """Number of queries, chosen at random if there are more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +130,10 @@ class ReportOptions(RunOptions):
     """Write all of a run into one HTML page, which needs no other file and no network."""
 
     out: Path | None = None
-    """The .html to write; RUN/report.html if not given."""
+    """Write to this .html. If not given, RUN/report.html."""
     pictures: bool = True
     """With pictures of the data set; without, nothing is computed that the run does not hold."""
     lists: int = 12
     """Ranked lists: as many queries at random, and of those with the lowest average precision."""
     beside: tuple[Path, ...] = ()
-    """Other runs or result files, whose scores and CMC curves stand beside the run's own."""
+    """Other runs or result files to compare with: scores and CMC curves."""

@@ -80,14 +80,14 @@ class AddOptions:
     """Which pictures, and for how long."""
 
     part: Literal["all", "gallery", "query", "train"] | None = None
-    """Which pictures of the data set; if not given all of one's own (`folder`, `manifest`), and the
-    gallery of others."""
+    """Which part of the data set to add. If not given: all pictures of your own (`folder`,
+    `manifest`), the gallery of any other data set."""
     keep: str | None = None
-    """How long until they expire, e.g. 30d or 12h; for good if not given."""
+    """Time until entries expire, e.g. 30d or 12h. If not given, they never expire."""
     skip_broken: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Leave pictures out that cannot be used, instead of adding none; they are counted."""
+    """Skip pictures that cannot be read, and count them, instead of adding nothing."""
     namespace: str | None = None
-    """Stands before all names, site-a/0001, so that they are no other source's."""
+    """Prefix of all names, as in site-a/0001, to keep sources apart."""
 
 
 @dataclass(frozen=True)
@@ -97,22 +97,22 @@ class SearchOptions:
     pictures: tyro.conf.Positional[tuple[Path, ...]]
     """Pictures of one person each, folders of them, or manifests."""
     k: int = 10
-    """Hits at most."""
+    """Maximum number of hits."""
     threshold: float | None = None
-    """Distance from which on nothing is a match; as calibrated if not given; inf: none."""
+    """Distance at which matches end. If not given, the calibrated one; inf: no limit."""
     own_camera: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Entries of --query-camera count too."""
+    """Search entries of --query-camera too."""
     query_camera: str | None = None
-    """The camera that took the pictures: its own entries are left out; as a manifest says if not
-    given."""
+    """Camera that took the query pictures; its own entries are left out. If not given, as the
+    manifest says."""
     group_by: Literal["person", "track"] | None = None
-    """One hit for each person or track."""
+    """Show only the nearest hit of each person or track."""
     rerank: tyro.conf.FlagCreatePairsOff[bool] = False
-    """k-reciprocal re-ranking of the nearest entries."""
+    """Re-rank the nearest entries (k-reciprocal encoding)."""
     shortlist: int = 200
-    """How many entries take part in re-ranking."""
+    """Number of nearest entries to re-rank."""
     approximate: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Search by the index: faster in great galleries, may miss some."""
+    """Use the index: faster in large galleries, but may miss entries."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ class RemoveOptions:
     """What is asked first."""
 
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Only say what would be removed."""
+    """Show what would be removed, and remove nothing."""
     yes: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Do not ask, for scripts."""
+    """Do not ask for confirmation (for scripts)."""
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,13 @@ class ExpireOptions:
     """What is too old."""
 
     older_than: str | None = None
-    """Also what was taken longer ago than this, e.g. 30d."""
+    """Also remove entries that were taken longer ago than this, e.g. 30d."""
     log_older_than: str | None = None
-    """Lines of the audit log from longer ago than this are removed too."""
+    """Also remove lines of the audit log that are older than this, e.g. 365d."""
     yes: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Remove them even if they are more than half of the entries."""
+    """Do not ask, even if more than half of the entries would go."""
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Only say what would be removed."""
+    """Show what would be removed, and remove nothing."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class CalibrateOptions:
     """The rate of false matches."""
 
     fmr: float = 1e-3
-    """Share of the pairs of two persons that may be taken for one."""
+    """Highest false match rate: the share of different-person pairs below the threshold."""
     pairs: Literal["other-camera", "any"] = "other-camera"
     """Measure on pairs of pictures of two cameras, as a search with --query-camera compares them,
     or on any; one rule for pairs of one person and of two."""
@@ -152,7 +152,7 @@ class CalibrateOptions:
     """Parquet files of embeddings of known people (`passerby embed`, `gallery export`), or folders
     of them, to measure on instead of the gallery's own entries."""
     histogram: Path | None = None
-    """A .png or .svg to draw the distances of both kinds of pairs to."""
+    """Draw the distances of same-person and different-person pairs to this .png or .svg."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,12 @@ class ProfileOptions:
     """What counts as one person."""
 
     returns: float = RETURNS
-    """Tracks of one camera that are taken for one person: people come back."""
+    """Number of tracks in a camera that may be the same person coming back."""
     untracked: int | None = None
     """Take so many entries without a track that follow each other (by time, then by key) for one
     track; if not given they do not count."""
     off: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Forget the profiles and search raw embeddings."""
+    """Drop the profiles and search raw embeddings."""
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,9 @@ class MergeOptions:
     """Which identities."""
 
     persons: tyro.conf.Positional[tuple[str, ...]]
-    """That are one person."""
+    """Names that belong to one person."""
     into: str | None = None
-    """The name of that person; the first one's if not given."""
+    """Name to keep. If not given, the first."""
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,9 @@ class SplitOptions:
     """Which entries."""
 
     keys: tyro.conf.Positional[tuple[str, ...]]
-    """That are another person."""
+    """Keys of the entries that show another person."""
     into: str | None = None
-    """The identity that they become; a new name if not given."""
+    """Name of that person. If not given, a new one."""
 
 
 @dataclass(frozen=True)
@@ -193,11 +193,11 @@ class RenameOptions:
     """Who, or which camera."""
 
     old: tyro.conf.Positional[str]
-    """The name as it is."""
+    """Current name."""
     new: tyro.conf.Positional[str]
-    """The name that it gets, which nobody may have yet."""
+    """New name; it must not exist yet."""
     camera: tyro.conf.FlagCreatePairsOff[bool] = False
-    """These are names of a camera, not of a person."""
+    """Rename a camera instead of a person."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class UndoOptions:
     """Which correction."""
 
     change: str | None = None
-    """As the audit log names it (`change`); the last one if not given."""
+    """The change to undo, as the audit log names it. If not given, the last one."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class FolderOption:
     """Where to."""
 
     folder: tyro.conf.Positional[Path]
-    """The folder with the files."""
+    """Folder of the files."""
 
 
 @dataclass(frozen=True)
@@ -221,13 +221,13 @@ class ImportOptions:
     """Parquet files."""
 
     files: tyro.conf.Positional[tuple[Path, ...]]
-    """Exported entries, or embeddings' shards: files or folders."""
+    """Files or folders of exported entries or embeddings."""
     namespace: str | None = None
-    """Stands before all names, site-a/0001, so that they are no other source's."""
+    """Prefix of all names, as in site-a/0001, to keep sources apart."""
     fingerprint: str | None = None
-    """Of the model, for files that do not say it."""
+    """Fingerprint of the model, for files that do not state it."""
     metric: Literal["euclidean", "squared_euclidean", "cosine"] = "euclidean"
-    """Goes with --fingerprint."""
+    """Distance of the embeddings; required with --fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ class UpgradeOptions:
     """Where the pictures are."""
 
     root: Path | None = None
-    """The folder that a gallery's file names start from, so that searches know its pictures."""
+    """Folder that the entries' file names start from; searches then recognise their pictures."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ class ReEmbedOptions:
     target: str
     """The new gallery."""
     root: Path
-    """The folder that the entries' file names start from."""
+    """Folder that the entries' file names start from."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class CheckOptions:
     """What is taken for right."""
 
     clock_is_right: tyro.conf.FlagCreatePairsOff[bool] = False
-    """The clock is right now: the audit log's newest lines are of a wrong one."""
+    """Confirm that the clock is right and that the newest lines of the audit log were not."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,8 @@ class LogOptions:
     """Which lines."""
 
     since: str | None = None
-    """From then on: 2026-11-20T09:30 (local time; UTC with Z at its end), or seconds since 1970."""
+    """Show lines from this time on: 2026-11-20T09:30 (local; with Z: UTC), or seconds since
+    1970."""
 
 
 def run(arguments: list[str]) -> None:
@@ -581,27 +582,31 @@ def _log(command: Any) -> None:
 _MODEL = (ModelOptions, FileOptions, NetworkOptions)
 
 COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
-    "add": ((AddOptions, *_MODEL), _add, "embed pictures of a data set and add them"),
+    "add": ((AddOptions, *_MODEL), _add, "embed pictures and add them"),
     "search": ((SearchOptions, FilterOptions, *_MODEL), _search, "find people by pictures"),
-    "remove": ((RemoveOptions, FilterOptions), _remove, "remove entries, out of the files too"),
-    "expire": ((ExpireOptions,), _expire, "remove what has expired or is too old"),
-    "calibrate": ((CalibrateOptions,), _calibrate, "set the threshold for a rate of false matches"),
-    "profile": ((ProfileOptions,), _profile, "learn what each camera does to embeddings"),
+    "remove": ((RemoveOptions, FilterOptions), _remove, "remove entries for good"),
+    "expire": ((ExpireOptions,), _expire, "remove entries that have expired or are too old"),
+    "calibrate": ((CalibrateOptions,), _calibrate, "set the threshold for a false match rate"),
+    "profile": ((ProfileOptions,), _profile, "learn camera profiles, without labels"),
     "identify": ((IdentifyOptions,), identify, "suggest which tracks are one person"),
     "decide": ((DecideOptions,), decide, "say whether two entries are one person"),
-    "merge": ((MergeOptions,), _merge, "make several identities one"),
-    "split": ((SplitOptions,), _split, "give entries an identity of their own"),
-    "rename": ((RenameOptions,), _rename, "give a person or a camera another name"),
+    "merge": ((MergeOptions,), _merge, "merge names of the same person"),
+    "split": ((SplitOptions,), _split, "move entries to another person"),
+    "rename": ((RenameOptions,), _rename, "rename a person or a camera"),
     "undo": ((UndoOptions,), _undo, "undo a merge, split, rename, confirmation or decision"),
-    "index": ((), _index, "make the index for approximate search"),
+    "index": ((), _index, "build the index for approximate search"),
     "export": ((FolderOption, FilterOptions), _export, "write entries to Parquet files"),
     "import": ((ImportOptions,), _import, "add entries from Parquet files"),
-    "backup": ((FolderOption,), _backup, "write everything to a folder, with checksums"),
-    "restore": ((FolderOption,), _restore, "add what a backup holds"),
-    "re-embed": ((ReEmbedOptions, *_MODEL), _re_embed, "make a gallery of another model"),
-    "upgrade": ((UpgradeOptions,), _upgrade, "bring a gallery or files of an older format over"),
-    "statistics": ((), _statistics, "count what is there"),
-    "check": ((CheckOptions,), _check, "read everything and compare checksums"),
+    "backup": ((FolderOption,), _backup, "back everything up to a folder, with checksums"),
+    "restore": ((FolderOption,), _restore, "restore a backup"),
+    "re-embed": (
+        (ReEmbedOptions, *_MODEL),
+        _re_embed,
+        "embed all pictures by another model, into a new gallery",
+    ),
+    "upgrade": ((UpgradeOptions,), _upgrade, "convert a gallery or files of an older format"),
+    "statistics": ((), _statistics, "show counts and settings"),
+    "check": ((CheckOptions,), _check, "check all entries and the audit log for damage"),
     "log": ((LogOptions,), _log, "print the audit log"),
 }
 """By name: the options, what it does, and that in words."""

@@ -30,13 +30,13 @@ class Place:
     """Which gallery."""
 
     gallery: tyro.conf.Positional[str]
-    """A folder, or http://host:port[/name] of a Milvus server."""
+    """The gallery: a folder, or http://host:port[/name] of a Milvus server."""
     token_file: Path | None = None
-    """A file with the user:password or API key of the Milvus server."""
+    """File with the user:password or API key of the Milvus server."""
     audit: Path | None = None
-    """The audit log; audit.jsonl in the folder if not given, none for Milvus."""
+    """Audit log. If not given, audit.jsonl in the gallery's folder; none on a Milvus server."""
     who: str | None = None
-    """Stands in the audit log; your user name if not given."""
+    """Name that the audit log records. If not given, your user name."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class ModelOptions:
     """The model that makes embeddings."""
 
     model: Path = SHIPPED
-    """A run's folder, another with a model's two files, or an ONNX file; passerby's own if not
-    given."""
+    """Model: a run, a folder with config.json and model.safetensors, or an ONNX file. If not given,
+    the one that comes with passerby."""
     method: str | None = None
-    """path/to/file.py:METHOD, for a run of a method of one's own. Without it passerby asks before
-    it runs the file that the run remembers."""
+    """Method of your own, path/to/file.py:METHOD, for a run that was trained with it. If not given,
+    passerby asks before it runs the file that the run names."""
     device: str = "cpu"
-    """Where to compute, e.g. cuda."""
+    """Device to compute on, e.g. cuda."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,20 @@ class FilterOptions:
     """Which entries."""
 
     cameras: tuple[str, ...] | None = None
-    """Only of these cameras."""
+    """Only entries of these cameras."""
     not_cameras: tuple[str, ...] = ()
-    """Not of these cameras."""
+    """No entries of these cameras."""
     since: str | None = None
-    """Taken then or later: 2026-11-20T09:30 (local time; UTC with Z at its end), or seconds since
-    1970."""
+    """Only entries taken at this time or later: 2026-11-20T09:30 (local; with Z: UTC), or seconds
+    since 1970."""
     until: str | None = None
-    """Taken before then."""
+    """Only entries taken before this time."""
     known: bool | None = None
-    """With a known identity, or without one."""
+    """Only entries with a name (True), or without one (False)."""
     persons: tuple[str, ...] | None = None
-    """Only of these identities."""
+    """Only entries of these people."""
     tracks: tuple[str, ...] | None = None
-    """Only of these tracks."""
+    """Only entries of these tracks."""
     keys: tuple[str, ...] | None = None
     """Only these entries."""
 

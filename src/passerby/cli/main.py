@@ -7,19 +7,19 @@ import warnings
 from importlib import import_module
 
 COMMANDS = {
-    "demo": "draw people, train on them, find one of them again (a few minutes)",
-    "synth": "write a set of synthetic people in Market-1501 layout, or videos of them",
+    "demo": "draw people, train a small network on some, find the others again (a few minutes)",
+    "synth": "draw a data set of people, or videos of them",
     "train": "train a method on a data set",
-    "evaluate": "rank the test pictures of a data set, or a file of embeddings",
+    "evaluate": "evaluate a run, or a file of embeddings",
     "cues": "compute masks or joints of a data set's pictures",
-    "embed": "pictures to files of embeddings",
+    "embed": "compute embeddings of pictures and write them to files",
     "export": "write a model as ONNX",
     "crops": "cut the people out of a video",
-    "watch": "from cameras to a gallery, live or from files",
-    "reproduce": "the tables of the papers beside our own",
-    "gallery": "fill, search and empty a gallery of people",
+    "watch": "fill a gallery from videos or live cameras",
+    "reproduce": "train what a paper's tables need and fill them beside the paper's numbers",
+    "gallery": "fill, search and manage a gallery of people",
     "serve": "search a gallery over HTTP and on a web page",
-    "figures": "draw what a run does, or write its report as one HTML page",
+    "figures": "draw figures of a run, or write its report as one HTML page",
 }
 """By name: what it does. Each lives in `passerby.cli.NAME`, in a function `run(arguments)`."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, StructConstructorSpec
 
+from passerby.embedding.shipped import SHIPPED
 from passerby.terminal import show
 from passerby.types import InputError
 
@@ -147,7 +148,8 @@ def _checked(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _default(text: str) -> str:
-    return "" if text in ("", "None", "False") else f"(default: {text})"
+    unsaid = ("", "None", "False", str(SHIPPED))
+    return "" if text in unsaid else f"(default: {text})"
 
 
 def _running(text: Any) -> Callable[[], str | None]:

@@ -40,25 +40,25 @@ class Options:
     """Which tables, and what is done for them."""
 
     table: str | None = None
-    """The number of one table, e.g. 1 or figure-5; all that can be filled if not given."""
+    """Table to fill, e.g. 1 or figure-5. If not given, all that fit the data set."""
     runs: int = 8
-    """Runs of each configuration, with seeds counted on from --seed."""
+    """Number of runs of each configuration, with seeds from --seed on."""
     plan: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Show the plan and stop; without --root the runs that it takes, whatever exists of them."""
+    """Show the plan and stop. Without --root, show all runs that the tables need."""
     fill: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Fill the tables from what exists; train and evaluate nothing."""
+    """Fill the tables from existing results; train and evaluate nothing."""
     preset: Literal["paper", "small"] = "paper"
     """The papers' recipes, or small ones for a CPU."""
     change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """NAME=VALUE, METHOD:NAME=VALUE or METHOD/CONFIGURATION:NAME=VALUE: a field of the recipes that
     is another, e.g. epochs=60; may be given again. The plan names the configurations."""
     out: Path | None = None
-    """Folder for runs and tables; reproduced/METHOD-DATA-PRESET if not given."""
+    """Folder for runs and tables. If not given, reproduced/METHOD-DATA-PRESET."""
     found: tuple[Path, ...] = ()
     """Folders with runs or result files that may be used; docs/results/runs is always looked at."""
     part: str = "1/1"
-    """I/N: do the I-th of N parts of the plan alone, so that several GPUs or machines share it;
-    then once more with --fill."""
+    """I/N: carry out part I of N, to share the plan between GPUs or machines; then fill the tables
+    with --fill."""
 
 
 def run(arguments: list[str]) -> None:

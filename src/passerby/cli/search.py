@@ -27,38 +27,40 @@ class SearchOptions:
     """Protocol, re-ranking, and what is shown."""
 
     single_query: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Each query picture searches alone: the default but for CUHK03's original protocol."""
+    """Search with each query picture alone. The default, except for CUHK03's original protocol and
+    MARS."""
     multi_query: tyro.conf.FlagCreatePairsOff[bool] = False
-    """All pictures of the query's person by the query's camera search as one: those of gt_bbox,
-    or those of the gallery."""
+    """Search with all pictures of the query's person in the query's camera as one: those of
+    gt_bbox, or of the gallery."""
     single_gallery_shot: tyro.conf.FlagCreatePairsOff[bool] = False
-    """CMC over random galleries of one picture of each person; AP over the full gallery."""
+    """Average the CMC over random galleries with one picture of each person; AP uses the full
+    gallery."""
     tracks: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Each track searches the gallery's tracks, one mean embedding each: the default of MARS."""
+    """Rank tracks instead of pictures, by one mean embedding each. The default for MARS."""
     pooling: Literal["mean", "max"] | None = None
-    """How multi-query makes one embedding of several; mean if not given."""
+    """How multi-query pools embeddings. If not given, mean."""
     galleries: int | None = None
-    """Random galleries of single-gallery-shot; 100 if not given."""
+    """Number of random galleries of single-gallery-shot. If not given, 100."""
     gallery_seed: int | None = None
-    """Of their drawing; 0 if not given."""
+    """Random seed of these galleries. If not given, 0."""
     rerank: tyro.conf.FlagCreatePairsOff[bool] = False
-    """k-reciprocal re-ranking on top; goes with every protocol."""
+    """Re-rank (k-reciprocal encoding); works with every protocol."""
     k1: int | None = None
-    """Neighbours that re-ranking's k-reciprocal sets are made of; 20 if not given."""
+    """Re-ranking: neighbours in a k-reciprocal set. If not given, 20."""
     k2: int | None = None
-    """Neighbours whose sets re-ranking averages; 6 if not given."""
+    """Re-ranking: neighbours whose sets are averaged. If not given, 6."""
     lambda_value: float | None = None
-    """Weight of the original distance in re-ranking; 0.3 if not given."""
+    """Re-ranking: weight of the original distance. If not given, 0.3."""
     average_precision: Literal["step", "trapezoid"] = "step"
-    """The definition of AP that the table shows; the result file always has both."""
+    """Definition of AP in the table; the result file has both."""
     keep_same_camera: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Rank pictures of the query's person by the query's own camera too, instead of leaving them
-    out; single-query and tracks only."""
+    """Count pictures of the query's person in the query's own camera as matches instead of leaving
+    them out; single-query and tracks only."""
     verification: tyro.conf.FlagCreatePairsOff[bool] = False
-    """FNMR (pairs of one person that are refused) at FMR (pairs of two that are accepted) 1e-1 ...
-    1e-5, with the threshold on the distance."""
+    """Also report the share of same-person pairs that are missed (FNMR) at false match rates (FMR)
+    of 1e-1 ... 1e-5, with the threshold for each."""
     curves: Path | None = None
-    """A PNG to draw CMC and ROC to."""
+    """Draw CMC and ROC to this .png."""
 
     @property
     def needs_pairs(self) -> bool:

@@ -43,39 +43,38 @@ class ServeOptions:
     """Where to listen, who may, and how much."""
 
     pictures: Path | None = None
-    """The folder that the entries' file names start from, to show their pictures."""
+    """Folder that the entries' file names start from; without it the page shows no pictures."""
     travel: Path | None = None
-    """Least times between cameras for suggestions of who is who, as `gallery identify` takes."""
+    """Shortest travel times between cameras, for suggestions, as `gallery identify` takes them."""
     host: str = "127.0.0.1"
-    """Address to listen on; another than 127.0.0.1 needs a token."""
+    """Address to listen on. Any other than 127.0.0.1 requires a token."""
     port: int = 8000
-    """TCP port; 0: any free one."""
+    """TCP port; 0: any free port."""
     name: tuple[str, ...] = ()
-    """Names beside the address that browsers reach it by, e.g. reid.example.org; a proxy's too.
-    Needs a token."""
+    """Further host names of this server (or its proxy), e.g. reid.example.org. Requires a token."""
     trust_proxy: tuple[str, ...] = ()
-    """Address or network of a proxy, e.g. 127.0.0.1: what it says of scheme and client
-    (`X-Forwarded-Proto`, `X-Forwarded-For`) is believed. Needs a token."""
+    """Address or network of a proxy whose `X-Forwarded-Proto` and `X-Forwarded-For` to trust, e.g.
+    127.0.0.1. Requires a token."""
     tokens: Path | None = None
-    """File of the tokens; beside the gallery's folder if not given."""
+    """File of the tokens. If not given, beside the gallery's folder."""
     tls_certificate: Path | None = None
-    """PEM file, to speak HTTPS."""
+    """PEM file of the certificate, for HTTPS."""
     tls_key: Path | None = None
     """PEM file of its private key."""
     resident: bool = True
     """Keep the embeddings of a gallery in a folder in memory."""
     workers: int = 2
-    """Requests that are computed at once."""
+    """Number of requests computed at once."""
     rate: float = 50.0
-    """Requests a second of one client; 0: any."""
+    """Requests per second allowed for each client; 0: no limit."""
     max_body_mb: float = 10.0
-    """Greatest body of a request."""
+    """Largest request body, in MB."""
     max_pixels: int = 25_000_000
-    """Greatest picture, width x height."""
+    """Largest picture, width x height."""
     open: tyro.conf.FlagCreatePairsOff[bool] = False
     """Open the page in a browser."""
     quiet: tyro.conf.FlagCreatePairsOff[bool] = False
-    """No line for each request."""
+    """Do not log each request."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class _TokenPlace:
     """Whose tokens."""
 
     gallery: tyro.conf.Positional[str]
-    """A folder, or http://host:port[/name] of a Milvus server."""
+    """The gallery: a folder, or http://host:port[/name] of a Milvus server."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class _TokenFile:
     """Where they are kept."""
 
     tokens: Path | None = None
-    """File of the tokens; beside the gallery's folder if not given."""
+    """File of the tokens. If not given, beside the gallery's folder."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class _TokenName:
     """Which token."""
 
     name: tyro.conf.Positional[str]
-    """Its name, as it will stand in logs."""
+    """Name of the token, as logs show it."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +106,9 @@ class _TokenAccess:
     """What it may do."""
 
     write: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Add, correct and remove too; otherwise it may only search."""
+    """Allow adding, correcting and removing; otherwise only searching."""
     expires: str = "90d"
-    """How long it holds, e.g. 12h, 30d or 52w; `never`: until it is removed."""
+    """Lifetime of the token, e.g. 12h, 30d or 52w; `never`: until it is removed."""
 
 
 def run(arguments: list[str]) -> None:

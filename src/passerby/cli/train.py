@@ -32,22 +32,22 @@ class Options:
     """Where the run goes and what it does."""
 
     preset: Literal["paper", "small", "transfer"] = "paper"
-    """The paper's recipe, a small one for a CPU, or one for cameras that were not trained on (of
-    bag_of_tricks alone); every field of it is an option below."""
+    """The paper's recipe, a small one for a CPU, or one for unseen cameras (bag_of_tricks only).
+    Each of its numbers is an option below."""
     out: Path | None = None
-    """The run's folder; runs/METHOD-DATA-SEED if not given."""
+    """Folder of the run. If not given, runs/METHOD-DATA-SEED."""
     resume: bool = False
-    """Go on from the run's last checkpoint."""
+    """Continue from the run's last checkpoint."""
     init_from: Path | None = None
-    """An earlier run (or RUN/stages/NAME.safetensors) whose finished stages are taken over instead
-    of being trained again; same method and training pictures."""
+    """Earlier run (or RUN/stages/NAME.safetensors) of the same method and training pictures whose
+    finished stages to reuse."""
     also: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """NAME:ROOT, or NAME:ROOT,option=value,...: another data set whose training pictures are added;
-    may be given again. What is ranked at the end stays --data."""
+    """Also train on this data set: NAME:ROOT, or NAME:ROOT,option=value,... May be given several
+    times. The evaluation stays that of --data."""
     evaluate: bool = True
-    """Rank the test pictures at the end and write results.json."""
+    """Evaluate at the end and write results.json."""
     skip_broken: bool = False
-    """Leave broken pictures out, counted, instead of stopping."""
+    """Skip broken pictures, and count them, instead of stopping."""
 
 
 def run(arguments: list[str]) -> None:

@@ -27,11 +27,11 @@ def received(body: bytes, most_pixels: int) -> Image.Image:
         Refusal: 415, it is none of `FORMATS`; 413, too large (`check_size`); 422, broken.
     """
     if not body:
-        raise Refusal(422, "a picture is wanted: this is empty")
+        raise Refusal(422, "empty file: send a picture")
     try:
         picture = Image.open(io.BytesIO(body), formats=tuple(FORMATS))
     except UnidentifiedImageError:
-        raise Refusal(415, "a JPEG, PNG or WebP picture is wanted: this is none") from None
+        raise Refusal(415, "unsupported file: send JPEG, PNG or WebP") from None
     except Image.DecompressionBombError:
         raise Refusal(413, f"the picture has more than {most_pixels:,} pixels") from None
     except Exception:

@@ -16,7 +16,7 @@ class Settings:
     """The settings of a run that no paper speaks of."""
 
     seed: int = 0
-    """Fixes every random number."""
+    """Random seed."""
     workers: int = 0
     """Processes that decode and augment pictures; the result does not depend on it."""
     keep_gb: float = 2.0
