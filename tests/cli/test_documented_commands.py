@@ -9,7 +9,8 @@ import pytest
 import tyro
 
 ROOT = Path(__file__).parents[2]
-DOCS = [page for page in (ROOT / "docs").rglob("*.md") if "results" not in page.parts]
+ELSEWHERE = {"results", "tutorials"}  # `test_tutorials.py` runs those of the tutorials.
+DOCS = [page for page in (ROOT / "docs").rglob("*.md") if not ELSEWHERE & {*page.parts}]
 PAGES = [ROOT / "README.md", *sorted(DOCS)]
 FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
