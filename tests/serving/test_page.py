@@ -204,6 +204,7 @@ def test_login_read_only_and_logout(browser, tmp_path):
             choose(page, tmp_path)
             assert page.locator("[data-act=search]").count() > 0
             assert page.locator("[data-act=remove], [data-act=confirm]").count() == 0
+            assert page.locator("#suggest-open").is_hidden()
             page.click("#logout")
             page.wait_for_selector("#login:not([hidden])")
 

@@ -14,7 +14,7 @@ KINDS = {
 _NAMES = (
     "index.html", "style.css", "icon.svg",
     "api.js", "app.js", "card.js", "dialogs.js", "intake.js", "keys.js", "login.js", "messages.js",
-    "people.js", "pick.js", "query.js", "results.js", "words.js",
+    "people.js", "pick.js", "query.js", "results.js", "suggest.js", "words.js",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import { tell } from "./messages.js";
 import { canUndo, confirmMatch, rejectMatch, removeForGood, undoLast } from "./people.js";
 import { fillPickCameras, pick } from "./pick.js";
 import { chooseEntry, choosePicture, current, fillFilters, forget, search, showQuery } from "./query.js";
+import { suggest } from "./suggest.js";
 import { moveFocus, showHits, summary } from "./results.js";
 import { counted, element, entries, people, personOf } from "./words.js";
 
@@ -32,7 +33,7 @@ async function start() {
   }
   access = session.access;
   showSession(session);
-  byId("keys-write").hidden = access !== "write";
+  byId("keys-write").hidden = byId("keys-suggest").hidden = access !== "write";
   if (!session.login) await refresh();
 }
 
@@ -43,6 +44,7 @@ async function refresh() {
     byId("gallery-line").textContent = counts(found, cameras);
     fillFilters(found, cameras);
     fillPickCameras(cameras);
+    byId("suggest-open").hidden = access !== "write" || found.entries === 0;
     byId("overlay-line").hidden = found.overlays.length === 0;
     const kept = byId("overlay").value;
     byId("overlay").replaceChildren(
@@ -221,6 +223,14 @@ function take(file) {
   }
 }
 
+const suggestions = () => {
+  if (byId("suggest-open").hidden) return;
+  suggest(async (changed) => {
+    if (!changed) return;
+    await refresh();
+    await run({ still: true });
+  });
+};
 const pickAny = () => pick("Pick from the gallery", {}, use);
 
 byId("query").addEventListener("submit", (event) => {
@@ -229,6 +239,7 @@ byId("query").addEventListener("submit", (event) => {
 });
 byId("pick-open").addEventListener("click", pickAny);
 byId("help-open").addEventListener("click", help);
+byId("suggest-open").addEventListener("click", suggestions);
 byId("undo").addEventListener("click", undo);
 byId("close-error").addEventListener("click", () => {
   byId("error").hidden = true;
@@ -250,5 +261,6 @@ wireKeys(list, {
   p: pickAny,
   g: () => (list.querySelector(".hit[tabindex='0']") ?? byId("results")).focus(),
   u: undo,
+  s: suggestions,
 });
 start();
