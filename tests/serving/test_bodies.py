@@ -22,16 +22,16 @@ from passerby.serving.tokens import TokenFile
 from passerby.types import InputError
 
 MOST = 1_000_000
+SMALL = Limits(body=MOST, bodies=4 * MOST, rate=0)
 LATE = 120
 """Seconds after which a test gives up."""
 
 
 @contextmanager
-def listening(service, tokens):
+def listening(service, tokens, limits=SMALL):
     """A server in a thread; gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as opened:
         port = opened.getsockname()[1]
-        limits = Limits(body=MOST, bodies=4 * MOST, rate=0)
         made = uvicorn.Server(
             server.configured(create_app(service, tokens, Address(port=port), limits))
         )
@@ -85,14 +85,14 @@ def search(port, token):
         return error.code
 
 
-def unfinished(stack, port, path, *lines):
+def unfinished(stack, port, path, *lines, most=MOST):
     """25 posts as great as may be, of each all but the last bytes."""
     made = [stack.enter_context(connected(port)) for _ in range(25)]
     for one in made:
         # What is refused is closed before all is sent.
         with suppress(ConnectionError):
-            one.sendall(head(port, path, f"Content-Length: {MOST}", *lines))
-            one.sendall(bytes(MOST - 10))
+            one.sendall(head(port, path, f"Content-Length: {most}", *lines))
+            one.sendall(bytes(most - 10))
     return made
 
 
@@ -110,6 +110,18 @@ def test_unfinished_pictures_of_one_client_take_its_share_alone(served):
     with ExitStack() as stack:
         unfinished(stack, port, "/v1/search/picture", f"Authorization: Bearer {texts['greedy']}")
         assert search(port, texts["other"]) == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/session", "/v1/search/picture"])
+def test_25_unfinished_posts_of_10_mb_at_the_limits_that_hold_by_default(tmp_path, path):
+    kept = TokenFile(tmp_path / "tokens.json")
+    greedy, other = (f"{kept.add(name, 'read')}" for name in ("greedy", "other"))
+    login = [] if path == "/v1/session" else [f"Authorization: Bearer {greedy}"]
+    limits = Limits(rate=0)
+    assert (limits.body, limits.bodies) == (10_000_000, 256_000_000)
+    with listening(fill(tmp_path), kept, limits) as port, ExitStack() as stack:
+        unfinished(stack, port, path, *login, most=limits.body)
+        assert [search(port, other) for _ in range(3)] == [200] * 3
 
 
 def test_a_login_is_as_long_as_a_token_needs(served):
