@@ -14,6 +14,8 @@ from passerby.cli.gallery_output import as_json, time_text
 from passerby.cli.main import run
 from passerby.embedding.embedder import Embedder
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.settings import Space
 from passerby.methods import find_method
 from passerby.recipes import override
 from passerby.types import InputError
@@ -211,3 +213,22 @@ def test_times_and_ages(monkeypatch):
     for text in ("", "-1d", "3y", "d"):
         with pytest.raises(InputError):
             age_of(text)
+
+
+def test_statistics_as_json_whatever_the_settings_hold(tmp_path, capsys):
+    """Camera profiles hold arrays, decisions hold sets of digests."""
+    random = np.random.default_rng(0)
+    with Gallery.open(tmp_path, Space("m")) as gallery:
+        rows = range(80)
+        names = NewEntries(
+            keys=[f"k{row}" for row in rows], cameras=[f"c{row // 40}" for row in rows],
+            track_ids=[f"t{row // 2}" for row in rows], timestamps=[float(row) for row in rows],
+        )  # fmt: skip
+        moved = random.normal(size=(80, 8)) + 9.0 * (np.arange(80) // 40)[:, None]
+        gallery.add(moved.astype(np.float32), names)
+        profiles = gallery.profile()
+        gallery.decide("k0", "k2", "no")
+    assert profiles.cameras
+    found = json.loads(shown(capsys, ["statistics", str(tmp_path), "--json"]))
+    assert (found["entries"], found["settings"]["width"]) == (80, 8)
+    assert set(found["settings"]["profiles"]["cameras"]) == {"c0", "c1"}

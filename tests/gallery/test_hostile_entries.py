@@ -132,3 +132,4 @@ def test_no_command_lets_a_name_command_the_terminal(tmp_path, capsys, more):
     for name, text in told.items():
         if more and text and name != "log":
             json.loads(text)
+    assert told["statistics"]

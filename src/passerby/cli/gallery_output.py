@@ -183,7 +183,9 @@ def log_text(line: dict[str, Any]) -> str:
 
 def _plain(found: Any) -> Any:
     if dataclasses.is_dataclass(found) and not isinstance(found, type):
-        found = dataclasses.asdict(found)
+        # Settings, profiles and decisions hold what JSON does not have.
+        fields = {each.name: getattr(found, each.name) for each in dataclasses.fields(found)}
+        found = found.plain() if hasattr(found, "plain") else fields
     if isinstance(found, Mapping):
         return {
             key: _iso(value) if key in _TIMES and type(value) in (int, float) else _plain(value)
