@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import passerby
-from passerby.embedding.profiles import RETURNS, CameraProfile, Profiles, Tracks, runs, unit
 from passerby.evaluation.by_track import by_track
 from passerby.evaluation.results import write_plain
 from passerby.gallery.calibration import calibrate
 from passerby.gallery.settings import Space
+from passerby.ranking.profiles import RETURNS, CameraProfile, Profiles, Tracks, runs, unit
 from passerby.types import Sample, Split
 
 REPEATS = 10

@@ -73,7 +73,8 @@ def test_options_have_their_dashes(market, tmp_path, capsys):
     says(capsys, [*train, "--data", "manifest", "--root", str(market)], "or give --file NAME")
     train += ["--root", str(market), "--preset", "small"]
     says(capsys, [*train, "--identities", "99"], "set --identities to that or less")
-    says(capsys, [*train, "--weights", "absent.pth"], "--weights must be none, imagenet or a file")
+    wanted = "--weights must be none, imagenet, passerby, a run or a file"
+    says(capsys, [*train, "--weights", "absent.pth"], wanted)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from passerby.types import InputError
 SMALL = {
     "attention_driven": {"height": 96, "width": 48, "part_height": 24, "part_width": 48},
     "bag_of_tricks": {"height": 64, "width": 32},
+    "cluster_contrast": {"height": 64, "width": 32},
     "feature_mask": {"height": 64, "width": 32},
     "generated_masks": {"height": 32, "width": 16, "filters": (2, 3, 4)},
     "mask_pooling": {"height": 96, "width": 32},
@@ -151,7 +152,7 @@ def test_every_method(name, market, tmp_path):
     cues = find_cues(market)
     strips, what = identity_strips(model, tmp_path / "run", split, samples, cues=cues)
     assert len(strips) == 2
-    assert ("mean embedding" in what) == (name == "generated_masks")
+    assert ("mean embedding" in what) == (name in ("cluster_contrast", "generated_masks"))
     pairs = [(split.query[0], split.gallery[0]), (split.query[1], split.gallery[5])]
     strips, what = pair_strips(model, pairs, cues=cues)
     assert len(strips) == 2

@@ -7,9 +7,9 @@ import pytest
 from engines import ENGINES, make
 
 from passerby.cli.main import run
-from passerby.embedding.profiles import Tracks
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
+from passerby.ranking.profiles import Tracks
 from passerby.types import InputError
 
 WIDTH = 16

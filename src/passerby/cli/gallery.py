@@ -52,7 +52,6 @@ from passerby.cli.gallery_pictures import (
 )
 from passerby.cli.options import parse_options
 from passerby.cli.unlikely_crops import note_unlikely_crops
-from passerby.embedding.profiles import RETURNS, Profiles
 from passerby.figures.saving import check_target
 from passerby.gallery.answers import Reranking
 from passerby.gallery.corrections import Changed
@@ -61,6 +60,7 @@ from passerby.gallery.labelled import read_labelled
 from passerby.gallery.pictures import add_samples, contents_of, re_embed
 from passerby.gallery.settings import FORMAT, Space
 from passerby.gallery.upgrade import upgrade
+from passerby.ranking.profiles import RETURNS, Profiles
 from passerby.terminal import say, show, terminal
 from passerby.training.progress import counting
 from passerby.types import InputError

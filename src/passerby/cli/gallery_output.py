@@ -11,12 +11,12 @@ from typing import Any
 
 from rich.table import Table
 
-from passerby.embedding.profiles import Profiles
 from passerby.evaluation.results import NOT_ENOUGH
 from passerby.gallery.answers import Answer
 from passerby.gallery.people import Person
 from passerby.gallery.settings import Calibration
 from passerby.gallery.statistics import Statistics
+from passerby.ranking.profiles import Profiles
 from passerby.terminal import printable, printable_json
 
 _TIMES = {

@@ -10,6 +10,7 @@ COMMANDS = {
     "demo": "draw people, train a small network on some, find the others again (a few minutes)",
     "synth": "draw a data set of people, or videos of them",
     "train": "train a method on a data set",
+    "adapt": "train a model further on pictures without labels",
     "evaluate": "evaluate a run, or a file of embeddings",
     "cues": "compute masks or joints of a data set's pictures",
     "embed": "compute embeddings of pictures and write them to files",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.embedding.profiles import RETURNS, Profiles
+from passerby.gallery.answers import Answer, Groups, Reranking, answer
 from passerby.gallery.answers import Answer, Groups, Reranking, answer, group_of
 from passerby.gallery.audit import CLOCK, AuditLog, brief
 from passerby.gallery.clock import Clock, check_share
@@ -60,6 +60,7 @@ from passerby.gallery.transfer import (
     write_backup_note,
 )  # fmt: skip
 from passerby.gallery.travel import Travel
+from passerby.ranking.profiles import RETURNS, Profiles
 from passerby.types import InputError
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.embedding.profiles import Profiles, Tracks, runs
 from passerby.gallery.entries import embeddings_of, schema
 from passerby.gallery.filters import Condition
 from passerby.gallery.nearby import nearest_of_batches, shown_columns
 from passerby.gallery.store import Store
+from passerby.ranking.profiles import Profiles, Tracks, runs
 
 if TYPE_CHECKING:
     import pyarrow as pa

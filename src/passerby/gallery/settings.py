@@ -7,11 +7,11 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from passerby.embedding.profiles import Profiles
 from passerby.embedding.shards import old_format
 from passerby.gallery.decisions import Decisions
 from passerby.parsing import number
 from passerby.ranking.metric import check_metric
+from passerby.ranking.profiles import Profiles
 from passerby.types import CueSource, InputError
 
 FORMAT = 2

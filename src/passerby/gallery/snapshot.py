@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.embedding.profiles import Profiles
 from passerby.gallery.entries import DETAILS, embeddings_of, schema
 from passerby.gallery.filters import Condition, fulfilled
 from passerby.gallery.nearby import in_order
 from passerby.gallery.store import Store
+from passerby.ranking.profiles import Profiles
 from passerby.types import InputError
 
 if TYPE_CHECKING:

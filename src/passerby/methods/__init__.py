@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _FILES = (
     "attention_driven",
     "bag_of_tricks",
+    "cluster_contrast",
     "feature_mask",
     "generated_masks",
     "mask_pooling",

@@ -57,7 +57,7 @@ class BagOfTricks(nn.Module):
 
     Args:
         trunk: a name in `methods.trunks.TRUNKS`.
-        weights: `none`, `imagenet` or a file.
+        weights: `none`, `imagenet`, `passerby`, a run or a file.
         last_stride: 1 (section 3.4) or 2.
         pooling: `average`, or `gem`: the generalised mean.
         feature: which side of the neck the embedding is taken from.
@@ -122,7 +122,8 @@ class Recipe:
     _ibn_b; osnet_x0_25, osnet_x0_5, osnet_x0_75 or osnet_x1_0, also as osnet_ibn_... and
     osnet_ain_..."""
     weights: str = "imagenet"
-    """The trunk's starting weights: none, imagenet or a file."""
+    """The trunk's starting weights: none, imagenet, passerby (the model that comes with it), a run
+    or a file."""
     last_stride: int = 1
     """Stride of the trunk's last layer (3.4); OSNet takes 1 alone."""
     pooling: Literal["average", "gem"] = "average"

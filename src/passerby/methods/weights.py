@@ -1,4 +1,4 @@
-"""Where a trunk's starting weights come from: none, a file, or ImageNet."""
+"""Where a network's starting weights come from: none, passerby's own model, a file, or ImageNet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from passerby.methods.trunks import Trunk
 from passerby.types import InputError
@@ -23,6 +23,9 @@ IMAGENET = {
 """Hub repositories that hold torchvision's first ImageNet weights, those that the papers used,
 as safetensors with the same parameter names."""
 
+OWN = Path(__file__).parents[1] / "model" / "model.safetensors"
+"""Weights of the model that comes with passerby."""
+
 PREFIXES = ("", "module.", "trunk.", "backbone.", "base.", "model.")
 """What other programs, and our own runs, write before the trunk's parameter names."""
 
@@ -34,8 +37,9 @@ def initialise_trunk(trunk: Trunk, name: str, weights: str) -> None:
         trunk: changed in place.
         name: its key in `TRUNKS`.
         weights: `none` leaves the random ones; `imagenet` fetches torchvision's from the hub
-            (cached there); anything else is a file: safetensors (a run's `model.safetensors`
-            too) or a PyTorch checkpoint, read without running its code.
+            (cached there); `passerby` takes those of the model that comes with passerby; anything
+            else is a run, or a file: safetensors or a PyTorch checkpoint, read without running
+            its code.
 
     Raises:
         InputError: no such file, not a file of weights, tensors missing or of another shape, no
@@ -43,8 +47,30 @@ def initialise_trunk(trunk: Trunk, name: str, weights: str) -> None:
     """
     if weights == "none":
         return
-    file = _imagenet_file(name) if weights == "imagenet" else Path(weights)
+    file = _imagenet_file(name) if weights == "imagenet" else _file(weights)
     load_trunk(trunk, read_tensors(file), str(file))
+
+
+def initialise_rest(network: nn.Module, weights: str) -> None:
+    """Sets what a network has beside its `trunk`, where the file is of such a network, whole.
+
+    Args:
+        network: changed in place.
+        weights: as `initialise_trunk`, which comes first; what is no file of ours changes nothing.
+    """
+    if weights in ("none", "imagenet"):
+        return
+    tensors = read_tensors(_file(weights))
+    own = {n: t for n, t in network.state_dict().items() if not n.startswith("trunk.")}
+    if all(name in tensors and tensors[name].shape == own[name].shape for name in own):
+        network.load_state_dict({name: tensors[name] for name in own}, strict=False)
+
+
+def _file(weights: str) -> Path:
+    if weights == "passerby":
+        return OWN
+    place = Path(weights)
+    return place / OWN.name if place.is_dir() else place
 
 
 def _imagenet_file(name: str) -> Path:
@@ -70,7 +96,9 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         InputError: no such file, or one that is neither.
     """
     if not file.is_file():
-        raise InputError(f"--weights must be none, imagenet or a file; there is no file {file}")
+        raise InputError(
+            f"--weights must be none, imagenet, passerby, a run or a file; there is no file {file}"
+        )
     try:
         if file.suffix == ".safetensors":
             return load_file(file)

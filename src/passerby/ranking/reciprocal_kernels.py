@@ -16,7 +16,7 @@ SparseRows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
 
 @cache
 def reciprocal_kernels() -> SimpleNamespace:
-    """The compiled functions, by name: `reciprocal`, `average`, `jaccard`."""
+    """The compiled functions, by name: `reciprocal`, `average`, `jaccard`, `jaccard_within`."""
     from numba import njit
 
     jit: Callable[..., Any] = njit(nogil=True)
@@ -26,6 +26,7 @@ def reciprocal_kernels() -> SimpleNamespace:
         reciprocal=jit(_reciprocal(find, mutual, jit(_shared(find)))),
         average=jit(_average),
         jaccard=jit(_jaccard),
+        jaccard_within=jit(_jaccard_within),
     )
 
 
@@ -184,3 +185,53 @@ def _jaccard(
         for j in range(row.shape[0]):
             jaccard = one - smaller[j] / (two - smaller[j])
             row[j] = jaccard * jaccard_share + row[j] / scale * original_share
+
+
+def _jaccard_within(
+    start: int,
+    stop: int,
+    starts: NDArray[np.int64],
+    columns: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    inverted_starts: NDArray[np.int64],
+    inverted_items: NDArray[np.int32],
+    inverted_weights: NDArray[np.float32],
+    limit: float,
+) -> SparseRows:
+    """Jaccard distances (Eq. 10) of the items start ... stop - 1 to all others, up to a limit.
+
+    An item is 0 from itself, whatever the rounding of its encoding.
+    """
+    one, two = np.float32(1), np.float32(2)
+    totals = np.zeros(stop - start, np.int64)
+    found, distances = np.empty(1024, np.int32), np.empty(1024, np.float32)
+    smaller = np.zeros(starts.shape[0] - 1, np.float32)
+    touched = np.empty(starts.shape[0] - 1, np.int32)
+    end = 0
+    for item in range(start, stop):
+        count = 0
+        for entry in range(starts[item], starts[item + 1]):
+            column, weight = columns[entry], weights[entry]
+            for other in range(inverted_starts[column], inverted_starts[column + 1]):
+                whose = inverted_items[other]
+                if smaller[whose] == 0:
+                    touched[count] = whose
+                    count += 1
+                smaller[whose] += min(weight, inverted_weights[other])
+        if end + count > found.shape[0]:
+            size = max(end + count, 2 * found.shape[0])
+            more, further = np.empty(size, np.int32), np.empty(size, np.float32)
+            more[:end], further[:end] = found[:end], distances[:end]
+            found, distances = more, further
+        begin = end
+        for whose in np.sort(touched[:count]):
+            distance = one - smaller[whose] / (two - smaller[whose])
+            if whose == item:
+                distance = np.float32(0)
+            smaller[whose] = 0
+            if distance <= limit:
+                found[end] = whose
+                distances[end] = max(distance, np.float32(0))
+                end += 1
+        totals[item - start] = end - begin
+    return totals, found[:end].copy(), distances[:end].copy()

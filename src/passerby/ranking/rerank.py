@@ -177,7 +177,7 @@ def each_reranked_block(
         take: given worker, first query and (m, G) float32; called from several workers.
     """
     encodings, farthest = encode(source, k1, k2)
-    inverted = _transposed(encodings, source.queries)
+    inverted = transposed(encodings, source.queries)
     jaccard = reciprocal_kernels().jaccard
 
     def finish(worker: int, first: int, block: NDArray[np.float32]) -> None:
@@ -213,10 +213,10 @@ def _whole(source: Source, k1: int, k2: int, lambda_value: float) -> NDArray[np.
     return result
 
 
-def _in_chunks(
+def in_chunks(
     items: int, make: Callable[[int, int], tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]]
 ) -> Encodings:
-    """Joins sparse rows that are made a chunk at a time, by several workers."""
+    """Joins sparse rows that are made a chunk (start, stop) at a time, by several workers."""
     starts = range(0, items, _CHUNK)
     made: dict[int, tuple[NDArray[np.int64], NDArray[Any], NDArray[Any]]] = {}
 
@@ -243,7 +243,7 @@ def _reciprocal(neighbours: Neighbours, k: int, half: int) -> Encodings:
         )
         return made
 
-    return _in_chunks(len(neighbours.indices), make)
+    return in_chunks(len(neighbours.indices), make)
 
 
 def _weighted(sets: Encodings, neighbours: Neighbours, source: Source) -> Encodings:
@@ -268,11 +268,11 @@ def _averaged(encodings: Encodings, nearest: NDArray[np.int32]) -> Encodings:
         )
         return made
 
-    return _in_chunks(len(nearest), make)
+    return in_chunks(len(nearest), make)
 
 
-def _transposed(encodings: Encodings, queries: int) -> Encodings:
-    """By column, the gallery items (counted from 0) that have it."""
+def transposed(encodings: Encodings, queries: int) -> Encodings:
+    """By column, the items behind the queries (counted from 0) that have it."""
     begin = int(encodings.starts[queries])
     columns, weights = encodings.columns[begin:], encodings.weights[begin:]
     totals = np.diff(encodings.starts[queries:])

@@ -98,8 +98,11 @@ def numeric_settings(settings: Settings, processes: int) -> dict[str, Any]:
 
 
 def data_fingerprint(data: TrainingData) -> str:
-    """Stands for the list of training pictures and who is in them."""
-    rows = [(s.name, s.person_id, s.camera_id, s.box) for s in data.samples]
+    """Stands for the list of training pictures, who is in them, and which are one track."""
+    rows = [
+        (s.name, s.person_id, s.camera_id, s.box, *([s.track_id] if s.track_id else []))
+        for s in data.samples
+    ]
     return hashlib.blake2b(json.dumps(rows).encode(), digest_size=16).hexdigest()
 
 

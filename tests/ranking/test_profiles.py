@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from passerby.embedding.profiles import Tracks, runs
 from passerby.ranking.metrics import evaluate
+from passerby.ranking.profiles import Tracks, runs
 from passerby.types import InputError
 
 

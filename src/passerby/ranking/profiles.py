@@ -180,6 +180,11 @@ class Tracks:
         self.alone = 0
         """Pictures of known cameras that were left out because they have no track."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is no track of a known camera so far."""
+        return not self._sums
+
     def add(
         self,
         embeddings: NDArray[np.float32],
@@ -212,7 +217,7 @@ class Tracks:
         """
         if not returns >= 1:
             raise InputError(f"tracks of one person are at least 1: given {returns}")
-        if not self._sums:
+        if self.empty:
             raise InputError(
                 "camera profiles need tracks of known cameras: there are none"
                 + (
