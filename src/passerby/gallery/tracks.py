@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.embedding.profiles import Profiles, unit
 from passerby.gallery.entries import NO_TIME, UNKNOWN, embeddings_of
 from passerby.ranking.linkage import Members
+from passerby.ranking.profiles import Profiles, unit
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -122,7 +122,8 @@ def means(embeddings: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[n
     """(K, D): the mean of each row's embeddings, of length 1; -1 is no row."""
     sums = np.zeros((int(rows.max(initial=-1)) + 1, embeddings.shape[1]), np.float32)
     np.add.at(sums, rows[rows >= 0], embeddings[rows >= 0])
-    return sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-12)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    return np.asarray(sums / lengths.clip(1e-12), np.float32)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""k-reciprocal Jaccard distances of the pairs that are near, sparse: clusters are made from them."""
+"""k-reciprocal Jaccard distances of the pairs that are near, sparse: what clusters need."""
 
 from __future__ import annotations
 
