@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.gallery.answers import Answer, Groups, Reranking, answer
 from passerby.gallery.answers import Answer, Groups, Reranking, answer, group_of
 from passerby.gallery.audit import CLOCK, AuditLog, brief
 from passerby.gallery.clock import Clock, check_share
