@@ -48,6 +48,8 @@ from passerby.gallery.settings import (
 from passerby.gallery.snapshot import Snapshot
 from passerby.gallery.statistics import Statistics, measure
 from passerby.gallery.store import Store
+from passerby.gallery.times import COLUMNS as TIME_COLUMNS
+from passerby.gallery.times import Times, times_of
 from passerby.gallery.transfer import (
     Exported,
     damaged_keys,
@@ -470,6 +472,13 @@ class Gallery:
     def people(self, where: Filter | None = None) -> list[Person]:
         """The identities among the entries that a filter means, by name; the unknown come last."""
         return people_of(self._looked_up(where or Filter(), COLUMNS))
+
+    def times(
+        self, where: Filter, columns: int, most: int,
+        since: float | None = None, until: float | None = None,
+    ) -> Times:  # fmt: skip
+        """When each camera saw somebody; arguments as of `times_of`."""
+        return times_of(self._looked_up(where, TIME_COLUMNS), columns, most, since, until)
 
     def remove(self, where: Filter, *, reason: str = "remove") -> int:
         """Removes entries, out of the files too; returns how many.

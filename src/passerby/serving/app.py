@@ -28,6 +28,7 @@ from passerby.serving.refusals import Refusal, one_line
 from passerby.serving.service import Service
 from passerby.serving.sessions import COOKIE, HOURS, Sessions
 from passerby.serving.settings import Address, Limits
+from passerby.serving.times import add_times
 from passerby.serving.tokens import TokenFile
 from passerby.types import InputError
 
@@ -138,6 +139,7 @@ def create_app(
     _add_entries(app, parts)
     _add_corrections(app, parts)
     _add_suggestions(app, parts)
+    add_times(app, service, parts.do, limits.pixels, _JPEG)
     _add_page(app)
     return app
 

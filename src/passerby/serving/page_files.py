@@ -15,6 +15,7 @@ _NAMES = (
     "index.html", "style.css", "icon.svg",
     "api.js", "app.js", "card.js", "dialogs.js", "intake.js", "keys.js", "login.js", "messages.js",
     "people.js", "pick.js", "query.js", "results.js", "suggest.js", "words.js",
+    "times.html", "times.css", "times.js",
 )  # fmt: skip
 
 

@@ -105,6 +105,12 @@ class Service:
             raise Refusal(404, "the gallery has no such entry")
         return found[0]
 
+    def entries_of(self, keys: Sequence[str]) -> list[EntryModel]:
+        """The entries of these keys, in this order; those that are gone by now are left out."""
+        found = self.gallery.entries(Filter(keys=list(keys))) if keys else []
+        shown = {entry.key: self._shown(entry) for entry in found}
+        return [shown[key] for key in keys if key in shown]
+
     def page(self, query: PageQuery) -> PageModel:
         """Some entries by key."""
         self._check_count("limit", query.limit)
