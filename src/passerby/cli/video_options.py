@@ -9,6 +9,7 @@ from typing import Literal
 from passerby.types import InputError
 from passerby.video.boxes import BoxFile, Detector
 from passerby.video.following import Follower, FollowSettings
+from passerby.video.joining import JoinSettings
 from passerby.video.onnx_detector import OnnxDetector
 from passerby.video.tracker import TrackerSettings
 from passerby.video.tracklets import TrackletSettings
@@ -37,6 +38,9 @@ class TrackOptions:
     """Seconds that a track waits for a person who is out of sight."""
     confident: float = 0.5
     """Score from which on a box starts a track."""
+    gap: float = 2.0
+    """Seconds that a person may be out of sight and go on as the same track, where the way leads
+    from one to the other; 0: never."""
     crops: int = 4
     """Crops that are kept of each track, at most."""
     shortest: float = 0.5
@@ -78,5 +82,6 @@ def follower_of(
     settings = FollowSettings(
         TrackerSettings(tracks.tracker, tracks.patience, tracks.confident),
         TrackletSettings(tracks.crops, tracks.shortest, tracks.longest),
+        JoinSettings(tracks.gap),
     )
     return Follower(detector_of(boxes, device), settings, min(tracks.fps or rate, rate))

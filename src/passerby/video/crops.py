@@ -100,6 +100,19 @@ class BestCrops:
         best = sorted(self._slots.values(), key=lambda crop: (-crop.quality, crop.frame))
         return tuple(sorted(best[: self.wanted], key=lambda crop: crop.frame))
 
+    def takes(self, later: BestCrops) -> None:
+        """The crops of a later track of the same person, too."""
+        begin = self._begin or 0.0
+        while self._slot < later._slot:
+            self._join()
+        for crop in later._slots.values():
+            place = int((crop.seconds - begin) / self._slot)
+            known = self._slots.get(place)
+            if known is None or crop.quality > known.quality:
+                self._slots[place] = crop
+        while len(self._slots) > 2 * self.wanted:
+            self._join()
+
     def _join(self) -> None:
         self._slot *= 2
         joined: dict[int, Crop] = {}

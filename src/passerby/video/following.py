@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from passerby.video.boxes import Detector
 from passerby.video.frames import Frame
+from passerby.video.joining import JoinSettings
 from passerby.video.tracker import Tracker, TrackerSettings
 from passerby.video.tracklets import Collector, Tracklet, TrackletSettings
 
@@ -18,6 +19,8 @@ class FollowSettings:
     """How boxes become tracks."""
     tracklet: TrackletSettings = field(default_factory=TrackletSettings)
     """What is kept of a track."""
+    join: JoinSettings = field(default_factory=JoinSettings)
+    """Which tracks are one person's."""
 
 
 class Follower:
@@ -39,7 +42,8 @@ class Follower:
         self.detector = detector
         self.tracker = Tracker(settings.tracker, rate)
         # A little longer than the tracker waits: it counts in frames.
-        self.collector = Collector(settings.tracklet, 1.2 * settings.tracker.patience + 2 / rate)
+        patience = 1.2 * settings.tracker.patience + 2 / rate
+        self.collector = Collector(settings.tracklet, patience, settings.join)
         self.people = 0
         """In the last frame."""
 

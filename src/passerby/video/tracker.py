@@ -23,7 +23,7 @@ class TrackerSettings:
     """Seconds that a track waits for a person who is out of sight."""
     confident: float = 0.5
     """Score from which on a box starts a track, and is matched first."""
-    confirm: int = 3
+    confirm: int = 2
     """Frames in a row that make a track: a box that nobody confirms is none."""
 
     def __post_init__(self) -> None:
