@@ -9,10 +9,9 @@ from PIL import Image
 from served import ColourModel, client, drawn
 from walked import START, walked
 
-from passerby.cli.watch_store import NOTE as WRITTEN
 from passerby.gallery.gallery import Gallery
+from passerby.gallery.tracklet_ends import NOTE
 from passerby.serving.service import Service
-from passerby.serving.times import NOTE
 
 
 @pytest.fixture
@@ -21,10 +20,6 @@ def api(tmp_path):
     made, _, _ = client(service, tmp_path)
     with made:
         yield made
-
-
-def test_the_note_is_the_one_that_is_written():
-    assert NOTE == WRITTEN
 
 
 def test_counts_and_entries(api):

@@ -6,8 +6,8 @@ from served import ColourModel, drawn
 
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.tracklet_ends import NOTE
 from passerby.serving.service import Service
-from passerby.serving.times import NOTE
 
 START = 1_795_248_000.0
 """2026-11-21T08:00 UTC."""

@@ -10,6 +10,7 @@ from passerby.types import InputError
 from passerby.video.boxes import BoxFile, Detector
 from passerby.video.following import Follower, FollowSettings
 from passerby.video.joining import JoinSettings
+from passerby.video.named_detectors import NAMED, fetched
 from passerby.video.onnx_detector import OnnxDetector
 from passerby.video.tracker import TrackerSettings
 from passerby.video.tracklets import TrackletSettings
@@ -20,7 +21,8 @@ class BoxOptions:
     """Where boxes of people come from: one of the two."""
 
     detector: Path | None = None
-    """A detection network, FILE.onnx, described by FILE.onnx.json beside it."""
+    """A detection network, FILE.onnx, described by FILE.onnx.json beside it; or yolox-tiny or
+    yolox-nano, which is fetched once from where its authors publish it."""
     boxes: str | None = None
     """A file with the boxes of one's own detector, as MOTChallenge has them; - is standard
     input."""
@@ -56,8 +58,14 @@ def detector_of(options: BoxOptions, device: str) -> Detector:
         InputError: none or two of them; as the detector itself.
     """
     if (options.detector is None) == (options.boxes is None):
-        raise InputError("boxes come from --detector FILE.onnx or from --boxes FILE: give one")
+        raise InputError(
+            "boxes come from --detector FILE.onnx (or --detector yolox-tiny) or from --boxes FILE: "
+            "give one"
+        )
     if options.detector is not None:
+        name = str(options.detector)
+        if name in NAMED and not options.detector.exists():
+            return OnnxDetector(fetched(name), NAMED[name].settings, device)
         return OnnxDetector(options.detector, device=device)
     assert options.boxes is not None
     return BoxFile(options.boxes)

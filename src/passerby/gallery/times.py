@@ -73,6 +73,6 @@ def times_of(
     names, of = np.unique(np.array(cameras, object)[inside].astype(str), return_inverse=True)
     counts = np.zeros((len(names), columns), np.int64)
     np.add.at(counts, (of, place), 1)
-    few = inside[np.argsort(when[inside], kind="stable")] if len(inside) <= most else []
+    few = inside[np.argsort(when[inside], kind="stable")] if len(inside) <= most else inside[:0]
     by_camera = {str(name): row for name, row in zip(names, counts, strict=True)}
     return Times(since, until, by_camera, tuple(keys[row] for row in few), len(inside), untimed)

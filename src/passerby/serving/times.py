@@ -13,14 +13,13 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from passerby.gallery.entries import Entry
+from passerby.gallery.tracklet_ends import NOTE
 from passerby.parsing import parse_json
 from passerby.serving.pictures import encoded, inside, stored
 from passerby.serving.refusals import Refusal
 from passerby.serving.schemas import EntryModel, FilterQuery, Key
 from passerby.serving.service import Service, filter_of
 
-NOTE = "track.json"
-"""Beside the crops of a track, as `passerby watch` writes it."""
 _LONGEST_NOTE = 2**16
 """Bytes."""
 _MOST_CROPS = 64
