@@ -7,7 +7,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from served import ColourModel, fill
-from walked import walked
 
 from passerby.serving.server import serve
 from passerby.serving.settings import Address, Limits
@@ -24,10 +23,7 @@ class SlowModel(ColourModel):
 
 if __name__ == "__main__":
     folder, options = Path(sys.argv[1]), sys.argv[2:]
-    if "--walks" in options:
-        service = walked(folder, 600)
-    else:
-        service = fill(folder, SlowModel() if "--slow" in options else None)
+    service = fill(folder, SlowModel() if "--slow" in options else None)
     serve(
         service,
         TokenFile(folder / "tokens.json"),

@@ -1,16 +1,16 @@
 """Cameras and times in a real browser."""
 
 import pytest
-from running import running
-from test_page import opened
-from walked import START
+from paged import opened, serving
+from walked import START, walked
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("walked"), "--walks") as (url, _):
+    folder = tmp_path_factory.mktemp("walked")
+    with serving(walked(folder, 600), folder) as url:
         yield url
 
 
@@ -49,14 +49,14 @@ def test_much_is_counted_and_little_is_cards(page):
 
 
 def look(page, begin, end):
-    page.fill("#since", f"2026-11-21T08:{begin // 60:02d}:{begin % 60:02d}")
-    page.fill("#until", f"2026-11-21T08:{end // 60:02d}:{end % 60:02d}")
+    page.fill("#since", f"2026-11-21T09:{begin // 60:02d}:{begin % 60:02d}")
+    page.fill("#until", f"2026-11-21T09:{end // 60:02d}:{end % 60:02d}")
     page.click("#span button[type=submit]")
     page.wait_for_selector(".seen")
 
 
 def test_cards_play_their_crops(page):
-    assert START == 1_795_248_000  # 2026-11-21T08:00
+    assert START == 1_795_248_000  # 2026-11-21T08:00 UTC, 09:00 in Berlin
     look(page, 0, 60)
     assert keys(page) == [f"cam-{n % 3}/day/{n:05d}" for n in (0, 3, 1, 4, 2, 5)]
     image = page.locator(".seen img").first
@@ -71,7 +71,7 @@ def test_cards_play_their_crops(page):
     page.locator(".seen").first.click()
     page.wait_for_selector("#card[open]")
     page.wait_for_function("() => document.querySelector('#card-note').textContent === '3 crops'")
-    assert "2026-11-21 08:00:00 to 08:00:04" in page.inner_text("#card-times")
+    assert "2026-11-21 09:00:00 to 09:00:04" in page.inner_text("#card-times")
     assert page.inner_text("#card-play") == "Stop"
     page.click("#card-play")
     assert page.inner_text("#card-play") == "Play"
@@ -84,7 +84,7 @@ def test_where_else_somebody_was(page):
     page.locator(".seen").nth(2).click()
     page.click("#card-where")
     page.wait_for_selector(".seen.sought")
-    assert "cam-1 at 2026-11-21 08:00:10 UTC" in page.inner_text("#sought-text")
+    assert "cam-1 at 2026-11-21 09:00:10" in page.inner_text("#sought-text")
     assert page.locator(".seen.sought").get_attribute("data-key") == "cam-1/day/00001"
     found = keys(page)
     # Colours repeat after six people; the entry's own camera does not count.
@@ -101,7 +101,7 @@ def test_steps_in_time(page):
     page.click("#later")
     page.wait_for_function("key => document.querySelector('.seen')?.dataset.key !== key",
                            arg=before[0])  # fmt: skip
-    assert page.input_value("#since").startswith("2026-11-21T08:1")
+    assert page.input_value("#since").startswith("2026-11-21T09:1")
     page.fill("#person", "nobody of this name")
     page.click("#span button[type=submit]")
     page.wait_for_function("() => document.querySelector('#said').textContent.includes('Nobody')")

@@ -167,6 +167,21 @@ def test_tracklets_end_by_patience_length_and_close():
     assert collector.open == 0
 
 
+def test_opencv_without_the_systems_libraries_is_one_line(monkeypatch):
+    import builtins
+
+    real = builtins.__import__
+
+    def without(name, *arguments, **more):
+        if name == "trackers":
+            raise ImportError("libGL.so.1: cannot open shared object file")
+        return real(name, *arguments, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match="libGL.so.1.*apt-get install libgl1"):
+        Tracker(TrackerSettings())
+
+
 def test_settings_that_make_no_sense():
     with pytest.raises(InputError, match="at least 1 crop"):
         TrackletSettings(crops=0)

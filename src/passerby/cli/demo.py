@@ -13,6 +13,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from passerby.cli.demo_video import watch_street
 from passerby.cli.options import parse_options
 from passerby.data.datasets import load
 from passerby.drawing import SyntheticRecipe, write_synthetic
@@ -88,6 +89,7 @@ def run(arguments: list[str]) -> None:
         "passerby's own model": options.out / "own_model.json",
     }
     write_report(options.out / "run", page, model, split, embeddings=embeddings, beside=beside)
+    cameras = watch_street(options.out, console)
     answer = terminal()
     answer.print(table(colours, own, learned))
     say(
@@ -97,6 +99,7 @@ def run(arguments: list[str]) -> None:
         f"pictures {lists}   (left: who is looked for; green: found, red: somebody else)\n"
         f"model    {options.out / 'run'}   (passerby.Embedder.load)\n"
         f"gallery  {searched}\n"
+        f"cameras  {cameras}\n"
         f"time     {time.monotonic() - started:.0f} s",
     )
     if options.serve:
@@ -213,7 +216,7 @@ def serve_people(
     from passerby.cli.gallery_options import Place
     from passerby.cli.serve import ServeOptions, serve_gallery
 
-    say(console, f"8. Serving it; pictures to search by: {options.out / 'people' / 'query'}")
+    say(console, f"9. Serving it; pictures to search by: {options.out / 'people' / 'query'}")
     served = ServeOptions(pictures=split.root, port=options.port, open=True, quiet=True)
     serve_gallery(Place(str(place)), model, served, partial(say, console))
 

@@ -17,6 +17,8 @@ _TALL = 256.0
 """Pixels from which on height is worth no more."""
 _MARGIN = 2.0
 """Pixels: boxes that come so near to the frame's border are taken for cut off."""
+_BETTER = 1.1
+"""By how much a crop has to be able to be better than the one that is kept."""
 _FIRST_SLOT = 0.2
 """Seconds that crops are apart in a short track."""
 
@@ -83,8 +85,10 @@ class BestCrops:
         left, top, right, bottom = (round(float(v)) for v in corners)
         worth *= min((bottom - top) / _TALL, 1.0)
         known = self._slots.get(place)
-        # Sharpness is at most 1: most boxes lose before it has to be measured.
-        if right <= left or bottom <= top or (known is not None and worth <= known.quality):
+        # Sharpness is at most 1: what can hardly be better is not measured.
+        if right <= left or bottom <= top:
+            return
+        if known is not None and worth <= _BETTER * known.quality:
             return
         image = frame.image[top:bottom, left:right]
         sharp = sharpness(image)

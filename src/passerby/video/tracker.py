@@ -85,6 +85,12 @@ def _made(settings: TrackerSettings, rate: float) -> Any:
     try:
         import trackers
     except ImportError as error:
+        if ".so" in str(error):
+            raise InputError(
+                f"OpenCV, which tracks need, lacks a library of the system: {error}: install it "
+                "(Debian: apt-get install libgl1 libglib2.0-0), or opencv-python-headless in place "
+                "of opencv-python"
+            ) from None
         raise InputError(
             f"tracks need the library trackers: pip install 'passerby[video]' ({error})"
         ) from None

@@ -1,7 +1,7 @@
 // Cameras as rows, time as columns: counts where there is much, cards that play where there is little.
 
 import { address, call, pictureAddress } from "./api.js";
-import { called, element, personOf, picture } from "./results.js";
+import { called, counted, element, personOf, picture, zone } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const CARDS = 100;
@@ -39,12 +39,11 @@ async function everybody(signal) {
   const columns = Math.max(12, Math.min(60, Math.floor((byId("times").clientWidth - 120) / 16)));
   const query = { columns, cards: CARDS, since: asked.since, until: asked.until, person: asked.person };
   const found = await call("GET", "times", { query, signal });
-  const count = found.total.toLocaleString("en");
   const untimed = found.untimed ? ` ${found.untimed.toLocaleString("en")} without a time are not shown.` : "";
   const how = found.entries === null ? " Choose a field to look closer." : "";
   const said = found.total === 0
     ? `Nobody was seen${asked.person || asked.since ? " then" : ""}.${untimed}`
-    : `${count} ${found.total === 1 ? "track" : "tracks"}, ${found.cameras.length} ${found.cameras.length === 1 ? "camera" : "cameras"}, ${between(found.begin, found.end)}.${how}${untimed}`;
+    : `${counted(found.total, "track", "tracks")}, ${counted(found.cameras.length, "camera", "cameras")}, ${between(found.begin, found.end)} (${zone}).${how}${untimed}`;
   return { ...found, said };
 }
 
@@ -59,7 +58,7 @@ async function whereElse(signal) {
   const begin = entries.length ? entries[0].timestamp : 0;
   const end = entries.length ? entries.at(-1).timestamp + 1 : 1;
   const said = calibrated
-    ? `${hits.length} ${hits.length === 1 ? "track is" : "tracks are"} below the threshold.`
+    ? `${counted(hits.length, "track is", "tracks are")} below the threshold.`
     : `The ${hits.length} most similar tracks; no threshold is calibrated, so that nothing says whether they are this person.`;
   return { begin, end, entries, said, cameras: names.map((camera) => ({ camera, counts: [] })) };
 }
@@ -164,7 +163,7 @@ function openCard(entry) {
   byId("card-note").textContent = "";
   const player = playing(entry, frame, (track) => {
     if (open?.entry !== entry) return;
-    byId("card-note").textContent = track ? `${track.crops.length} ${track.crops.length === 1 ? "crop" : "crops"}` : "No other crops are kept.";
+    byId("card-note").textContent = track ? counted(track.crops.length, "crop", "crops") : "No other crops are kept.";
     if (track) byId("card-times").textContent = `${moment(track.begin)} to ${moment(track.end).slice(11)}`;
   });
   open = { entry, player };
@@ -186,7 +185,7 @@ function look(since, until) {
 }
 
 function fillForm() {
-  for (const id of ["since", "until"]) byId(id).value = asked[id] === null ? "" : new Date(asked[id] * 1000).toISOString().slice(0, 19);
+  for (const id of ["since", "until"]) byId(id).value = asked[id] === null ? "" : moment(asked[id]).replace(" ", "T");
   byId("sought").hidden = asked.key === null;
 }
 
@@ -196,14 +195,15 @@ function fail(error) {
   if (error.status === 401) byId("grid").replaceChildren();
 }
 
-const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
+// In the reader's own time zone, sortable: 2026-11-21 09:00:00.
+const moment = (seconds) => new Date(seconds * 1000).toLocaleString("sv-SE").slice(0, 19);
 const between = (begin, end) => {
   const [from, to] = [moment(begin), moment(end)];
-  return from.slice(0, 10) === to.slice(0, 10) ? `${from} to ${to.slice(11)} UTC` : `${from} to ${to} UTC`;
+  return from.slice(0, 10) === to.slice(0, 10) ? `${from} to ${to.slice(11)}` : `${from} to ${to}`;
 };
 // As much of the time as a span of so many seconds needs.
 const clock = (seconds, whole) => (whole > 3 * 86400 ? moment(seconds).slice(5, 10) : whole > 3600 ? moment(seconds).slice(11, 16) : moment(seconds).slice(11));
-const given = (id) => (byId(id).value ? Date.parse(`${byId(id).value}Z`) / 1000 : null);
+const given = (id) => (byId(id).value ? new Date(byId(id).value).getTime() / 1000 : null);
 
 byId("span").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -238,7 +238,7 @@ byId("card-where").addEventListener("click", () => {
   const { entry } = open;
   byId("card").close();
   Object.assign(asked, { key: entry.key, since: null, until: null });
-  byId("sought-text").textContent = `Where and when: who was seen by ${entry.camera === null ? "an unknown camera" : called("camera", entry.camera)} at ${moment(entry.timestamp)} UTC`;
+  byId("sought-text").textContent = `Where and when: who was seen by ${entry.camera === null ? "an unknown camera" : called("camera", entry.camera)} at ${moment(entry.timestamp)}`;
   fillForm();
   show();
 });
