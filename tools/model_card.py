@@ -68,12 +68,18 @@ def _totals(results: list[dict[str, Any]]) -> str:
         how = result["protocol"]
         if not result.get("same_camera_filter", True):
             how += ", pictures of the query's camera count"
-        numbers = (scores["rank_1"], scores["rank_5"], scores["mean_ap_step"])
+        spans = result.get("intervals", {})
         rows.append([
             result["folder"], how, f"{counts['queries']:,}", f"{counts['gallery_ranked']:,}",
-            *(f"{100 * number:.1f}" for number in numbers),
+            _share(scores["rank_1"], spans.get("rank_1")), _share(scores["rank_5"]),
+            _share(scores["mean_ap_step"], spans.get("mean_ap")),
         ])  # fmt: skip
     return _table(["Data", "Protocol", "Queries", "Gallery", "rank-1", "rank-5", "mAP"], rows)
+
+
+def _share(share: float, span: list[float] | None = None) -> str:
+    text = f"{100 * share:.1f}"
+    return text if span is None else f"{text} ({100 * span[0]:.1f} - {100 * span[1]:.1f})"
 
 
 def _groups(result: dict[str, Any]) -> str:

@@ -14,10 +14,12 @@ from passerby.embedding.embedded import CueUse
 from passerby.evaluation.by_track import by_track
 from passerby.evaluation.embeddings_file import EmbeddingArrays
 from passerby.evaluation.groups import GroupScore, group_scores
+from passerby.evaluation.intervals import score_intervals
 from passerby.evaluation.multi_query import Pooling, pooled
 from passerby.evaluation.ranker import Ranker, Ranking, Reranking
 from passerby.evaluation.sides import Embeddings, Sides, sides_of
 from passerby.evaluation.single_shot import single_shot_cmc
+from passerby.ranking.bootstrap import Interval
 from passerby.ranking.matches import Matches
 from passerby.ranking.metrics import AVERAGE_PRECISIONS, scores
 from passerby.ranking.verification import Verification
@@ -202,6 +204,8 @@ class Evaluation:
     """ROC and FNMR at given FMR; None: not asked for."""
     groups: Mapping[str, Mapping[str, GroupScore]] = field(default_factory=dict)
     """Scores of some of the queries: by camera, of drawn people by build, age and skin tone."""
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """95 % intervals over people of `rank_1` and of `mean_ap` (step), shares from 0 to 1."""
 
     @property
     def cmc(self) -> NDArray[np.float64]:
@@ -308,6 +312,7 @@ def evaluate_split(
         cues=cues,
         verification=chosen.ranker(sides, ranking).verification() if verification else None,
         groups=group_scores(by_definition["step"], split),
+        intervals=score_intervals(by_definition["step"], sides.query_ids),
     )
 
 
@@ -346,6 +351,7 @@ def evaluate_arrays(
         settings=_settings(chosen),
         reranking=reranking,
         verification=chosen.ranker(sides, ranking).verification() if verification else None,
+        intervals=score_intervals(by_definition["step"], sides.query_ids),
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from passerby.embedding.embedded import CueUse
     from passerby.evaluation.protocols import Evaluation
+    from passerby.ranking.bootstrap import Interval
     from passerby.ranking.verification import Verification
 
 FORMAT = 1
@@ -74,6 +75,7 @@ def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
             "mean_ap_trapezoid": evaluation.trapezoid.mean_ap,
             "mean_inp": evaluation.step.mean_inp,
         },
+        "intervals": {name: list(each) for name, each in evaluation.intervals.items()},
         "verification": _verification(evaluation.verification),
         "groups": {
             kind: {name: asdict(score) for name, score in groups.items()}
@@ -216,6 +218,7 @@ def _caption(evaluation: Evaluation) -> str:
         f"{counts.queries} queries, {len(evaluation.unmatched_names)} of them without a match",
         f"{counts.gallery} gallery {_entries(evaluation)}, {counts.distractors} of them "
         f"distractors; {counts.junk} junk left out",
+        *_interval_lines(evaluation.intervals),
         f"same-camera filter {'on' if evaluation.same_camera_filter else 'off'}",
         *_cue_lines(evaluation.cues),
     ]
@@ -224,6 +227,15 @@ def _caption(evaluation: Evaluation) -> str:
 
 def _entries(evaluation: Evaluation) -> str:
     return "tracks" if evaluation.protocol == "tracks" else "pictures"
+
+
+def _interval_lines(intervals: Mapping[str, Interval]) -> list[str]:
+    if not intervals:
+        return []
+    spans = {
+        name: f"{100 * low:.1f} to {100 * high:.1f}" for name, (low, high) in intervals.items()
+    }
+    return [f"95 % intervals over people: rank-1 {spans['rank_1']}, mAP {spans['mean_ap']}"]
 
 
 def _cue_lines(cues: CueUse | None) -> list[str]:
