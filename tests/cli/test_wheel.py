@@ -1,4 +1,4 @@
-"""The wheel in an empty environment: a folder of pictures, a gallery, a search, off line."""
+"""The wheel in an empty environment, off line: the demo; a folder of pictures, a search."""
 
 import json
 import os
@@ -71,3 +71,12 @@ def test_from_a_folder_to_a_search(passerby, tmp_path):
     done = call(passerby, "gallery", "search", "people.gallery", query, "--json", cwd=tmp_path)
     [found] = json.loads(done.stdout)
     assert found["hits"][0]["entry"]["person"] == "anna"
+
+
+@pytest.mark.slow
+def test_the_demo(passerby, tmp_path):
+    few = ["--train-identities", "16", "--test-identities", "6", "--cameras", "2", "--epochs", "1"]
+    done = call(passerby, "demo", *few, cwd=tmp_path)
+    assert "passerby's own model" in done.stdout
+    for file in ("report.html", "ranked_lists.png", "run/results.json", "people.gallery"):
+        assert (tmp_path / "demo" / file).exists()
