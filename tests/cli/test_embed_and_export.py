@@ -121,7 +121,7 @@ def test_without_a_model_it_takes_passerbys_own(pictures, tmp_path, capsys):
     assert run(["embed", str(pictures), "--out", str(tmp_path / "out")]) == 0
     told = capsys.readouterr()
     (note,) = [line for line in told.err.splitlines() if line.startswith("note: ")]
-    assert "no model is named: passerby's own" in note
+    assert "no model given: using the one that comes with passerby" in note
     assert str(SHIPPED / "CARD.md") in note
     rows, embeddings = read_embeddings(tmp_path / "out")
     wanted = Embedder.default().embed([pictures / row["file_name"] for row in rows])

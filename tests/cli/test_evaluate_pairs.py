@@ -116,7 +116,7 @@ def test_the_same_camera_goes_with_single_query(tmp_path, capsys):
     np.savez(tmp_path / "e.npz", **arrays())
     command = ["evaluate", "--embeddings", str(tmp_path / "e.npz"), "--keep-same-camera"]
     assert run([*command, "--multi-query"]) == 2
-    assert "--keep-same-camera goes with single-query and tracks" in capsys.readouterr().err
+    assert "--keep-same-camera works with single-query and tracks only" in capsys.readouterr().err
 
 
 def test_curves_hold_cmc_and_roc(scored, tmp_path):

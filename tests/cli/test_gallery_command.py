@@ -39,7 +39,7 @@ def shown(capsys, arguments, code=0):
 
 def test_without_a_model_it_takes_passerbys_own(market, model, tmp_path, capsys):
     place = str(tmp_path / "g")
-    note = "no model is named: passerby's own"
+    note = "no model given: using the one that comes with passerby"
     assert run(["gallery", "add", place, "--root", str(market)]) == 0
     assert note in capsys.readouterr().err
     tiny = tmp_path / "tiny.png"
@@ -181,8 +181,8 @@ def test_calibration_on_embeddings_of_known_people(tmp_path, capsys):
 
 def test_what_is_wrong_is_one_line(tmp_path, capsys):
     for arguments, words in [
-        ([], "needs a command first"),
-        (["find"], "needs a command first"),
+        ([], "name a gallery command first"),
+        (["find"], "name a gallery command first"),
         (["statistics", str(tmp_path / "none")], "there is no gallery"),
         (["remove", str(tmp_path)], "there is no gallery"),
         (["log", str(tmp_path), "--since", "yesterday"], "a time is like"),

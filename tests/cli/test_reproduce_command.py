@@ -58,7 +58,7 @@ def test_all_methods_in_one_table(market, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["reproduce"], "needs the name of a method"),
+        (["reproduce"], "name a method first"),
         (["reproduce", "pcb", "--root", "x"], "there are tables of bag_of_tricks, "),
         (["reproduce", "msreid", "--root", "x", "--table", "9"], "has the tables 1, figure-5"),
         (["reproduce", "msreid", "--root", "x", "--part", "3/2"], "a part is I/N"),

@@ -65,7 +65,7 @@ def test_from_a_folder_to_a_search(passerby, tmp_path):
             picture.save(folder / f"c{camera}_0.jpg")
     add = ["gallery", "add", "people.gallery", "--data", "folder", "--root", "people"]
     done = call(passerby, *add, cwd=tmp_path)
-    assert "no model is named: passerby's own" in done.stderr
+    assert "no model given: using the one that comes with passerby" in done.stderr
     assert "added: " in done.stdout
     query = "people/anna/c2_0.jpg"
     done = call(passerby, "gallery", "search", "people.gallery", query, "--json", cwd=tmp_path)

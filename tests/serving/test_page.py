@@ -195,7 +195,7 @@ def test_login_read_only_and_logout(browser, tmp_path):
             page.wait_for_selector("#login:not([hidden])")
             page.fill("#token", "wrong")
             page.keyboard.press("Enter")
-            page.wait_for_selector("#login-error:has-text('no such token')")
+            page.wait_for_selector("#login-error:has-text('invalid token')")
             page.fill("#token", text)
             page.keyboard.press("Enter")
             page.wait_for_selector("#who:has-text('watcher')")

@@ -83,7 +83,7 @@ def with_files(model: Embedder, options: FileOptions, root: Path | None = None) 
         InputError: --cues names a folder without any; two sources.
     """
     if options.no_cues and (options.cues is not None or model.cues is not None):
-        raise InputError("--no-cues goes with no source of masks and joints")
+        raise InputError("--no-cues excludes all sources of masks and joints")
     if options.cues is not None and model.cues is not None:
         raise InputError("masks and joints come from files (--cues) or from networks, not both")
     if options.cues_from is not None and options.cues is None and root is None:
@@ -147,5 +147,5 @@ def _name(file: Path, folder: Path) -> str:
         return file.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
         raise InputError(
-            f"{file}: lies outside {folder}, so that no masks or joints of it are there"
+            f"{file}: lies outside {folder}, so it has no masks or joints there"
         ) from None

@@ -123,9 +123,7 @@ def load_also(text: str, console: Console) -> Split:
     name, colon, rest = text.partition(":")
     root, *settings = rest.split(",")
     if not (name and colon and root) or any("=" not in setting for setting in settings):
-        raise InputError(
-            f"a further data set is NAME:ROOT or NAME:ROOT,option=value,...: given {text!r}"
-        )
+        raise InputError(f"--also takes NAME:ROOT or NAME:ROOT,option=value,...: given {text!r}")
     arguments = ["--data", name, "--root", root]
     for setting in settings:
         option, _, value = setting.partition("=")

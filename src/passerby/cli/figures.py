@@ -49,7 +49,7 @@ def run(arguments: list[str]) -> None:
     lines = (f"  {name:<10}  {text}" for name, (_, text) in FIGURES.items())
     show(USAGE.format(figures="\n".join(lines)))
     if not arguments or arguments[0] not in ("-h", "--help"):
-        raise InputError(f"figures needs the name of a figure first: {', '.join(FIGURES)}")
+        raise InputError(f"name a figure first: {', '.join(FIGURES)}")
 
 
 def masks(arguments: list[str]) -> None:

@@ -281,7 +281,7 @@ def run(arguments: list[str]) -> None:
     lines = (f"  {name:<{width}}  {text}" for name, (_, _, text) in COMMANDS.items())
     show(USAGE.format(commands="\n".join(lines)))
     if not arguments or arguments[0] not in ("-h", "--help"):
-        raise InputError(f"gallery needs a command first: {', '.join(COMMANDS)}")
+        raise InputError(f"name a gallery command first: {', '.join(COMMANDS)}")
 
 
 def _tell(command: Any, found: Any, text: str) -> None:

@@ -131,7 +131,9 @@ def confirm(question: str) -> None:
         SystemExit: with 1 where the answer is not yes.
     """
     if not sys.stdin.isatty():
-        raise InputError(f"{question} Nothing is asked here: --yes removes, --dry-run only looks")
+        raise InputError(
+            f"{question} This is not a terminal: use --yes to remove, --dry-run to look"
+        )
     show(f"{question} [y/N] ", errors=True, end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         show("nothing was removed", errors=True)

@@ -69,7 +69,7 @@ def method_of(place: Path, given: str | None, *, beside: bool = False) -> Method
         return None
     if not _agrees(f"{place} was trained with the method {named}: run the code in this file?"):
         raise InputError(
-            f"{place} is of the method {config.get('method')!r}, which is none of passerby's own: "
+            f"{place} is of the method {config.get('method')!r}, which passerby does not have: "
             f"give --method {named}"
         )
     return import_method(named)

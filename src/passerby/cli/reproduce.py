@@ -66,7 +66,7 @@ def run(arguments: list[str]) -> None:
     if not arguments or arguments[0].startswith("-"):
         show(USAGE.format(methods=", ".join(TABLES), across=ACROSS))
         if not arguments or arguments[0] not in ("-h", "--help"):
-            raise InputError("reproduce needs the name of a method first")
+            raise InputError("name a method first: passerby reproduce METHOD")
         return
     name, *rest = arguments
     command = parse(name, rest)

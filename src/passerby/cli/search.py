@@ -83,17 +83,17 @@ def protocol_of(options: SearchOptions, own: str) -> EvaluationProtocol:
     flags = {kind: getattr(options, kind.replace("-", "_")) for kind in PROTOCOLS}
     named = [kind for kind, given in flags.items() if given]
     if len(named) > 1:
-        raise InputError(f"one protocol at a time: given --{' and --'.join(named)}")
+        raise InputError(f"choose one protocol: given --{' and --'.join(named)}")
     kind = PROTOCOLS[named[0] if named else own]
     if options.keep_same_camera and not issubclass(kind, SingleQuery):
         raise InputError(
-            f"--keep-same-camera goes with single-query and tracks: the protocol is {kind.name}"
+            f"--keep-same-camera works with single-query and tracks only: the protocol is {kind.name}"
         )
     known = [field.name for field in dataclasses.fields(kind)]
     given = _given(options, _WITH)
     for name in given:
         if name not in known:
-            raise InputError(f"--{name.replace('_', '-')} goes with {_WITH[name]} alone")
+            raise InputError(f"--{name.replace('_', '-')} needs {_WITH[name]}")
     return kind(**given)
 
 
@@ -107,7 +107,7 @@ def reranking_of(options: SearchOptions) -> Reranking | None:
 
     given = _given(options, [field.name for field in dataclasses.fields(Reranking)])
     if given and not options.rerank:
-        raise InputError(f"--{next(iter(given)).replace('_', '-')} goes with --rerank alone")
+        raise InputError(f"--{next(iter(given)).replace('_', '-')} needs --rerank")
     return Reranking(**given) if options.rerank else None
 
 

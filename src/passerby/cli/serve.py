@@ -222,7 +222,7 @@ def _token(arguments: list[str]) -> None:
     if name not in kinds:
         show(TOKEN_USAGE)
         if name not in ("-h", "--help"):
-            raise InputError("serve token needs a command first: add, list, remove")
+            raise InputError("name a command first: serve token add, list or remove")
         return
     fields = [(kind.__name__.strip("_"), flat(kind)) for kind in kinds[name]]
     made = dataclasses.make_dataclass("Token", fields, frozen=True)

@@ -55,7 +55,7 @@ def run(arguments: list[str]) -> None:
     if not arguments or arguments[0].startswith("-"):
         show(USAGE.format(methods=", ".join(METHODS)))
         if not arguments or arguments[0] not in ("-h", "--help"):
-            raise InputError("train needs the name of a method first")
+            raise InputError("name a method first: passerby train METHOD")
         return
     name, *rest = arguments
     method = import_method(name)

@@ -407,7 +407,7 @@ def _method_of(source: str | Path, name: str, given: Method | None) -> Method:
     if name not in METHODS:
         raise InputError(
             f"{source} is of the method {name!r}, which is none of passerby's own "
-            f"({', '.join(METHODS)}): say where it is with --method path/to/file.py:METHOD, or "
+            f"({', '.join(METHODS)}): give --method path/to/file.py:METHOD, or "
             "in Python with Embedder.load(run, method=...)"
         )
     return find_method(name)

@@ -172,7 +172,7 @@ def _add_server(app: FastAPI, parts: Parts) -> None:
         """Logs a page in: the answer's cookie stands for the token until logged out."""
         token = parts.tokens.find(login.token.strip())
         if token is None:
-            raise Refusal(401, "no such token")
+            raise Refusal(401, "invalid token")
         if token.expired():
             raise Refusal(401, f"the token {token.name} has expired: ask for a new one")
         response.set_cookie(

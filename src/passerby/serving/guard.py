@@ -133,7 +133,7 @@ class Guard:
         client = f"token {user.name}" if user and known else f"address {client_of(scope)}"
         self._pay(client)
         if user is None and path not in self._open:
-            raise Refusal(401, "a token is needed: send Authorization: Bearer TOKEN, or log in")
+            raise Refusal(401, "access token required: send Authorization: Bearer TOKEN, or log in")
         most = self._limits.open_body if path in self._open else self._limits.body
         async with self._bodies.body(client, most, headers, receive) as body:
             answer.close = False
@@ -159,7 +159,7 @@ class Guard:
             scheme, _, text = given.partition(" ")
             token = self._tokens.find(text.strip()) if scheme.lower() == "bearer" else None
             if token is None:
-                raise Refusal(401, "no such token: send Authorization: Bearer TOKEN")
+                raise Refusal(401, "invalid token: send Authorization: Bearer TOKEN")
             if token.expired():
                 raise Refusal(401, f"the token {token.name} has expired: ask for a new one")
             return User(token.name, token.access)

@@ -65,7 +65,7 @@ class Work:
             Refusal: 503, too many wait.
         """
         if self.busy >= self._most:
-            raise Refusal(503, "the server has too much to do: try again", retry=1)
+            raise Refusal(503, "the server is busy: try again", retry=1)
         self.busy += 1
         loop = asyncio.get_running_loop()
         future = self._pool.submit(function)
