@@ -97,7 +97,7 @@ def test_more_pictures_of_the_queries_in_the_file(tmp_path):
 def test_settings_without_their_protocol(file, capsys):
     command = ["evaluate", "--embeddings", str(file)]
     fails(capsys, [*command, "--pooling", "max"], "--pooling needs --multi-query")
-    fails(capsys, [*command, "--galleries", "5"], "--galleries goes with --single-gallery-shot")
+    fails(capsys, [*command, "--galleries", "5"], "--galleries needs --single-gallery-shot")
     fails(capsys, [*command, "--k1", "5"], "--k1 needs --rerank")
     fails(capsys, [*command, "--multi-query", "--single-query"], "choose one protocol")
 

@@ -87,7 +87,8 @@ def protocol_of(options: SearchOptions, own: str) -> EvaluationProtocol:
     kind = PROTOCOLS[named[0] if named else own]
     if options.keep_same_camera and not issubclass(kind, SingleQuery):
         raise InputError(
-            f"--keep-same-camera works with single-query and tracks only: the protocol is {kind.name}"
+            "--keep-same-camera works with single-query and tracks only: "
+            f"the protocol is {kind.name}"
         )
     known = [field.name for field in dataclasses.fields(kind)]
     given = _given(options, _WITH)
