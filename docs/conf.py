@@ -21,6 +21,7 @@ version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "from_the_program"]
 exclude_patterns = ["_build"]
 default_role = "code"
+highlight_language = "none"
 
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from passerby.cli.gallery_options import seconds_of
-from passerby.cli.options import parse_options
+from passerby.cli.options import named, parse_options
 from passerby.cli.video_options import BoxOptions, TrackOptions, follower_of
 from passerby.cli.video_progress import Standing, VideoProgress
 from passerby.terminal import show, terminal
@@ -23,7 +23,7 @@ from passerby.video.frames import open_video, thinned
 class Options:
     """Cut the people out of a video: the best crops of each track, and a manifest of them."""
 
-    video: tyro.conf.Positional[str]
+    video: Annotated[tyro.conf.Positional[str], named("VIDEO")]
     """A video file, a folder of frames, an address (rtsp://...), or a device (/dev/video0). A
     stream is followed until it ends or you press Ctrl-C."""
     out: Path

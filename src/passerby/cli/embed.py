@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from passerby.cli.cue_options import cues_in
 from passerby.cli.models import open_model
-from passerby.cli.options import parse_options
+from passerby.cli.options import named, parse_options
 from passerby.cli.unlikely_crops import note_unlikely_crops
 from passerby.embedding.shipped import SHIPPED
 from passerby.terminal import say, show, terminal
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Options:
     """Pictures in, Parquet files of embeddings out; goes on where it was interrupted."""
 
-    places: tyro.conf.Positional[tuple[Path, ...]]
+    places: Annotated[tyro.conf.Positional[tuple[Path, ...]], named("[MODEL] PICTURES ...")]
     """The model first (a run, a folder with config.json and model.safetensors, or an ONNX file; if
     left out, the one that comes with passerby), then pictures, folders and manifests."""
     out: Path

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -22,7 +22,7 @@ from passerby.cli.dataset import (
     value_of,
 )
 from passerby.cli.models import open_model, results_folder
-from passerby.cli.options import parse_options
+from passerby.cli.options import named, parse_options
 from passerby.cli.search import SearchOptions, protocol_of, reranking_of, show
 from passerby.data.datasets import DATASETS
 from passerby.data.distractors import PREFIX, with_distractors
@@ -71,7 +71,7 @@ class FileOptions:
 class RunOptions:
     """Rank the test pictures of a data set by a finished run."""
 
-    run: tyro.conf.Positional[Path] = SHIPPED
+    run: Annotated[tyro.conf.Positional[Path], named("[RUN]")] = SHIPPED
     """Model: a run, a folder with config.json and model.safetensors, or an ONNX file. If not given,
     the one that comes with passerby; it needs --data and --root."""
     method: str | None = None

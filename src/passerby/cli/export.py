@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from passerby.cli.models import open_model
-from passerby.cli.options import parse_options
+from passerby.cli.options import named, parse_options
 from passerby.embedding.shipped import SHIPPED
 from passerby.terminal import show
 from passerby.types import InputError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Options:
     """Write a model as ONNX or as two small files, and compare what it computes with its own."""
 
-    run: tyro.conf.Positional[Path] = SHIPPED
+    run: Annotated[tyro.conf.Positional[Path], named("[RUN]")] = SHIPPED
     """Model: a run, or a folder with config.json and model.safetensors. If not given, the one that
     comes with passerby."""
     onnx: Path | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
+from passerby.cli.options import named
 from passerby.embedding.shipped import SHIPPED
 
 
@@ -15,7 +16,7 @@ from passerby.embedding.shipped import SHIPPED
 class RunOptions:
     """What every figure of a run takes."""
 
-    run: tyro.conf.Positional[Path] = SHIPPED
+    run: Annotated[tyro.conf.Positional[Path], named("[RUN]")] = SHIPPED
     """Folder of the run. If not given, the model that comes with passerby; it needs --data and
     --root (`report` takes a run only)."""
     out: Path | None

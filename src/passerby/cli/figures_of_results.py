@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
-from passerby.cli.options import parse_options
+from passerby.cli.options import named, parse_options
 from passerby.figures.result_files import grouped, mean_of_modes, read_many
 from passerby.terminal import show
 from passerby.types import InputError
@@ -17,7 +18,7 @@ from passerby.types import InputError
 class BoxOptions:
     """Draw box plots over runs that differ in nothing but the seed (MSReID, Figure 5)."""
 
-    results: tyro.conf.Positional[tuple[Path, ...]]
+    results: Annotated[tyro.conf.Positional[tuple[Path, ...]], named("RESULTS ...")]
     """Result files, runs, or folders of runs."""
     out: Path
     """The .png or .svg to write."""
@@ -29,7 +30,7 @@ class BoxOptions:
 class SweepOptions:
     """Draw how one setting of the recipe moves the scores, from runs that differ in it."""
 
-    results: tyro.conf.Positional[tuple[Path, ...]]
+    results: Annotated[tyro.conf.Positional[tuple[Path, ...]], named("RESULTS ...")]
     """Result files, runs, or folders of runs."""
     over: str
     """Name of the setting, dotted where it lies in a stage: threshold, parts, intra_weight, beta,
@@ -48,7 +49,7 @@ class SweepOptions:
 class CurveOptions:
     """Draw CMC curves of results, and 1 - FNMR over FMR where pairs were verified."""
 
-    results: tyro.conf.Positional[tuple[Path, ...]]
+    results: Annotated[tyro.conf.Positional[tuple[Path, ...]], named("RESULTS ...")]
     """Result files, runs, or folders of runs; those that differ in the seed alone are one curve."""
     out: Path
     """The .png or .svg to write."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -50,7 +50,7 @@ from passerby.cli.gallery_pictures import (
     pictures_to_add,
     query_pictures,
 )
-from passerby.cli.options import parse_options
+from passerby.cli.options import named, parse_options
 from passerby.cli.unlikely_crops import note_unlikely_crops
 from passerby.figures.saving import check_target
 from passerby.gallery.answers import Reranking
@@ -94,7 +94,7 @@ class AddOptions:
 class SearchOptions:
     """Whom to find, and how."""
 
-    pictures: tyro.conf.Positional[tuple[Path, ...]]
+    pictures: Annotated[tyro.conf.Positional[tuple[Path, ...]], named("PICTURE ...")]
     """Pictures of one person each, folders of them, or manifests."""
     k: int = 10
     """Maximum number of hits."""
@@ -172,7 +172,7 @@ class ProfileOptions:
 class MergeOptions:
     """Which identities."""
 
-    persons: tyro.conf.Positional[tuple[str, ...]]
+    persons: Annotated[tyro.conf.Positional[tuple[str, ...]], named("NAME ...")]
     """Names that belong to one person."""
     into: str | None = None
     """Name to keep. If not given, the first."""
@@ -182,7 +182,7 @@ class MergeOptions:
 class SplitOptions:
     """Which entries."""
 
-    keys: tyro.conf.Positional[tuple[str, ...]]
+    keys: Annotated[tyro.conf.Positional[tuple[str, ...]], named("KEY ...")]
     """Keys of the entries that show another person."""
     into: str | None = None
     """Name of that person. If not given, a new one."""
@@ -192,9 +192,9 @@ class SplitOptions:
 class RenameOptions:
     """Who, or which camera."""
 
-    old: tyro.conf.Positional[str]
+    old: Annotated[tyro.conf.Positional[str], named("NAME")]
     """Current name."""
-    new: tyro.conf.Positional[str]
+    new: Annotated[tyro.conf.Positional[str], named("NEW")]
     """New name; it must not exist yet."""
     camera: tyro.conf.FlagCreatePairsOff[bool] = False
     """Rename a camera instead of a person."""
@@ -212,7 +212,7 @@ class UndoOptions:
 class FolderOption:
     """Where to."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
     """Folder of the files."""
 
 
@@ -220,7 +220,7 @@ class FolderOption:
 class ImportOptions:
     """Parquet files."""
 
-    files: tyro.conf.Positional[tuple[Path, ...]]
+    files: Annotated[tyro.conf.Positional[tuple[Path, ...]], named("FILE ...")]
     """Files or folders of exported entries or embeddings."""
     namespace: str | None = None
     """Prefix of all names, as in site-a/0001, to keep sources apart."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.table import Table
 
 from passerby.cli.gallery_options import open_gallery
 from passerby.cli.gallery_output import as_json, time_text
+from passerby.cli.options import named
 from passerby.gallery.identified import PRECISION, Group, Identified
 from passerby.gallery.tracklet_ends import NOTE, ends_of
 from passerby.gallery.travel import Travel, read_travel
@@ -46,9 +47,9 @@ class IdentifyOptions:
 class DecideOptions:
     """What you say of two entries."""
 
-    one: tyro.conf.Positional[str]
+    one: Annotated[tyro.conf.Positional[str], named("KEY")]
     """Key of an entry."""
-    other: tyro.conf.Positional[str]
+    other: Annotated[tyro.conf.Positional[str], named("KEY")]
     """Key of an entry of another track."""
     decision: tyro.conf.Positional[Literal["yes", "no", "later"]]
     """One person; two persons, never joined again; asked last."""

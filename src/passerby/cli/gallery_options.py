@@ -7,11 +7,12 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from passerby.cli.models import open_model
+from passerby.cli.options import named
 from passerby.embedding.shipped import SHIPPED
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
@@ -29,7 +30,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 class Place:
     """Which gallery."""
 
-    gallery: tyro.conf.Positional[str]
+    gallery: Annotated[tyro.conf.Positional[str], named("GALLERY")]
     """The gallery: a folder, or http://host:port[/name] of a Milvus server."""
     token_file: Path | None = None
     """File with the user:password or API key of the Milvus server."""

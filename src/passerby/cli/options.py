@@ -78,6 +78,11 @@ class _WrongValue(Exception):
         return f"{self.kind} is wanted: given {given!r}"
 
 
+def named(name: str) -> Any:
+    """What help calls an argument that has no option's name, e.g. `RUN`; to annotate it with."""
+    return tyro.conf.arg(metavar=name)
+
+
 def _once(found: Callable[[Any], Any], changed: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A rule for tyro: what its own rules make of a type, changed."""
     asked: list[Any] = []

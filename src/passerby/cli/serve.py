@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from passerby.cli.cue_options import NetworkOptions, with_networks
 from passerby.cli.dataset import flat
 from passerby.cli.gallery_options import ModelOptions, Place, age_of, load_model
-from passerby.cli.options import parse_options
+from passerby.cli.options import named, parse_options
 from passerby.terminal import printable_lines, show
 from passerby.types import InputError
 
@@ -81,7 +81,7 @@ class ServeOptions:
 class _TokenPlace:
     """Whose tokens."""
 
-    gallery: tyro.conf.Positional[str]
+    gallery: Annotated[tyro.conf.Positional[str], named("GALLERY")]
     """The gallery: a folder, or http://host:port[/name] of a Milvus server."""
 
 
@@ -97,7 +97,7 @@ class _TokenFile:
 class _TokenName:
     """Which token."""
 
-    name: tyro.conf.Positional[str]
+    name: Annotated[tyro.conf.Positional[str], named("NAME")]
     """Name of the token, as logs show it."""
 
 
@@ -222,7 +222,7 @@ def _token(arguments: list[str]) -> None:
     if name not in kinds:
         show(TOKEN_USAGE)
         if name not in ("-h", "--help"):
-            raise InputError("name a command first: serve token add, list or remove")
+            raise InputError("name a token command first: add, list, remove")
         return
     fields = [(kind.__name__.strip("_"), flat(kind)) for kind in kinds[name]]
     made = dataclasses.make_dataclass("Token", fields, frozen=True)

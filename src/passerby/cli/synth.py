@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from passerby.cli.options import parse_options
+from passerby.cli.options import named, parse_options
 from passerby.drawing import (
     DrawingRecipe,
     SyntheticRecipe,
@@ -25,7 +25,7 @@ from passerby.training.progress import counting
 class Options:
     """Write a set of synthetic people in Market-1501 layout, with masks and joints."""
 
-    root: tyro.conf.Positional[Path]
+    root: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
     """The folder to write; one that is finished is left as it is."""
     version: Literal[1, 2] = 1
     """Of the drawing; `--version 2 --help` shows the options of version 2."""
@@ -43,7 +43,7 @@ class Options:
 class Options2:
     """Write a set of people of version 2 in Market-1501 layout, with masks and joints."""
 
-    root: tyro.conf.Positional[Path]
+    root: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
     """The folder to write; one that is finished is left as it is."""
     version: Literal[1, 2] = 2
     """Of the drawing."""
@@ -57,7 +57,7 @@ class Options2:
 class VideoOptions:
     """Write videos of people who walk through several cameras' views, with exact truth."""
 
-    root: tyro.conf.Positional[Path]
+    root: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
     """The folder to write; one that is finished is left as it is."""
     recipe: Annotated[VideoRecipe, tyro.conf.arg(name="")] = field(default_factory=VideoRecipe)
     """What is drawn."""

@@ -21,7 +21,7 @@ from passerby.cli.gallery_options import (
     open_gallery,
     seconds_of,
 )
-from passerby.cli.options import parse_options
+from passerby.cli.options import named, parse_options
 from passerby.cli.video_options import BoxOptions, TrackOptions, follower_of
 from passerby.cli.video_progress import VideoProgress
 from passerby.cli.watch_events import Webhook, read_secret
@@ -69,7 +69,7 @@ class Options:
     """The gallery: a folder, or http://host:port[/name] of a Milvus server."""
     model: Annotated[ModelOptions, tyro.conf.arg(name="")]
     """Makes embeddings."""
-    place: tyro.conf.Positional[str | None] = None
+    place: Annotated[tyro.conf.Positional[str | None], named("[VIDEO]")] = None
     """A video file, a folder of frames, an address (rtsp://...), or a device (/dev/video0)."""
     camera: str | None = None
     """Name of the camera."""
