@@ -48,7 +48,7 @@ def test_options_are_those_of_the_help(monkeypatch):
 
     options = dict(from_the_program.options_in(from_the_program.help_of("gallery merge")))
     assert options["--into STR"].startswith("Name to keep")
-    assert options["STR"].startswith("The gallery: a folder, or http://")
+    assert options["GALLERY"].startswith("The gallery: a folder, or http://")
     assert "-h, --help" not in options
     commands = dict(from_the_program.commands_in(from_the_program.help_of("gallery")))
     assert commands["undo"] == "undo a merge, split, rename, confirmation or decision"
