@@ -11,7 +11,7 @@ from PIL import Image
 from passerby.data import load
 from passerby.data.images import read_image
 from passerby.data.labels import names_of, numbered
-from passerby.data.manifest import load_manifest, parse_time
+from passerby.data.manifest import list_pictures, load_manifest, parse_time
 from passerby.types import InputError, Sample
 
 HEAD = ["file_name", "person_id", "camera_id", "split"]
@@ -159,6 +159,21 @@ def test_wrong_times(root, text):
     rows = [["a.png", "1", "1", "query", text]]
     with pytest.raises(InputError, match=rf"manifest\.csv: row 2: timestamp .* got '{text}'"):
         load_manifest(write(root, rows, [*HEAD, "timestamp"]))
+
+
+@pytest.mark.parametrize("read", [load_manifest, list_pictures])
+@pytest.mark.parametrize("zone", ["Z", "+02:00"])
+def test_times_with_and_without_a_zone_do_not_mix(root, read, zone):
+    there, here = f"2026-11-20T09:30{zone}", "2026-11-20T09:31"
+    for times in ([there, here], [here, there]):
+        rows = [[n, "1", "1", "query", t] for n, t in zip(["a.png", "b.png"], times, strict=True)]
+        bad, good = 2 + times.index(here), 2 + times.index(there)
+        says = rf"manifest\.csv: row {bad}: timestamp names no zone, and that of row {good} does"
+        with pytest.raises(InputError, match=says):
+            read(write(root, rows, [*HEAD, "timestamp"]))
+    for times in ([there, there], [here, here], [there, "12.5"], [here, ""]):
+        rows = [[n, "1", "1", "query", t] for n, t in zip(["a.png", "b.png"], times, strict=True)]
+        read(write(root, rows, [*HEAD, "timestamp"]))
 
 
 GOOD = ["a.png", "1", "1", "train"]

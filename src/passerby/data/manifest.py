@@ -47,6 +47,7 @@ def load_manifest(file: str | Path, root: str | Path | None = None) -> Split:
     table = read_table(file)
     root = table.file.parent if root is None else Path(root)
     _check_columns(table)
+    _check_zones(table)
     people, cameras = _labels(table, "person_id"), _labels(table, "camera_id")
     named = _names(table, "person_id"), _names(table, "camera_id")
     parts: dict[str, list[Sample]] = {"train": [], "query": [], "gallery": []}
@@ -92,6 +93,7 @@ def list_pictures(file: str | Path, root: str | Path | None = None) -> tuple[Sam
         missing += [name for name in _BOX if name not in table.columns]
     if missing:
         raise InputError(f"{table.file}: the column {' and '.join(missing)} is missing")
+    _check_zones(table)
     named = zip(_names(table, "person_id"), _names(table, "camera_id"), strict=True)
     return tuple(
         _sample(table, row, root, (JUNK_ID, JUNK_ID), names) for row, names in enumerate(named)
@@ -117,6 +119,26 @@ def parse_time(text: str) -> float:
     if not math.isfinite(seconds):
         raise ValueError(f"{text} is not finite")
     return seconds
+
+
+def _check_zones(table: Table) -> None:
+    """Refuses times without a zone beside times with one: they would be hours apart."""
+    first: dict[bool, int] = {}
+    for row, text in enumerate(table.columns.get("timestamp", [])):
+        if not text or len(first) == 2 or text.replace(".", "", 1).isdecimal():
+            continue
+        try:
+            zoned = datetime.datetime.fromisoformat(text).tzinfo is not None
+        except ValueError:
+            continue  # refused with its row
+        first.setdefault(zoned, row)
+    if len(first) == 2:
+        _fail(
+            table,
+            first[False],
+            f"timestamp names no zone, and that of row {first[True] + 2} does: name it in all, or "
+            "in none (then all are UTC)",
+        )
 
 
 def _check_columns(table: Table) -> None:
