@@ -380,7 +380,10 @@ def test_what_is_missing_is_said_in_one_line(tmp_path):
         found = gallery.identify()
         assert found.tracks == 108
         assert found.notes[0] == "no entry has a track: each stands alone"
-        assert found.notes[1].startswith("no entry has a time: nobody is kept apart")
+        says = "no entry has a time: tracks of one camera at one time may be joined"
+        assert found.notes[1] == says
+        way = Travel({frozenset(("door", "lift")): 5.0})
+        assert gallery.identify(travel=way).notes[1] == says + ", and travel times do not count"
         assert len(found.groups) == 12
         for threshold in (0.0, -1.0, float("inf"), float("nan"), "2"):
             with pytest.raises(InputError, match="a threshold (is a distance above 0|must be a)"):

@@ -44,7 +44,8 @@ class Decisions:
 
     def joined(self, other: Decisions) -> Decisions:
         """Those of both."""
-        return Decisions(self.apart | other.apart, (self.later | other.later) - self.apart)
+        apart = self.apart | other.apart
+        return Decisions(apart, (self.later | other.later) - apart)
 
     def plain(self) -> dict[str, str]:
         """As the settings keep them."""

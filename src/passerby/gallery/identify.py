@@ -244,10 +244,8 @@ def _notes(tracks: Sequence[Track], asked: Asked) -> list[str]:
             "no entry has a camera: all are compared with all, and no time keeps two apart"
         )
     elif timed == 0:
-        rules = "being in one camera at one time" + (
-            " or travel times keep" if asked.travel.seconds else " keeps"
-        )
-        notes.append(f"no entry has a time: nobody is kept apart, neither {rules} two apart")
+        also = ", and travel times do not count" if asked.travel.seconds else ""
+        notes.append(f"no entry has a time: tracks of one camera at one time may be joined{also}")
     elif timed < len(tracks):
         notes.append(f"{len(tracks) - timed:,} of {len(tracks):,} tracks have no time: no time "
                      "keeps them apart from others")  # fmt: skip
