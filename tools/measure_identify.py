@@ -1,11 +1,12 @@
 """Measures who is who on drawn and on real people: the numbers of docs/own_cameras.md.
 
-python tools/measure_identify.py OUT.json --drawn SET... --calibrate SET --mars FOLDER --pku FOLDER
+python tools/measure_identify.py OUT.json --drawn SET SET... --mars FOLDER --pku FOLDER
 
 SET is a drawn set (`passerby synth --version 2`), whose cameras see each person once: these
-pictures are a track. Thresholds are those of other people (`--calibrate`; for `mars_part` those of
-pku_reid too), never of the people that are reported. Drawn tracks have made-up times: everybody
-walks from camera to camera (`walks`). `--model RUN` takes another model than passerby's own.
+pictures are a track. Thresholds are those of other people: of the next set for each drawn one, of
+the first drawn one and of pku_reid for `mars_part`; never of the people that are reported. Drawn
+tracks have made-up times: everybody walks from camera to camera (`walks`). `--model RUN` takes
+another model than passerby's own.
 """
 
 from __future__ import annotations
@@ -257,12 +258,13 @@ def main() -> None:
     """Runs what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--drawn", type=Path, nargs="+", default=[])
-    parser.add_argument("--calibrate", type=Path, required=True)
+    parser.add_argument("--drawn", type=Path, nargs="+", required=True)
     parser.add_argument("--model", type=Path)
     for name in ("mars", "pku"):
         parser.add_argument(f"--{name}", type=Path)
     given = parser.parse_args()
+    if len(given.drawn) < 2:
+        parser.error("--drawn needs two sets at least: each is calibrated on another")
     began = time.time()
     load = passerby.Embedder.load
     model = (load(given.model) if given.model else passerby.Embedder.default()).optimised()
@@ -272,13 +274,12 @@ def main() -> None:
         split = passerby.load(kind, root)
         return pictures_of(model, [*split.query, *split.gallery], one_track, seed)
 
-    known = embedded("synthetic", given.calibrate, True, 99)
-    for seed, root in enumerate(given.drawn):
-        pictures = embedded("synthetic", root, True, seed)
+    drawn = [embedded("synthetic", root, True, seed) for seed, root in enumerate(given.drawn)]
+    for root, pictures, known in zip(given.drawn, drawn, drawn[1:] + drawn[:1], strict=True):
         found[f"drawn {root.name}"] = table(pictures, known, "other-camera", True)
     if given.mars:
         pictures = embedded("manifest", given.mars, False)
-        found["mars_part, calibrated on drawn people"] = table(pictures, known, "any", False)
+        found["mars_part, calibrated on drawn people"] = table(pictures, drawn[0], "any", False)
         if given.pku:
             real = embedded("market1501", given.pku, True, 98)
             found["mars_part, calibrated on pku_reid"] = table(pictures, real, "any", False)
