@@ -30,6 +30,7 @@ from passerby.gallery.identified import Identified
 from passerby.gallery.new_rows import NewEntries
 from passerby.gallery.settings import Pairs, Space
 from passerby.gallery.travel import Travel
+from passerby.ranking.profiles import Tracks
 
 RATE = 0.01
 """FMR of the calibration: how far suggestions go."""
@@ -234,8 +235,6 @@ def table(pictures: Pictures, known: Pictures, pairs: Pairs, timed: bool) -> dic
 
 
 def _profiled(pictures: Pictures) -> Matrix:
-    from passerby.embedding.profiles import Tracks
-
     tracks = Tracks("cosine")
     tracks.add(pictures.rows, pictures.cameras, pictures.tracks)
     return tracks.profiles().applied(pictures.rows, pictures.cameras)
