@@ -160,7 +160,7 @@ def test_errors_can_be_read_and_tried_again(page, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     page.set_input_files("#file", tmp_path / "broken.png")
     page.wait_for_selector("#error:not([hidden])")
-    assert "picture" in page.inner_text("#error-text")
+    assert page.inner_text("#error-text") == "unsupported file: send JPEG, PNG or WebP"
     page.route("**/v1/search/**", lambda route: route.abort())
     choose_without_waiting(page, tmp_path)
     page.wait_for_selector("#error-text:has-text('does not answer')")

@@ -110,7 +110,7 @@ function show() {
   byId("summary").textContent = summary(answer);
   list.hidden = byId("keys").hidden = answer.hits.length === 0;
   byId("empty").textContent = answer.hits.length ? "" : "Nothing to show.";
-  showHits(list, answer, { overlay: byId("overlay").value, write: access === "write", act, marks });
+  showHits(list, answer, { overlay: byId("overlay").value, write: access === "write", act, marks, grouping });
   byId("undo").hidden = !canUndo();
 }
 

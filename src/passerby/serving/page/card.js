@@ -5,7 +5,7 @@ import { called, cameraOf, counted, describe, element, picture, timeOf, titleOf 
 
 const MARKS = { same: "✓ Same person", different: "✗ Different person" };
 
-export function card(hit, rank, { overlay, write, act, marks, threshold, furthest }) {
+export function card(hit, rank, { overlay, write, act, marks, grouping, threshold, furthest }) {
   const { entry } = hit;
   const item = element("li", { className: "hit", tabIndex: -1 });
   item.dataset.key = entry.key;
@@ -17,7 +17,7 @@ export function card(hit, rank, { overlay, write, act, marks, threshold, furthes
   if (hit.entries > 1) frame.append(element("span", { className: "count", textContent: `${hit.entries} pictures` }));
   item.append(frame, said(hit, threshold, furthest));
   if (mark) item.append(element("p", { className: "mark", textContent: MARKS[mark] }));
-  item.append(actions(hit, item, write, act));
+  item.append(actions(hit, item, { write, act, grouping }));
   const folded = hit.entries > 1 ? `, ${hit.entries} pictures` : "";
   const label = `Result ${rank}: ${describe(entry)}${folded}, distance ${hit.distance.toFixed(3)}, ${verdict(hit)}`;
   item.setAttribute("aria-label", mark ? `${label}, ${MARKS[mark].slice(2)}` : label);
@@ -49,7 +49,7 @@ function said(hit, threshold, furthest) {
 }
 
 // In the order of importance: the first two are buttons, the others stand in the menu.
-function wanted({ entry, entries }, write) {
+function wanted({ entry, entries }, write, grouping) {
   const found = [["search", "Search with this", "Find entries like this one"]];
   if (write) {
     found.unshift(
@@ -57,14 +57,17 @@ function wanted({ entry, entries }, write) {
       ["reject", "Different", "This is not the person of the query"],
     );
   }
-  if (entry.track_id !== null && entries > 1) found.push(["track", `All ${entries} of this track`, "Show every picture of this track"]);
+  if (entry.track_id !== null) {
+    const text = grouping === "track" ? `All ${entries} of this track` : "All of this track";
+    found.push(["track", text, "Show every picture of this track"]);
+  }
   if (entry.person !== null) found.push(["person", `All of ${called("person", entry.person)}`, "Show every picture of this person"]);
   if (write) found.push(["remove", "Remove …", "Remove from the gallery for good"]);
   return found;
 }
 
-function actions(hit, item, write, act) {
-  const made = wanted(hit, write).map(([name, text, title]) => {
+function actions(hit, item, { write, act, grouping }) {
+  const made = wanted(hit, write, grouping).map(([name, text, title]) => {
     const button = element("button", { type: "button", textContent: text, title });
     button.dataset.act = name;
     button.addEventListener("click", () => {

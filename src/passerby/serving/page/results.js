@@ -1,14 +1,19 @@
 // Found entries as cards, the threshold between them.
 
 import { card } from "./card.js";
-import { counted, element } from "./words.js";
+import { counted, element, entries } from "./words.js";
 
 export function summary(answer) {
-  const found = answer.hits.length;
+  const itself = answer.itself.length ? ` The picture itself is in the gallery (${entries(answer.itself.length)}) and left out.` : "";
+  return found(answer) + itself;
+}
+
+function found(answer) {
+  const count = answer.hits.length;
   const results = (n) => counted(n, "result", "results");
-  if (found === 0 && answer.nearest === null) return "No entry meets the filters.";
+  if (count === 0 && answer.nearest === null) return "No entry meets the filters.";
   if (answer.threshold === null) {
-    return `The ${found === 1 ? "nearest result" : `${found} nearest results`}. Without a calibrated threshold, nothing tells whether the person is there at all.`;
+    return `The ${count === 1 ? "nearest result" : `${count} nearest results`}. Without a calibrated threshold, nothing tells whether the person is there at all.`;
   }
   const matches = answer.hits.filter((hit) => hit.match).length;
   const limit = `the threshold ${answer.threshold.toFixed(3)}`;
