@@ -1,7 +1,7 @@
 """Cameras and times in a real browser."""
 
 import pytest
-from paged import opened, serving
+from paged import opened, serving, violations
 from walked import START, walked
 
 pytestmark = pytest.mark.slow
@@ -24,6 +24,18 @@ def times(browser, server, **options):
 @pytest.fixture
 def page(browser, server):
     yield from times(browser, server)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_times(browser, server, scheme):
+    for page in times(browser, server, color_scheme=scheme):
+        assert violations(page) == []
+        page.locator("td.count button").nth(3).click()
+        page.wait_for_selector(".seen img")
+        assert violations(page) == []
+        page.locator(".seen").first.click()
+        page.wait_for_selector("#card[open]")
+        assert violations(page) == []
 
 
 def keys(page):
