@@ -19,7 +19,9 @@ from passerby.methods.msreid import (
     Recipe,
     SoftAttention,
     descriptor,
+    joined,
     pooled,
+    quickly_joined,
 )
 from passerby.training.settings import Settings
 from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture
@@ -178,10 +180,16 @@ def test_the_centers_steps_do_not_depend_on_their_losss_weight(reduction):
 
 def unfolded(attention, x):
     """Figure 3 as it is drawn: W on the whole product."""
-    product = attention.spatial(x) * attention.channel(x)[:, :, None, None]
-    weight = attention.join.weight[:, :, None, None]
-    y = attention.bn(torch.nn.functional.conv2d(product, weight))
+    y = attention.bn(joined(attention.spatial(x), attention.channel(x), attention.join.weight))
     return x * torch.sigmoid(torch.relu(y) if attention.relu else y)
+
+
+def test_w_works_on_the_product():
+    torch.manual_seed(0)
+    s, c, w = torch.rand(2, 1, 3, 2), torch.rand(2, 4), torch.randn(5, 4)
+    expected = torch.einsum("dk,byx,bk->bdyx", w, s[:, 0], c)
+    torch.testing.assert_close(joined(s, c, w), expected)
+    torch.testing.assert_close(quickly_joined(s, c @ w.T), expected)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -273,10 +281,25 @@ def test_the_learned_average_starts_at_the_mean():
 def test_the_relu_keeps_the_map_above_a_half():
     torch.manual_seed(0)
     x = torch.randn(4, 16, 6, 4)
-    assert SoftAttention(16, relu=True).map(x).min() >= 0.5
-    free = SoftAttention(16).map(x)
-    assert 0 < free.min() < 0.5
-    assert free.max() < 1
+    bound, free = SoftAttention(16, relu=True), SoftAttention(16)
+    for attention in (bound, free):
+        torch.nn.init.ones_(attention.bn.weight)
+        torch.nn.init.zeros_(attention.bn.bias)
+    assert bound.map(x).min() >= 0.5
+    assert 0 < free.map(x).min() < 0.5
+    assert free.map(x).max() < 1
+
+
+@pytest.mark.parametrize(("relu", "level"), [(False, 0.5), (True, 1 / (1 + math.exp(-1)))])
+def test_attention_starts_flat_and_learns(relu, level):
+    torch.manual_seed(0)
+    network = MSReID("thin18", attention_relu=relu)
+    image = torch.randn(4, 3, 64, 32)
+    maps = network.attention_maps(image)
+    torch.testing.assert_close(maps, torch.full_like(maps, level))
+    network.features(image).f["global"].square().sum().backward()
+    for attention in network.attention:
+        assert attention.bn.weight.grad.abs().min() > 0
 
 
 def test_pooling_and_descriptor_number_by_number():
@@ -442,6 +465,8 @@ def test_half_precision_is_finite_and_close(dtype):
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 def test_gradients_reach_what_trains_and_nothing_else(switches):
     network, criterion, turn, batch = parts(**switches)
+    for attention in network.attention:  # at its flat start the last BatchNorm alone learns
+        torch.nn.init.ones_(attention.bn.weight)
     sum(turn(batch).values()).backward()
     given = {name for name, p in turn.named_parameters() if p.grad is not None}
     assert {name for name, _ in turn.named_parameters()} - given == {

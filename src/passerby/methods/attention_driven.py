@@ -51,6 +51,122 @@ Upsampling = Literal["nearest", "bilinear"]
 Maps = list[Tensor]
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's numbers; a section number is its section, `[T1]` its Table 1.
+
+    Table 6: Baseline = regions strips, attention none, fusion concatenation; Aligned = attention
+    none, fusion concatenation; Intra = fusion concatenation; Inter = attention none.
+    """
+
+    regions: Literal["joints", "strips"] = "joints"
+    """Parts by the joints, or horizontal strips of the picture whatever the joints are [T6]."""
+    beta: float = 5 / 48
+    """Overlap of neighbouring regions as a share of H (about 1/10 in 3.2; 3/48 is best [T11])."""
+    confidence: float = 0.1
+    """Joints below it are estimated by a canonical pose (not stated)."""
+    outside: Outside = "pad"
+    """Regions that leave the picture: padded with the mean colour, or clipped (not stated)."""
+    height: int = 384
+    """Height of the whole body in pixels (4.1)."""
+    width: int = 192
+    """Width of the whole body in pixels (4.1)."""
+    part_height: int = 96
+    """Height of a part in pixels (4.1)."""
+    part_width: int = 192
+    """Width of a part in pixels (4.1)."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Subtracted from each channel, on the scale 0-1 (4.1; here ImageNet's)."""
+    centre: Literal["data", "picture"] = "data"
+    """Subtract `mean`, or each input's own means."""
+    channels: int = 32
+    """Of conv1; all other channels go with it [T1]."""
+    part_pool_stride: tuple[int, int] = (1, 1)
+    """Vertical and horizontal stride of the parts' max pool. [T1] prints "S-1x2"; read as 1, as
+    the attention's multiply-adds in [T12] come out so (0.43 G; with 1 2 they are 0.32 G)."""
+    attention: AttentionName = "decomposed"
+    """Intra-attention: decomposed (3.3), plain (without decomposition [T8]) or none [T6]."""
+    attention_middle: tuple[int, int, int] = (48, 96, 160)
+    """Channels inside the attention's units of B2, B3, B4 (not stated; from [T12])."""
+    upsampling: Upsampling = "nearest"
+    """Of the attention's decoder (not stated)."""
+    global_features: int = 256
+    """Width of E_g [T1]."""
+    part_features: int = 128
+    """Width of each E_i [T1]."""
+    fusion: FusionName = "inter"
+    """inter (3.4), fc, or concatenation at test time alone [T9]."""
+    weigh_global: bool = False
+    """A learned weight for E_g too (3.4)."""
+    intra_weight: float = 0.5
+    """Lambda: weight of the branches' losses beside the fused one (Eq. 11) [T10]."""
+    feature: FeatureName = "all"
+    """What is embedded [T7]: all, whole, parts, or one part; the weights are the same."""
+    weights: str = "none"
+    """Starting weights: none, or the model.safetensors of a pre-training run."""
+    pretrain: bool = False
+    """Pre-training on pictures of anything (4.1): strips, and the next two settings."""
+    pretrain_epochs: int = 9
+    """Epochs of the pre-training (4.1)."""
+    pretrain_milestones: tuple[int, ...] = (3, 6)
+    """Epochs of the pre-training after which the learning rate falls to a tenth (4.1)."""
+    epochs: int = 100
+    """Training epochs (4.1)."""
+    milestones: tuple[int, ...] = (40, 80)
+    """Epochs after which the learning rate falls to a tenth (4.1)."""
+    learning_rate: float = 0.01
+    """SGD's (4.1)."""
+    momentum: float = 0.9
+    """SGD's (not stated)."""
+    weight_decay: float = 5e-4
+    """SGD's (not stated)."""
+    batch: int = 32
+    """Pictures in a batch (4.1)."""
+    dropout: float = 0.5
+    """Before each classifier (4.1)."""
+    flip: float = 0.0
+    """Probability of a left-right flip (not stated: none)."""
+
+    def __post_init__(self) -> None:
+        if not (self.beta >= 0 and self.intra_weight >= 0):
+            raise InputError(
+                f"beta and intra_weight are at least 0; given {self.beta}, {self.intra_weight}"
+            )
+        shares = (self.confidence, *self.mean)
+        if not (min(shares) >= 0 and max(shares) <= 1 and 0 <= self.dropout < 1):
+            raise InputError(
+                "confidence and mean are from 0 to 1, dropout is from 0 on and below 1; given "
+                f"{self.confidence}, {self.mean}, {self.dropout}"
+            )
+        sizes = (self.height, self.width, self.part_height, self.part_width)
+        widths = (self.global_features, self.part_features, *self.attention_middle)
+        if min(*sizes, *widths) < 1:
+            raise InputError(
+                f"heights, widths and numbers of features are at least 1; given {sizes}, {widths}"
+            )
+
+    @classmethod
+    def for_data(cls, name: str) -> Recipe:
+        """The best lambda and beta of Tables 10 and 11 for the paper's data sets."""
+        best = {"market1501": 0.1, "dukemtmc": 0.1, "cuhk03": 0.2}
+        return cls(beta=3 / 48, intra_weight=best[name]) if name in best else cls()
+
+    @classmethod
+    def small(cls) -> Recipe:
+        """For a CPU: half the size, a quarter of the channels, 12 epochs, flips."""
+        return cls(
+            height=192,
+            width=96,
+            part_height=48,
+            part_width=96,
+            channels=8,
+            epochs=12,
+            milestones=(8, 11),
+            learning_rate=0.02,
+            flip=0.5,
+        )
+
+
 def attention(s: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """The map m = sigmoid(conv1x1(S * C)) (3.3), computed as S * (W C), which is the same.
 
@@ -509,122 +625,6 @@ class Criterion(nn.Module):
     def identity_logits(self, features: Features) -> Tensor:
         """(B, identities), the sum over the classifiers, for figures of where the network looks."""
         return torch.stack(list(self.logits(features).values())).sum(0)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The paper's numbers; a section number is its section, `[T1]` its Table 1.
-
-    Table 6: Baseline = regions strips, attention none, fusion concatenation; Aligned = attention
-    none, fusion concatenation; Intra = fusion concatenation; Inter = attention none.
-    """
-
-    regions: Literal["joints", "strips"] = "joints"
-    """Parts by the joints, or horizontal strips of the picture whatever the joints are [T6]."""
-    beta: float = 5 / 48
-    """Overlap of neighbouring regions as a share of H (about 1/10 in 3.2; 3/48 is best [T11])."""
-    confidence: float = 0.1
-    """Joints below it are estimated by a canonical pose (not stated)."""
-    outside: Outside = "pad"
-    """Regions that leave the picture: padded with the mean colour, or clipped (not stated)."""
-    height: int = 384
-    """Height of the whole body in pixels (4.1)."""
-    width: int = 192
-    """Width of the whole body in pixels (4.1)."""
-    part_height: int = 96
-    """Height of a part in pixels (4.1)."""
-    part_width: int = 192
-    """Width of a part in pixels (4.1)."""
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Subtracted from each channel, on the scale 0-1 (4.1; here ImageNet's)."""
-    centre: Literal["data", "picture"] = "data"
-    """Subtract `mean`, or each input's own means."""
-    channels: int = 32
-    """Of conv1; all other channels go with it [T1]."""
-    part_pool_stride: tuple[int, int] = (1, 1)
-    """Vertical and horizontal stride of the parts' max pool. [T1] prints "S-1x2"; read as 1, as
-    the attention's multiply-adds in [T12] come out so (0.43 G; with 1 2 they are 0.32 G)."""
-    attention: AttentionName = "decomposed"
-    """Intra-attention: decomposed (3.3), plain (without decomposition [T8]) or none [T6]."""
-    attention_middle: tuple[int, int, int] = (48, 96, 160)
-    """Channels inside the attention's units of B2, B3, B4 (not stated; from [T12])."""
-    upsampling: Upsampling = "nearest"
-    """Of the attention's decoder (not stated)."""
-    global_features: int = 256
-    """Width of E_g [T1]."""
-    part_features: int = 128
-    """Width of each E_i [T1]."""
-    fusion: FusionName = "inter"
-    """inter (3.4), fc, or concatenation at test time alone [T9]."""
-    weigh_global: bool = False
-    """A learned weight for E_g too (3.4)."""
-    intra_weight: float = 0.5
-    """Lambda: weight of the branches' losses beside the fused one (Eq. 11) [T10]."""
-    feature: FeatureName = "all"
-    """What is embedded [T7]: all, whole, parts, or one part; the weights are the same."""
-    weights: str = "none"
-    """Starting weights: none, or the model.safetensors of a pre-training run."""
-    pretrain: bool = False
-    """Pre-training on pictures of anything (4.1): strips, and the next two settings."""
-    pretrain_epochs: int = 9
-    """Epochs of the pre-training (4.1)."""
-    pretrain_milestones: tuple[int, ...] = (3, 6)
-    """Epochs of the pre-training after which the learning rate falls to a tenth (4.1)."""
-    epochs: int = 100
-    """Training epochs (4.1)."""
-    milestones: tuple[int, ...] = (40, 80)
-    """Epochs after which the learning rate falls to a tenth (4.1)."""
-    learning_rate: float = 0.01
-    """SGD's (4.1)."""
-    momentum: float = 0.9
-    """SGD's (not stated)."""
-    weight_decay: float = 5e-4
-    """SGD's (not stated)."""
-    batch: int = 32
-    """Pictures in a batch (4.1)."""
-    dropout: float = 0.5
-    """Before each classifier (4.1)."""
-    flip: float = 0.0
-    """Probability of a left-right flip (not stated: none)."""
-
-    def __post_init__(self) -> None:
-        if not (self.beta >= 0 and self.intra_weight >= 0):
-            raise InputError(
-                f"beta and intra_weight are at least 0; given {self.beta}, {self.intra_weight}"
-            )
-        shares = (self.confidence, *self.mean)
-        if not (min(shares) >= 0 and max(shares) <= 1 and 0 <= self.dropout < 1):
-            raise InputError(
-                "confidence and mean are from 0 to 1, dropout is from 0 on and below 1; given "
-                f"{self.confidence}, {self.mean}, {self.dropout}"
-            )
-        sizes = (self.height, self.width, self.part_height, self.part_width)
-        widths = (self.global_features, self.part_features, *self.attention_middle)
-        if min(*sizes, *widths) < 1:
-            raise InputError(
-                f"heights, widths and numbers of features are at least 1; given {sizes}, {widths}"
-            )
-
-    @classmethod
-    def for_data(cls, name: str) -> Recipe:
-        """The best lambda and beta of Tables 10 and 11 for the paper's data sets."""
-        best = {"market1501": 0.1, "dukemtmc": 0.1, "cuhk03": 0.2}
-        return cls(beta=3 / 48, intra_weight=best[name]) if name in best else cls()
-
-    @classmethod
-    def small(cls) -> Recipe:
-        """For a CPU: half the size, a quarter of the channels, 12 epochs, flips."""
-        return cls(
-            height=192,
-            width=96,
-            part_height=48,
-            part_width=96,
-            channels=8,
-            epochs=12,
-            milestones=(8, 11),
-            learning_rate=0.02,
-            flip=0.5,
-        )
 
 
 class AttentionDrivenTurn(Turn):

@@ -43,77 +43,6 @@ from passerby.types import Augmentation, Batch, CameraChanges
 
 
 @dataclass(frozen=True)
-class Features:
-    """What the network computes of (B, 3, H, W); D = 2048 for ResNet-50."""
-
-    f_t: Tensor
-    """(B, D), pooled, before the neck: triplet and center loss (section 3.5)."""
-    f_i: Tensor
-    """(B, D), after the neck: identity loss."""
-
-
-class BagOfTricks(nn.Module):
-    """Trunk, global pooling, BNNeck (section 3).
-
-    Args:
-        trunk: a name in `methods.trunks.TRUNKS`.
-        weights: `none`, `imagenet`, `passerby`, a run or a file.
-        last_stride: 1 (section 3.4) or 2.
-        pooling: `average`, or `gem`: the generalised mean.
-        feature: which side of the neck the embedding is taken from.
-        mirror: the embedding is the mean of the picture's and of its mirror image's.
-    """
-
-    def __init__(
-        self,
-        trunk: str = "resnet50",
-        *,
-        weights: str = "none",
-        last_stride: int = 1,
-        pooling: Literal["average", "gem"] = "average",
-        feature: Literal["after", "before"] = "after",
-        mirror: bool = False,
-    ) -> None:
-        super().__init__()
-        self.trunk = make_trunk(trunk, last_stride=last_stride)
-        self.pool = GeneralisedMean() if pooling == "gem" else None
-        self.neck = bnneck(self.trunk.channels)
-        self.feature = feature
-        self.mirror = mirror
-        initialise_trunk(self.trunk, trunk, weights)
-
-    def features(self, image: Tensor) -> Features:
-        """(B, 3, H, W) -> the features on both sides of the neck."""
-        maps = self.trunk(image)
-        f_t = maps.mean(dim=(2, 3)) if self.pool is None else self.pool(maps)
-        return Features(f_t, self.neck(f_t))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, D), the embedding."""
-        return mean_with_mirror(self._embed, image) if self.mirror else self._embed(image)
-
-    def _embed(self, image: Tensor) -> Tensor:
-        features = self.features(image)
-        return features.f_i if self.feature == "after" else features.f_t
-
-
-class Criterion(nn.Module):
-    """What only training needs: the classifier W and the centers c."""
-
-    def __init__(self, identities: int, width: int, center_weight: float) -> None:
-        super().__init__()
-        self.classifier = identity_classifier(width, identities)
-        self.center = None
-        if center_weight > 0:
-            self.center = CenterLoss(identities, width, weight=center_weight)
-
-    def identity_logits(self, features: Features) -> Tensor:
-        """(B, identities), for figures of where the network looks to tell them apart."""
-        logits: Tensor = self.classifier(features.f_i)
-        return logits
-
-
-@dataclass(frozen=True)
 class Recipe:
     """The paper's numbers; `[T1]` is its Table 1, a section number its section."""
 
@@ -226,6 +155,79 @@ class Recipe:
             average=0.999,
             mirror=True,
         )
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the network computes of (B, 3, H, W); D = 2048 for ResNet-50."""
+
+    f_t: Tensor
+    """(B, D), pooled, before the neck: triplet and center loss (section 3.5)."""
+    f_i: Tensor
+    """(B, D), after the neck: identity loss."""
+
+
+class BagOfTricks(nn.Module):
+    """Trunk, global pooling, BNNeck (section 3).
+
+    Args:
+        trunk: a name in `methods.trunks.TRUNKS`.
+        weights: `none`, `imagenet`, `passerby`, a run or a file.
+        last_stride: 1 (section 3.4) or 2.
+        pooling: `average`, or `gem`: the generalised mean.
+        feature: which side of the neck the embedding is taken from.
+        mirror: the embedding is the mean of the picture's and of its mirror image's.
+    """
+
+    def __init__(
+        self,
+        trunk: str = "resnet50",
+        *,
+        weights: str = "none",
+        last_stride: int = 1,
+        pooling: Literal["average", "gem"] = "average",
+        feature: Literal["after", "before"] = "after",
+        mirror: bool = False,
+    ) -> None:
+        super().__init__()
+        self.trunk = make_trunk(trunk, last_stride=last_stride)
+        self.pool = GeneralisedMean() if pooling == "gem" else None
+        self.neck = bnneck(self.trunk.channels)
+        self.feature = feature
+        self.mirror = mirror
+        initialise_trunk(self.trunk, trunk, weights)
+
+    def features(self, image: Tensor) -> Features:
+        """(B, 3, H, W) -> the features on both sides of the neck."""
+        maps = self.trunk(image)
+        f_t = maps.mean(dim=(2, 3)) if self.pool is None else self.pool(maps)
+        return Features(f_t, self.neck(f_t))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, D), the embedding."""
+        return mean_with_mirror(self._embed, image) if self.mirror else self._embed(image)
+
+    def _embed(self, image: Tensor) -> Tensor:
+        features = self.features(image)
+        return features.f_i if self.feature == "after" else features.f_t
+
+
+class Criterion(nn.Module):
+    """What only training needs: the classifier W and the centers c."""
+
+    def __init__(self, identities: int, width: int, center_weight: float) -> None:
+        super().__init__()
+        self.classifier = identity_classifier(width, identities)
+        self.center = None
+        if center_weight > 0:
+            self.center = CenterLoss(identities, width, weight=center_weight)
+
+    def identity_logits(self, features: Features) -> Tensor:
+        """(B, identities), for figures of where the network looks to tell them apart."""
+        logits: Tensor = self.classifier(features.f_i)
+        return logits
+
+
 
 
 class BagOfTricksTurn(Turn):

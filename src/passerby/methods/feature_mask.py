@@ -46,6 +46,81 @@ TapName = Literal["pool1", "res2", "res3", "res4"]
 FeatureName = Literal["fmn", "grn", "lan"]
 
 
+@dataclass(frozen=True)
+class StageRecipe:
+    """The numbers of one stage (section 4.2)."""
+
+    epochs: int = 60
+    """Training epochs ("until the network converges"; how many is not stated)."""
+    learning_rate: float = 0.1
+    """SGD's (4.2), of what starts at random."""
+    milestones: tuple[int, ...] = (20,)
+    """Epochs after which the learning rate falls to a tenth (4.2)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's numbers; a section number is its section, `[T5]` its Table 5."""
+
+    trunk: str = "resnet50"
+    """Trunk (4.2); resnet18, resnet34, resnet50, resnet101 or thin18."""
+    weights: str = "imagenet"
+    """Starting weights of GRN and LAN (4.2): none, imagenet or a file."""
+    tap: TapName = "pool1"
+    """Which map of GRN is masked [T5]."""
+    fc_width: int | None = None
+    """Width of a last layer after each pooling; None: the pooled features, 2048 [T1]."""
+    mask_limit: float = 5.0
+    """Greater m' count as this one (not stated)."""
+    height: int = 224
+    """Height of the input in pixels (not stated; mask sizes of [T5])."""
+    width: int = 224
+    """Width of the input in pixels (likewise)."""
+    resize: tuple[int, int] = (256, 256)
+    """Height, width that training crops from (not stated)."""
+    flip: float = 0.5
+    """Probability of a left-right flip (4.2)."""
+    batch: int = 64
+    """Pictures in a batch (not stated)."""
+    stages: tuple[StageRecipe, StageRecipe] = (StageRecipe(), StageRecipe(milestones=(35,)))
+    """Of GRN alone, and of MN and LAN with GRN frozen (4.2)."""
+    backbone_rate: float = 0.1
+    """Learning rate of layers with starting weights, as a share of the others' (not stated)."""
+    momentum: float = 0.9
+    """SGD's (4.2)."""
+    weight_decay: float = 5e-4
+    """SGD's (not stated)."""
+    dropout: float = 0.5
+    """Share of a feature that its classifier does not see (not stated)."""
+    margin: float = 0.05
+    """Of the rank loss (not stated)."""
+    rank_weight: float = 1.0
+    """Weight of the rank loss beside the cross entropy (not stated); 0 leaves it out."""
+    feature: FeatureName = "fmn"
+    """What is embedded [T1]: fmn, grn or lan; the weights are the same."""
+    alpha: float = 0.5
+    """Weight of GRN's half of the descriptor (3.4)."""
+
+    @classmethod
+    def for_data(cls, name: str) -> Recipe:
+        """The paper uses the same numbers for every data set."""
+        return cls()
+
+    @classmethod
+    def small(cls) -> Recipe:
+        """For a CPU: a thin trunk from random weights, small pictures, 15 epochs a stage."""
+        return cls(
+            trunk="thin18",
+            weights="none",
+            height=128,
+            width=64,
+            resize=(144, 72),
+            # From random weights at 0.1 the mask runs into its limit in a few places and LAN lags.
+            stages=(StageRecipe(15, 0.1, (11,)), StageRecipe(15, 0.02, (11,))),
+            backbone_rate=1.0,
+        )
+
+
 def mask_size(height: int, width: int, tap: str) -> tuple[int, int]:
     """Height and width of the map at a tap for pictures of height x width (Table 5).
 
@@ -259,81 +334,6 @@ def _classifier(width: int, identities: int, dropout: float) -> nn.Sequential:
     nn.init.normal_(layer.weight, std=0.001)
     nn.init.zeros_(layer.bias)
     return nn.Sequential(nn.Dropout(dropout), layer)
-
-
-@dataclass(frozen=True)
-class StageRecipe:
-    """The numbers of one stage (section 4.2)."""
-
-    epochs: int = 60
-    """Training epochs ("until the network converges"; how many is not stated)."""
-    learning_rate: float = 0.1
-    """SGD's (4.2), of what starts at random."""
-    milestones: tuple[int, ...] = (20,)
-    """Epochs after which the learning rate falls to a tenth (4.2)."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The paper's numbers; a section number is its section, `[T5]` its Table 5."""
-
-    trunk: str = "resnet50"
-    """Trunk (4.2); resnet18, resnet34, resnet50, resnet101 or thin18."""
-    weights: str = "imagenet"
-    """Starting weights of GRN and LAN (4.2): none, imagenet or a file."""
-    tap: TapName = "pool1"
-    """Which map of GRN is masked [T5]."""
-    fc_width: int | None = None
-    """Width of a last layer after each pooling; None: the pooled features, 2048 [T1]."""
-    mask_limit: float = 5.0
-    """Greater m' count as this one (not stated)."""
-    height: int = 224
-    """Height of the input in pixels (not stated; mask sizes of [T5])."""
-    width: int = 224
-    """Width of the input in pixels (likewise)."""
-    resize: tuple[int, int] = (256, 256)
-    """Height, width that training crops from (not stated)."""
-    flip: float = 0.5
-    """Probability of a left-right flip (4.2)."""
-    batch: int = 64
-    """Pictures in a batch (not stated)."""
-    stages: tuple[StageRecipe, StageRecipe] = (StageRecipe(), StageRecipe(milestones=(35,)))
-    """Of GRN alone, and of MN and LAN with GRN frozen (4.2)."""
-    backbone_rate: float = 0.1
-    """Learning rate of layers with starting weights, as a share of the others' (not stated)."""
-    momentum: float = 0.9
-    """SGD's (4.2)."""
-    weight_decay: float = 5e-4
-    """SGD's (not stated)."""
-    dropout: float = 0.5
-    """Share of a feature that its classifier does not see (not stated)."""
-    margin: float = 0.05
-    """Of the rank loss (not stated)."""
-    rank_weight: float = 1.0
-    """Weight of the rank loss beside the cross entropy (not stated); 0 leaves it out."""
-    feature: FeatureName = "fmn"
-    """What is embedded [T1]: fmn, grn or lan; the weights are the same."""
-    alpha: float = 0.5
-    """Weight of GRN's half of the descriptor (3.4)."""
-
-    @classmethod
-    def for_data(cls, name: str) -> Recipe:
-        """The paper uses the same numbers for every data set."""
-        return cls()
-
-    @classmethod
-    def small(cls) -> Recipe:
-        """For a CPU: a thin trunk from random weights, small pictures, 15 epochs a stage."""
-        return cls(
-            trunk="thin18",
-            weights="none",
-            height=128,
-            width=64,
-            resize=(144, 72),
-            # From random weights at 0.1 the mask runs into its limit in a few places and LAN lags.
-            stages=(StageRecipe(15, 0.1, (11,)), StageRecipe(15, 0.02, (11,))),
-            backbone_rate=1.0,
-        )
 
 
 class GlobalTurn(Turn):

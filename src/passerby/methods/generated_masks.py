@@ -42,6 +42,85 @@ from passerby.methods.weights import initialise_trunk
 from passerby.types import Augmentation, Batch, InputError
 
 
+@dataclass(frozen=True)
+class StageRecipe:
+    """The numbers of one stage (3.3)."""
+
+    epochs: int
+    """Training epochs."""
+    milestones: tuple[int, ...] = ()
+    """Epochs of the stage after which the learning rates fall to a tenth (the paper names none)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's numbers; a number in brackets is its section."""
+
+    trunk: str = "resnet50"
+    """Trunk (2.1); resnet18, resnet34, resnet50, resnet101 or thin18."""
+    weights: str = "imagenet"
+    """The trunk's starting weights (2.1): none, imagenet or a file."""
+    last_stride: int = 2
+    """Stride of the trunk's last layer (not stated: the original's)."""
+    feature_width: int = 512
+    """Width of the embedding (2.1)."""
+    filters: tuple[int, ...] = (32, 64, 128, 256, 512)
+    """Filters of M at each level of resolution, from the picture's own down (2.1)."""
+    height: int = 224
+    """Height of the input in pixels (3.2)."""
+    width: int = 112
+    """Width of the input in pixels (3.2)."""
+    resize: tuple[int, int] = (234, 117)
+    """Height, width that training crops from (3.2)."""
+    flip: float = 0.5
+    """Probability of a left-right flip (3.2)."""
+    identities: int = 20
+    """P: identities in a batch (3.3)."""
+    pictures: int = 3
+    """K: pictures of each (3.3)."""
+    stages: tuple[StageRecipe, StageRecipe, StageRecipe] = (
+        StageRecipe(50),
+        StageRecipe(25),
+        StageRecipe(100),
+    )
+    """Of F alone, of M alone, and of both in turns (3.3)."""
+    extractor_rate: float = 2e-4
+    """Learning rate of F's Adam (3.3)."""
+    generator_rate: float = 1e-3
+    """Learning rate of M's Adam: its default (3.3)."""
+    margin: float | None = 0.3
+    """m of the triplet loss (not stated); None: the soft margin."""
+    hidden_share: float = 0.3
+    """Share of a picture's pixels that is hidden (2)."""
+    lambda_1: float = 0.90
+    """Weight of the triplet loss of whole pictures, beside that of hidden ones (3.3)."""
+    lambda_2: float = 0.95
+    """Weight of M's identity loss, beside sparsity and contiguity (3.3)."""
+    hidden_statistics: bool = False
+    """Whether hidden pictures enter the running statistics of F's BatchNorm (not stated)."""
+
+    @classmethod
+    def for_data(cls, name: str) -> Recipe:
+        """The paper uses the same numbers for every data set."""
+        return cls()
+
+    @classmethod
+    def small(cls) -> Recipe:
+        """For a CPU: thin networks from random weights, small pictures, 12 + 4 + 6 epochs."""
+        return cls(
+            trunk="thin18",
+            weights="none",
+            # The paper's U-Net has 19 times the thin trunk's multiply-adds, this one 1.2 times.
+            filters=(8, 16, 32, 64, 128),
+            height=128,
+            width=64,
+            resize=(134, 67),
+            stages=(StageRecipe(12, (9,)), StageRecipe(4, (3,)), StageRecipe(6, (4,))),
+            # The paper's lower rate spares its starting weights; here are none.
+            extractor_rate=1e-3,
+        )
+
+
 def hidden_pixels(masks: Tensor, share: float = 0.3) -> Tensor:
     """Which pixels are hidden: the share of each picture where its mask is greatest (section 2).
 
@@ -221,85 +300,6 @@ class Criterion(nn.Module):
     def hidden_pixels(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> which pixels are hidden, (B, 1, H, W) bool."""
         return hidden_pixels(self.mask(image), self.hidden_share)
-
-
-@dataclass(frozen=True)
-class StageRecipe:
-    """The numbers of one stage (3.3)."""
-
-    epochs: int
-    """Training epochs."""
-    milestones: tuple[int, ...] = ()
-    """Epochs of the stage after which the learning rates fall to a tenth (the paper names none)."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The paper's numbers; a number in brackets is its section."""
-
-    trunk: str = "resnet50"
-    """Trunk (2.1); resnet18, resnet34, resnet50, resnet101 or thin18."""
-    weights: str = "imagenet"
-    """The trunk's starting weights (2.1): none, imagenet or a file."""
-    last_stride: int = 2
-    """Stride of the trunk's last layer (not stated: the original's)."""
-    feature_width: int = 512
-    """Width of the embedding (2.1)."""
-    filters: tuple[int, ...] = (32, 64, 128, 256, 512)
-    """Filters of M at each level of resolution, from the picture's own down (2.1)."""
-    height: int = 224
-    """Height of the input in pixels (3.2)."""
-    width: int = 112
-    """Width of the input in pixels (3.2)."""
-    resize: tuple[int, int] = (234, 117)
-    """Height, width that training crops from (3.2)."""
-    flip: float = 0.5
-    """Probability of a left-right flip (3.2)."""
-    identities: int = 20
-    """P: identities in a batch (3.3)."""
-    pictures: int = 3
-    """K: pictures of each (3.3)."""
-    stages: tuple[StageRecipe, StageRecipe, StageRecipe] = (
-        StageRecipe(50),
-        StageRecipe(25),
-        StageRecipe(100),
-    )
-    """Of F alone, of M alone, and of both in turns (3.3)."""
-    extractor_rate: float = 2e-4
-    """Learning rate of F's Adam (3.3)."""
-    generator_rate: float = 1e-3
-    """Learning rate of M's Adam: its default (3.3)."""
-    margin: float | None = 0.3
-    """m of the triplet loss (not stated); None: the soft margin."""
-    hidden_share: float = 0.3
-    """Share of a picture's pixels that is hidden (2)."""
-    lambda_1: float = 0.90
-    """Weight of the triplet loss of whole pictures, beside that of hidden ones (3.3)."""
-    lambda_2: float = 0.95
-    """Weight of M's identity loss, beside sparsity and contiguity (3.3)."""
-    hidden_statistics: bool = False
-    """Whether hidden pictures enter the running statistics of F's BatchNorm (not stated)."""
-
-    @classmethod
-    def for_data(cls, name: str) -> Recipe:
-        """The paper uses the same numbers for every data set."""
-        return cls()
-
-    @classmethod
-    def small(cls) -> Recipe:
-        """For a CPU: thin networks from random weights, small pictures, 12 + 4 + 6 epochs."""
-        return cls(
-            trunk="thin18",
-            weights="none",
-            # The paper's U-Net has 19 times the thin trunk's multiply-adds, this one 1.2 times.
-            filters=(8, 16, 32, 64, 128),
-            height=128,
-            width=64,
-            resize=(134, 67),
-            stages=(StageRecipe(12, (9,)), StageRecipe(4, (3,)), StageRecipe(6, (4,))),
-            # The paper's lower rate spares its starting weights; here are none.
-            extractor_rate=1e-3,
-        )
 
 
 class ExtractorTurn(Turn):

@@ -70,6 +70,131 @@ PERSON = 255
 """A person's pixels in the mask, as bytes; 1 once they are numbers."""
 
 
+@dataclass(frozen=True)
+class StageRecipe:
+    """The numbers of one stage (IV-B.1). A learning rate of 0: that part is left as it is."""
+
+    epochs: int
+    """Training epochs."""
+    backbone_rate: float
+    """Learning rate of the trunk."""
+    rest_rate: float
+    """Learning rate of the parts' 1x1 convolutions."""
+    classifier_rate: float
+    """Learning rate of the classifiers."""
+    milestones: tuple[int, ...] = ()
+    """Epochs after which the rates fall to a tenth."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's numbers; a section number is its section, `[T1]` its Table 1."""
+
+    trunk: str = "resnet50"
+    """Trunk (III-C); resnet18, resnet34, resnet50, resnet101 or thin18."""
+    weights: str = "imagenet"
+    """The trunk's starting weights: none, imagenet or a file."""
+    mask: MaskName = "pooled"
+    """How the mask goes in [T1]: not at all (1), as a channel that is convolved (2), resized
+    bilinearly (3) or by mask pooling (4 to 7)."""
+    threshold: float = 0.5
+    """Of the mask pooling (IV-B.2): 0.4 for Market-1501, 0.5 for the others."""
+    parts: PartCount = 6
+    """k (IV-B.2, Figure 6): 3, 6, 12 (6 x 2) or 18 (6 x 3); 1 is the undivided map."""
+    part_width: int = 256
+    """Numbers that describe a part (IV-B.2)."""
+    norm: bool = True
+    """BatchNorm and ReLU after the parts' 1x1 convolutions (not stated)."""
+    height: int = 384
+    """Height of the input in pixels (IV-B.2)."""
+    width: int = 128
+    """Width of the input in pixels (IV-B.2)."""
+    flip: float = 0.5
+    """Probability of a left-right flip (not stated)."""
+    triplet: TripletName = "local"
+    """Triplet loss of stage 3 [T1]: none (1-4), of whole descriptors (5), of each part (6, 7)."""
+    selection: SelectionName = "mask_guided"
+    """Its triplets (III-E, Figure 9): random, the hardest in a batch, or by Algorithm 1."""
+    margin: float = 0.5
+    """Alpha of the triplet loss (IV-B.2)."""
+    candidates: int = 10
+    """Farthest positives and nearest negatives that Algorithm 1 looks at (III-E)."""
+    kept: int = 5
+    """How many of each are left by their masks (III-E)."""
+    anchors: float = 1.0
+    """Share of the training pictures that are anchors in an epoch, drawn anew for each; 1: all, as
+    in Algorithm 1. A triplet is three pictures, so an epoch takes 3 x anchors as many as one of
+    stage 1."""
+    batch: int = 64
+    """Pictures in a batch of stages 1 and 2 (IV-B.1)."""
+    triplets: int = 64
+    """Triplets in a batch of stage 3 (not stated; each of the three branches then takes 64)."""
+    identities: int = 16
+    """P: identities in a batch of batch-hard triplets (not stated)."""
+    pictures: int = 4
+    """K: pictures of each (not stated)."""
+    stages: tuple[StageRecipe, StageRecipe, StageRecipe] = (
+        StageRecipe(60, 0.01, 0.1, 0.1, (40,)),
+        StageRecipe(20, 0.0, 0.0, 0.001),
+        StageRecipe(20, 0.001, 0.01, 0.001),
+    )
+    """Identity loss alone; only the classifiers; everything, with triplets (IV-B.1)."""
+    momentum: float = 0.9
+    """SGD's (not stated)."""
+    weight_decay: float = 5e-4
+    """SGD's (not stated)."""
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    """Distance between embeddings (III-E)."""
+
+    def __post_init__(self) -> None:
+        if self.triplet != "none" and self.selection == "mask_guided" and self.mask == "none":
+            raise InputError(
+                "selection mask_guided looks at masks: with mask none, give selection random or "
+                "batch_hard, or triplet none"
+            )
+        if not 0 < self.anchors <= 1:
+            raise InputError(f"anchors is a share above 0, 1 at most; given {self.anchors}")
+        if min(self.batch, self.triplets) < 1:
+            given = f"{self.batch}, {self.triplets}"
+            raise InputError(f"batch and triplets are at least 1; given {given}")
+        if min(self.candidates, self.kept) < 1 or not self.margin >= 0:
+            given = f"{self.candidates}, {self.kept}, {self.margin}"
+            raise InputError(
+                f"candidates and kept are at least 1, the margin is at least 0; given {given}"
+            )
+        if not 0 <= self.threshold <= 1:
+            raise InputError(f"threshold is a share from 0 to 1; given {self.threshold}")
+        if min(self.height, self.width, self.part_width) < 1:
+            given = f"{self.height}, {self.width}, {self.part_width}"
+            raise InputError(f"height, width and part_width are at least 1; given {given}")
+
+    @classmethod
+    def for_data(cls, name: str) -> Recipe:
+        """The paper's threshold for the data set (IV-B.2, Figure 7)."""
+        return cls(threshold=0.4) if name == "market1501" else cls()
+
+    @classmethod
+    def small(cls) -> Recipe:
+        """For a CPU: a thin trunk from random weights, 192 x 64, 18 epochs.
+
+        A third of the pictures are anchors in an epoch, so that an epoch of stage 3 takes as many
+        pictures as one of stage 1.
+        """
+        return cls(
+            trunk="thin18",
+            weights="none",
+            height=192,
+            width=64,
+            anchors=1 / 3,
+            triplets=21,
+            stages=(
+                StageRecipe(11, 0.05, 0.1, 0.1, (8,)),
+                StageRecipe(2, 0.0, 0.0, 0.01),
+                StageRecipe(5, 0.005, 0.01, 0.01),
+            ),
+        )
+
+
 def mask_pool(mask: Tensor, kernel: int, stride: int, padding: int, threshold: float) -> Tensor:
     """Mask pooling (III-C, Figure 4): 1 where more than a share `threshold` of a window is person.
 
@@ -353,131 +478,6 @@ def _classifier(width: int, identities: int) -> nn.Linear:
     nn.init.normal_(layer.weight, std=0.001)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-@dataclass(frozen=True)
-class StageRecipe:
-    """The numbers of one stage (IV-B.1). A learning rate of 0: that part is left as it is."""
-
-    epochs: int
-    """Training epochs."""
-    backbone_rate: float
-    """Learning rate of the trunk."""
-    rest_rate: float
-    """Learning rate of the parts' 1x1 convolutions."""
-    classifier_rate: float
-    """Learning rate of the classifiers."""
-    milestones: tuple[int, ...] = ()
-    """Epochs after which the rates fall to a tenth."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The paper's numbers; a section number is its section, `[T1]` its Table 1."""
-
-    trunk: str = "resnet50"
-    """Trunk (III-C); resnet18, resnet34, resnet50, resnet101 or thin18."""
-    weights: str = "imagenet"
-    """The trunk's starting weights: none, imagenet or a file."""
-    mask: MaskName = "pooled"
-    """How the mask goes in [T1]: not at all (1), as a channel that is convolved (2), resized
-    bilinearly (3) or by mask pooling (4 to 7)."""
-    threshold: float = 0.5
-    """Of the mask pooling (IV-B.2): 0.4 for Market-1501, 0.5 for the others."""
-    parts: PartCount = 6
-    """k (IV-B.2, Figure 6): 3, 6, 12 (6 x 2) or 18 (6 x 3); 1 is the undivided map."""
-    part_width: int = 256
-    """Numbers that describe a part (IV-B.2)."""
-    norm: bool = True
-    """BatchNorm and ReLU after the parts' 1x1 convolutions (not stated)."""
-    height: int = 384
-    """Height of the input in pixels (IV-B.2)."""
-    width: int = 128
-    """Width of the input in pixels (IV-B.2)."""
-    flip: float = 0.5
-    """Probability of a left-right flip (not stated)."""
-    triplet: TripletName = "local"
-    """Triplet loss of stage 3 [T1]: none (1-4), of whole descriptors (5), of each part (6, 7)."""
-    selection: SelectionName = "mask_guided"
-    """Its triplets (III-E, Figure 9): random, the hardest in a batch, or by Algorithm 1."""
-    margin: float = 0.5
-    """Alpha of the triplet loss (IV-B.2)."""
-    candidates: int = 10
-    """Farthest positives and nearest negatives that Algorithm 1 looks at (III-E)."""
-    kept: int = 5
-    """How many of each are left by their masks (III-E)."""
-    anchors: float = 1.0
-    """Share of the training pictures that are anchors in an epoch, drawn anew for each; 1: all, as
-    in Algorithm 1. A triplet is three pictures, so an epoch takes 3 x anchors as many as one of
-    stage 1."""
-    batch: int = 64
-    """Pictures in a batch of stages 1 and 2 (IV-B.1)."""
-    triplets: int = 64
-    """Triplets in a batch of stage 3 (not stated; each of the three branches then takes 64)."""
-    identities: int = 16
-    """P: identities in a batch of batch-hard triplets (not stated)."""
-    pictures: int = 4
-    """K: pictures of each (not stated)."""
-    stages: tuple[StageRecipe, StageRecipe, StageRecipe] = (
-        StageRecipe(60, 0.01, 0.1, 0.1, (40,)),
-        StageRecipe(20, 0.0, 0.0, 0.001),
-        StageRecipe(20, 0.001, 0.01, 0.001),
-    )
-    """Identity loss alone; only the classifiers; everything, with triplets (IV-B.1)."""
-    momentum: float = 0.9
-    """SGD's (not stated)."""
-    weight_decay: float = 5e-4
-    """SGD's (not stated)."""
-    metric: Literal["euclidean", "cosine"] = "euclidean"
-    """Distance between embeddings (III-E)."""
-
-    def __post_init__(self) -> None:
-        if self.triplet != "none" and self.selection == "mask_guided" and self.mask == "none":
-            raise InputError(
-                "selection mask_guided looks at masks: with mask none, give selection random or "
-                "batch_hard, or triplet none"
-            )
-        if not 0 < self.anchors <= 1:
-            raise InputError(f"anchors is a share above 0, 1 at most; given {self.anchors}")
-        if min(self.batch, self.triplets) < 1:
-            given = f"{self.batch}, {self.triplets}"
-            raise InputError(f"batch and triplets are at least 1; given {given}")
-        if min(self.candidates, self.kept) < 1 or not self.margin >= 0:
-            given = f"{self.candidates}, {self.kept}, {self.margin}"
-            raise InputError(
-                f"candidates and kept are at least 1, the margin is at least 0; given {given}"
-            )
-        if not 0 <= self.threshold <= 1:
-            raise InputError(f"threshold is a share from 0 to 1; given {self.threshold}")
-        if min(self.height, self.width, self.part_width) < 1:
-            given = f"{self.height}, {self.width}, {self.part_width}"
-            raise InputError(f"height, width and part_width are at least 1; given {given}")
-
-    @classmethod
-    def for_data(cls, name: str) -> Recipe:
-        """The paper's threshold for the data set (IV-B.2, Figure 7)."""
-        return cls(threshold=0.4) if name == "market1501" else cls()
-
-    @classmethod
-    def small(cls) -> Recipe:
-        """For a CPU: a thin trunk from random weights, 192 x 64, 18 epochs.
-
-        A third of the pictures are anchors in an epoch, so that an epoch of stage 3 takes as many
-        pictures as one of stage 1.
-        """
-        return cls(
-            trunk="thin18",
-            weights="none",
-            height=192,
-            width=64,
-            anchors=1 / 3,
-            triplets=21,
-            stages=(
-                StageRecipe(11, 0.05, 0.1, 0.1, (8,)),
-                StageRecipe(2, 0.0, 0.0, 0.01),
-                StageRecipe(5, 0.005, 0.01, 0.01),
-            ),
-        )
 
 
 class IdentityTurn(Turn):

@@ -12,15 +12,21 @@ Differs from the paper: triplet and center loss are batch means, as in all publi
 `reduction`); the mask lies on the reduced maps, as in Figure 2 and the authors' program (section
 3.3 has it before the reduction: option `mask_before_reduction`); no ReLU stands before the
 attention's sigmoid, though Figure 3's caption names one after each convolution (option
-`attention_relu`). Mixed precision (4.2) is a setting of the run. Not stated there, and settled
-here: the numbers that the recipe marks so; the weighted average over channels starts at equal
-weights; GAP and GMP are added; each feature has its own centers, and these move at their own rate,
-whatever the loss weighs. Smaller trunks get thinner branches: see `MSReID`.
+`attention_relu`). Mixed precision (4.2) is a setting of the run.
+
+Not stated in the paper, settled here (and the numbers that the recipe marks so):
+* attention maps start flat, at 1/2 everywhere (Figure 3): a random map behind each layer would
+  multiply trained features four times;
+* the weighted average over channels (3.2) starts at equal weights;
+* GAP and GMP (3.4) are added;
+* each feature has its own centers (3.5), or one table: option `shared_centers`;
+* the centers move at their own rate, whatever the loss weighs: option `center_rate`;
+* smaller trunks get thinner branches: see `MSReID`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -44,6 +50,98 @@ from passerby.types import Augmentation, Batch, InputError
 
 Pooling = Literal["learned", "mean"]
 Side = Literal["before", "after"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The paper's numbers; a section number is its section."""
+
+    trunk: str = "resnet50"
+    """Trunk (3.1); resnet18, resnet34, resnet50, resnet101 or thin18."""
+    weights: str = "imagenet"
+    """The trunk's starting weights (not stated): none, imagenet or a file."""
+    last_stride: int = 1
+    """Stride of the trunk's last layer (3.1)."""
+    attention: bool = True
+    """A: soft attention after layer1 ... layer4 (3.2)."""
+    local: bool = True
+    """L: the local feature, from layer3 (3.3)."""
+    mask: bool = True
+    """M: the mask over the features (3.3)."""
+    spatial_pooling: Pooling = "learned"
+    """How the attention averages channels: learned weights (3.2), or HA-CNN's mean."""
+    attention_relu: bool = False
+    """A ReLU before the attention's sigmoid too, as HA-CNN has and Figure 3's caption can be read:
+    it names one after each convolution."""
+    mask_before_reduction: bool = False
+    """The mask lies on the trunk's maps (3.3) instead of on the reduced ones (Figure 2)."""
+    feature_width: int | None = None
+    """Width of each feature; None: three quarters of layer4's channels, 1536 (3.4)."""
+    height: int = 256
+    """Height of the input in pixels (4.2)."""
+    width: int = 128
+    """Width of the input in pixels (4.2)."""
+    flip: float = 0.5
+    """Probability of a left-right flip (4.2; how often is not stated)."""
+    pad: int = 10
+    """Pixels of black border before the random crop (4.2; how many is not stated)."""
+    erase: float = 0.5
+    """Probability of random erasing (4.2; this and its shape are not stated)."""
+    erase_area: tuple[float, float] = (0.02, 0.4)
+    """Least and greatest share that is erased."""
+    erase_ratio: tuple[float, float] = (0.3, 3.3)
+    """Least and greatest aspect of what is erased."""
+    erase_fill: float = 0.0
+    """What is written there, after normalisation: 0 is the mean colour."""
+    identities: int = 32
+    """P: identities in a batch (4.2)."""
+    pictures: int = 3
+    """K: pictures of each (4.2)."""
+    epochs: int = 180
+    """Training epochs (4.2)."""
+    learning_rate: float = 1.5e-3
+    """Adam's (4.2)."""
+    weight_decay: float = 5e-4
+    """Adam's (not stated)."""
+    warm_up: int = 10
+    """Epochs over which the learning rate rises linearly (4.2)."""
+    warm_up_start: float = 0.1
+    """Where it starts, as a share: 1.5e-4 (4.2)."""
+    milestones: tuple[int, ...] = (60, 120)
+    """Epochs after which the learning rate falls to a tenth (4.2)."""
+    smoothing: float = 0.1
+    """Epsilon of the label smoothing (4.2)."""
+    margin: float = 0.3
+    """m of the triplet loss (4.2)."""
+    center_weight: float = 5e-4
+    """lambda_c: weight of the center loss (4.2)."""
+    center_rate: float = 0.5
+    """Learning rate of the centers' SGD (not stated)."""
+    shared_centers: bool = False
+    """One table of centers for both features, as in the authors' program."""
+    reduction: Literal["mean", "sum"] = "mean"
+    """Triplet and center loss over the batch: its mean, or the sum of Eq. 1 and 2."""
+    feature: Side = "before"
+    """Side of the necks that pictures are compared on (not stated)."""
+
+    @classmethod
+    def for_data(cls, name: str) -> Recipe:
+        """Margin 1.2 for CUHK03 (4.2; the paper's is the new protocol), else 0.3."""
+        return cls(margin=1.2) if name == "cuhk03" else cls()
+
+    @classmethod
+    def small(cls) -> Recipe:
+        """For a CPU: a thin trunk from random weights, small pictures, 20 epochs."""
+        return cls(
+            trunk="thin18",
+            weights="none",
+            height=128,
+            width=64,
+            pad=5,
+            epochs=20,
+            warm_up=2,
+            milestones=(12, 17),
+        )
 
 
 def pooled(x: Tensor) -> Tensor:
@@ -114,13 +212,30 @@ class ChannelAttention(nn.Module):
         return functional.relu(self.bn2(self.conv2(y)))
 
 
+def joined(s: Tensor, c: Tensor, w: Tensor) -> Tensor:
+    """W (S C) as Figure 3 draws it: S (B, 1, h, w), C (B, C), W (D, C) -> (B, D, h, w)."""
+    return functional.conv2d(s * c[:, :, None, None], w[:, :, None, None])
+
+
+def quickly_joined(s: Tensor, mixed: Tensor) -> Tensor:
+    """`joined` of S (B, 1, h, w) and W C (B, D): S has one channel, so that W (S C) = S (W C).
+
+    W works on vectors, not on maps, which costs h w times less.
+    """
+    # Multiplied as (B, h, w, D), the order in memory of everything around it.
+    return (s.permute(0, 2, 3, 1) * mixed[:, None, None]).permute(0, 3, 1, 2)
+
+
 class SoftAttention(nn.Module):
     """Soft attention (3.2, Figure 3; HA-CNN's but for the learned average).
 
     The map is sigmoid(BN(W (S C))) with the 1x1 convolution W on the product of S (B, 1, h, w) and
-    C (B, C). S has one channel, so that W (S C) = S (W C): W works on vectors here, which
-    costs h w times less and gives the same numbers. S and C are computed in float32: BatchNorm
-    divides them by how much averages differ, which half precision would round away.
+    C (B, C), see `joined`. S and C are computed in float32: BatchNorm divides them by how much
+    averages differ, which half precision would round away.
+
+    Not stated in the paper, settled here: every map starts flat, for the last BatchNorm's scale
+    starts at 0. The map is then 1/2 everywhere; with the ReLU, which passes no gradient at 0,
+    BatchNorm's bias starts at 1 and the map at 0.73.
 
     Args:
         channels: C.
@@ -134,16 +249,16 @@ class SoftAttention(nn.Module):
         self.channel = ChannelAttention(channels)
         self.join = nn.Linear(channels, channels, bias=False)
         self.bn = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.bn.weight)
+        nn.init.constant_(self.bn.bias, 1.0 if relu else 0.0)
         self.relu = relu
 
     def map(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, C, h, w), from 0 to 1."""
         with without_autocast(x.device):
             precise = at_least_float32(x)
-            where, what = self.spatial(precise), self.join(self.channel(precise))
-        # Multiplied as (B, h, w, C), the order in memory of everything around it.
-        product = where.to(x.dtype).permute(0, 2, 3, 1) * what.to(x.dtype)[:, None, None]
-        y = self.bn(product.permute(0, 3, 1, 2))
+            s, mixed = self.spatial(precise), self.join(self.channel(precise))
+        y = self.bn(quickly_joined(s.to(x.dtype), mixed.to(x.dtype)))
         return torch.sigmoid(functional.relu(y) if self.relu else y)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -255,16 +370,19 @@ class MSReID(nn.Module):
         self.feature = feature
         initialise_trunk(self.trunk, trunk, weights)
 
-    def maps(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) -> layer3's and layer4's maps, after their attention."""
-        trunk, maps = self.trunk, []
+    def layers(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """(B, 3, H, W) -> each layer's map, before its attention and after it."""
+        trunk = self.trunk
         x = trunk.stem(image)
         for index, layer in enumerate((trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)):
-            x = layer(x)
-            if self.attention:
-                x = self.attention[index](x)
-            maps.append(x)
-        return maps[2], maps[3]
+            before = layer(x)
+            x = self.attention[index](before) if self.attention else before
+            yield before, x
+
+    def maps(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, W) -> layer3's and layer4's maps, after their attention."""
+        _, _, layer3, layer4 = (after for _, after in self.layers(image))
+        return layer3, layer4
 
     def attention_maps(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, 1, 4, H/4, W/4), the means over the channels of the four maps.
@@ -276,14 +394,10 @@ class MSReID(nn.Module):
         """
         if not self.attention:
             raise InputError("there are no attention maps: this MSReID has attention=False")
-        trunk, maps = self.trunk, []
-        x = trunk.stem(image)
-        layers = (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4)
-        for layer, attention in zip(layers, self.attention, strict=True):
-            x = layer(x)
-            m = cast(SoftAttention, attention).map(x)
+        maps = []
+        for attention, (before, _) in zip(self.attention, self.layers(image), strict=True):
+            m = cast(SoftAttention, attention).map(before)
             maps.append(at_least_float32(m).mean(dim=1, keepdim=True))
-            x = x * m
         size = maps[0].shape[2:]
         grown = [functional.interpolate(m, size, mode="bilinear") for m in maps]
         return torch.stack(grown, 2)
@@ -348,98 +462,6 @@ class Criterion(nn.Module):
         """(B, identities), the sum over the features, for figures of where the network looks."""
         logits = [classify(features.after_neck[b]) for b, classify in self.classifiers.items()]
         return torch.stack(logits).sum(0)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The paper's numbers; a section number is its section."""
-
-    trunk: str = "resnet50"
-    """Trunk (3.1); resnet18, resnet34, resnet50, resnet101 or thin18."""
-    weights: str = "imagenet"
-    """The trunk's starting weights (not stated): none, imagenet or a file."""
-    last_stride: int = 1
-    """Stride of the trunk's last layer (3.1)."""
-    attention: bool = True
-    """A: soft attention after layer1 ... layer4 (3.2)."""
-    local: bool = True
-    """L: the local feature, from layer3 (3.3)."""
-    mask: bool = True
-    """M: the mask over the features (3.3)."""
-    spatial_pooling: Pooling = "learned"
-    """How the attention averages channels: learned weights (3.2), or HA-CNN's mean."""
-    attention_relu: bool = False
-    """A ReLU before the attention's sigmoid too, as HA-CNN has and Figure 3's caption can be read:
-    it names one after each convolution."""
-    mask_before_reduction: bool = False
-    """The mask lies on the trunk's maps (3.3) instead of on the reduced ones (Figure 2)."""
-    feature_width: int | None = None
-    """Width of each feature; None: three quarters of layer4's channels, 1536 (3.4)."""
-    height: int = 256
-    """Height of the input in pixels (4.2)."""
-    width: int = 128
-    """Width of the input in pixels (4.2)."""
-    flip: float = 0.5
-    """Probability of a left-right flip (4.2; how often is not stated)."""
-    pad: int = 10
-    """Pixels of black border before the random crop (4.2; how many is not stated)."""
-    erase: float = 0.5
-    """Probability of random erasing (4.2; this and its shape are not stated)."""
-    erase_area: tuple[float, float] = (0.02, 0.4)
-    """Least and greatest share that is erased."""
-    erase_ratio: tuple[float, float] = (0.3, 3.3)
-    """Least and greatest aspect of what is erased."""
-    erase_fill: float = 0.0
-    """What is written there, after normalisation: 0 is the mean colour."""
-    identities: int = 32
-    """P: identities in a batch (4.2)."""
-    pictures: int = 3
-    """K: pictures of each (4.2)."""
-    epochs: int = 180
-    """Training epochs (4.2)."""
-    learning_rate: float = 1.5e-3
-    """Adam's (4.2)."""
-    weight_decay: float = 5e-4
-    """Adam's (not stated)."""
-    warm_up: int = 10
-    """Epochs over which the learning rate rises linearly (4.2)."""
-    warm_up_start: float = 0.1
-    """Where it starts, as a share: 1.5e-4 (4.2)."""
-    milestones: tuple[int, ...] = (60, 120)
-    """Epochs after which the learning rate falls to a tenth (4.2)."""
-    smoothing: float = 0.1
-    """Epsilon of the label smoothing (4.2)."""
-    margin: float = 0.3
-    """m of the triplet loss (4.2)."""
-    center_weight: float = 5e-4
-    """lambda_c: weight of the center loss (4.2)."""
-    center_rate: float = 0.5
-    """Learning rate of the centers' SGD (not stated)."""
-    shared_centers: bool = False
-    """One table of centers for both features, as in the authors' program."""
-    reduction: Literal["mean", "sum"] = "mean"
-    """Triplet and center loss over the batch: its mean, or the sum of Eq. 1 and 2."""
-    feature: Side = "before"
-    """Side of the necks that pictures are compared on (not stated)."""
-
-    @classmethod
-    def for_data(cls, name: str) -> Recipe:
-        """Margin 1.2 for CUHK03 (4.2; the paper's is the new protocol), else 0.3."""
-        return cls(margin=1.2) if name == "cuhk03" else cls()
-
-    @classmethod
-    def small(cls) -> Recipe:
-        """For a CPU: a thin trunk from random weights, small pictures, 20 epochs."""
-        return cls(
-            trunk="thin18",
-            weights="none",
-            height=128,
-            width=64,
-            pad=5,
-            epochs=20,
-            warm_up=2,
-            milestones=(12, 17),
-        )
 
 
 class MSReIDTurn(Turn):
