@@ -1,5 +1,5 @@
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 
@@ -57,3 +57,15 @@ def test_unknown_fields_of_a_file_are_errors():
 def test_every_recipe_survives_the_round_trip(name):
     for recipe in (METHODS[name].recipe(), METHODS[name].recipe.small()):
         assert from_plain(type(recipe), to_plain(recipe)) == recipe
+
+
+def test_older_files_mean_what_it_was_before_a_field_came():
+    @dataclass(frozen=True)
+    class Later:
+        BEFORE: ClassVar[dict[str, int]] = {"width": 7}
+        height: int = 1
+        width: int = 2
+
+    assert from_plain(Later, {"height": 3}) == Later(3, 7)
+    assert from_plain(Later, {"width": 4}) == Later(1, 4)
+    assert override(Later(), {"height": 5}) == Later(5, 2)

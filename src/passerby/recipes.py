@@ -24,7 +24,10 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(recipe: type[R], plain: Mapping[str, Any]) -> R:
-    """The recipe that `to_plain` made `plain` of; fields that are left out keep their defaults.
+    """The recipe that `to_plain` made `plain` of.
+
+    Fields that are left out are later than `plain`: they have what it was before them, as
+    `BEFORE` of the class says by their names, and else their defaults.
 
     Raises:
         InputError: for an unknown field or a value of the wrong type, by its dotted name.
@@ -90,6 +93,7 @@ def _convert_fields(kind: Any, value: Any, name: str) -> Any:
     for key in value:
         if key not in known:
             raise InputError(f"{name} has no setting {key!r}; it has {', '.join(sorted(known))}")
+    value = {**getattr(kind, "BEFORE", {}), **value}
     return kind(**{key: _convert(hints[key], item, f"{name}.{key}") for key, item in value.items()})
 
 

@@ -16,6 +16,7 @@ from passerby.methods.feature_mask import (
     MixingNetwork,
     Recipe,
     StageRecipe,
+    bounded,
     descriptor,
     feature_mask,
     mask_size,
@@ -43,7 +44,11 @@ def small(**changes):
     return Recipe(**{**vars(Recipe.small()), "height": 32, "width": 16, **changes})
 
 
-def masked_by_hand(g, weight, f, limit):
+def bounded_by_hand(value, limit, bound):
+    return limit * math.tanh(value / limit) if bound == "tanh" else min(value, limit)
+
+
+def masked_by_hand(g, weight, f, limit, bound="tanh"):
     """Equations 1 to 3, number by number; `weight` is W^T."""
     h, w = f.shape[2:]
     o = np.zeros_like(f)
@@ -54,7 +59,8 @@ def masked_by_hand(g, weight, f, limit):
             j = math.floor(k / h) + 1
             i = k - h * (j - 1) + 1
             for c in range(f.shape[1]):
-                o[b, c, i - 1, j - 1] = f[b, c, i - 1, j - 1] * math.exp(min(m_prime, limit))
+                m = math.exp(bounded_by_hand(m_prime, limit, bound))
+                o[b, c, i - 1, j - 1] = f[b, c, i - 1, j - 1] * m
     return o
 
 
@@ -65,18 +71,20 @@ def draw(seed=0):
     return [torch.randn(s, generator=random, dtype=torch.float64) for s in shapes]
 
 
-def masked(g, weight, f, limit=2.0):
-    return f * feature_mask(transitional_mask(g, weight), *f.shape[2:], limit)
+def masked(g, weight, f, limit=2.0, bound="tanh"):
+    transitional = bounded(transitional_mask(g, weight), limit, bound)
+    return f * feature_mask(transitional, *f.shape[2:])
 
 
-def test_equations_1_to_3_number_by_number():
+@pytest.mark.parametrize("bound", ["tanh", "clamp"])
+def test_equations_1_to_3_number_by_number(bound):
     g, weight, f = draw()
     m_prime = (g @ weight.T).numpy()
     assert (m_prime < 0).any()
     assert (m_prime > 2).any()
-    by_hand = masked_by_hand(g.numpy(), weight.numpy(), f.numpy(), 2.0)
-    np.testing.assert_allclose(masked(g, weight, f).numpy(), by_hand, rtol=1e-12)
-    network = MixingNetwork(5, (4, 3), 2.0).double()
+    by_hand = masked_by_hand(g.numpy(), weight.numpy(), f.numpy(), 2.0, bound)
+    np.testing.assert_allclose(masked(g, weight, f, bound=bound).numpy(), by_hand, rtol=1e-12)
+    network = MixingNetwork(5, (4, 3), 2.0, bound).double()
     network.transform.weight.data = weight
     np.testing.assert_allclose(network(f, network.mask(g)).detach(), by_hand, rtol=1e-12)
 
@@ -103,15 +111,50 @@ def test_the_mask_is_filled_column_by_column():
     torch.testing.assert_close(m[0, 0].log(), expected)
 
 
-def test_the_exponent_cannot_overflow():
+@pytest.mark.parametrize(
+    ("bound", "gradient"),
+    [
+        ("clamp", [1.0, math.exp(4.9), 0, 0, 0, 0]),
+        (
+            "tanh",
+            [
+                1.0,
+                *[math.exp(5 * math.tanh(x / 5)) / math.cosh(x / 5) ** 2 for x in (4.9, 5.1, 90)],
+                0,
+                0,
+            ],
+        ),
+    ],
+)
+def test_the_exponent_cannot_overflow(bound, gradient):
     wild = torch.tensor([[0.0, 4.9, 5.1, 90.0, 1e4, 3e38]], requires_grad=True)
-    m = feature_mask(wild, 2, 3)
+    m = feature_mask(bounded(wild, 5.0, bound), 2, 3)
     assert m.isfinite().all()
     assert m.max().item() == pytest.approx(math.exp(5))
     m.sum().backward()
-    torch.testing.assert_close(
-        wild.grad, torch.tensor([[1.0, math.exp(4.9), 0, 0, 0, 0]]), rtol=1e-6, atol=0
-    )
+    # Above the limit a cut-off value learns nothing any more; under tanh it can come back.
+    torch.testing.assert_close(wild.grad, torch.tensor([gradient]), rtol=1e-5, atol=1e-9)
+    assert (wild.grad[0, 2] > 0) == (bound == "tanh")
+
+
+def test_controls_of_the_mask():
+    """No mask: LAN sees the map as it is. Exchanged: the mask of the picture half a batch on."""
+    image = torch.randn(4, 3, 32, 16)
+    networks = {}
+    for mask in ("own", "exchanged", "none"):
+        torch.manual_seed(0)
+        networks[mask] = METHOD.network(small(mask=mask)).eval()
+    own, exchanged, none = (network.features(image) for network in networks.values())
+    assert own.m.std(dim=0).max() > 0
+    torch.testing.assert_close(exchanged.m, own.m[[2, 3, 0, 1]])
+    torch.testing.assert_close(exchanged.o, own.f * own.m[[2, 3, 0, 1]])
+    assert (none.m == 1).all()
+    torch.testing.assert_close(none.o, none.f)
+    assert "mixing.transform.weight" not in networks["none"].state_dict()
+    with pytest.raises(InputError, match="without a mask: mask=none"):
+        networks["none"].mask(image)
+    with pytest.raises(InputError, match="mask_limit must be above 0"):
+        METHOD.network(small(mask_limit=0.0))
 
 
 def test_equation_6_number_by_number():
@@ -278,11 +321,22 @@ def test_the_papers_learning_rates():
         stages, (20, 35), (network.grn.trunk, network.lan.layers), strict=True
     ):
         (each,) = stage.turns[0].optimizers
-        rest, slow = each.optimizer.param_groups
+        rest, slow, *mixing = each.optimizer.param_groups
+        assert [group["lr"] for group in mixing] == ([] if at == 20 else [pytest.approx(0.01)])
         assert (rest["lr"], slow["lr"]) == (0.1, pytest.approx(0.01))
         assert {id(p) for p in slow["params"]} == {id(p) for p in backbone.parameters()}
         assert [each.schedule(epoch) for epoch in (0, at - 1, at, 59)] == [1, 1, 0.1, 0.1]
         assert each.optimizer.defaults["momentum"] == 0.9
+
+
+def test_the_mixing_network_has_a_rate_of_its_own():
+    for rate in (0.1, 0.5):
+        network, _, stages, _ = parts(mask_rate=rate)
+        groups = stages[1].turns[0].optimizers[0].optimizer.param_groups
+        own = [g for g in groups if any(p is network.mixing.transform.weight for p in g["params"])]
+        assert [len(group["params"]) for group in own] == [1]
+        assert own[0]["lr"] == pytest.approx(rate * Recipe.small().stages[1].learning_rate)
+    assert len(parts(mask="none")[2][1].turns[0].optimizers[0].optimizer.param_groups) == 2
 
 
 def test_the_terms_against_the_formulas():

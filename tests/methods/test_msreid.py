@@ -281,10 +281,7 @@ def test_the_learned_average_starts_at_the_mean():
 def test_the_relu_keeps_the_map_above_a_half():
     torch.manual_seed(0)
     x = torch.randn(4, 16, 6, 4)
-    bound, free = SoftAttention(16, relu=True), SoftAttention(16)
-    for attention in (bound, free):
-        torch.nn.init.ones_(attention.bn.weight)
-        torch.nn.init.zeros_(attention.bn.bias)
+    bound, free = (SoftAttention(16, relu=relu, start="random") for relu in (True, False))
     assert bound.map(x).min() >= 0.5
     assert 0 < free.map(x).min() < 0.5
     assert free.map(x).max() < 1
@@ -464,9 +461,8 @@ def test_half_precision_is_finite_and_close(dtype):
 
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 def test_gradients_reach_what_trains_and_nothing_else(switches):
-    network, criterion, turn, batch = parts(**switches)
-    for attention in network.attention:  # at its flat start the last BatchNorm alone learns
-        torch.nn.init.ones_(attention.bn.weight)
+    # At the flat start the attention's last BatchNorm alone learns.
+    network, criterion, turn, batch = parts(attention_start="random", **switches)
     sum(turn(batch).values()).backward()
     given = {name for name, p in turn.named_parameters() if p.grad is not None}
     assert {name for name, _ in turn.named_parameters()} - given == {

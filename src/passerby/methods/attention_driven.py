@@ -8,39 +8,43 @@ slim residual network of its own behind a common first layer, whose blocks 2-4 w
 by an attention that is a spatial map times a weight for each channel (intra-attention). The parts'
 features are weighted by how much each is worth (inter-attention) and stand beside the whole body's.
 
-Differs from the paper's print: Table 1 gives the parts' max pool a stride of 1 x 2, here 1 x 1
-(option `part_pool_stride`, which says why). Not stated there, and settled here: widths inside the
-attention (those that give Table 12's increments), a 1x1 convolution for S, nearest-neighbour
-up-sampling, attention maps that start near 1/2, no activation after the FC that reduces, a
-BatchNorm of its own for each branch behind the shared conv1, momentum, weight decay, no
-augmentation. "The same weight" of E_g and E_l (3.4): each becomes a unit vector in the embedding,
-not in training. Without a fused loss (concatenation) the branches' losses count fully, not lambda
-times. Bytes lose the mean and are not divided: by default ImageNet's mean, as a data set's own is
-known only after reading it; conv1 is followed by BatchNorm, so another mean changes nothing but
-the border (options `mean`, `centre`).
+Differs from the paper: by default ImageNet's mean is subtracted, as a data set's own is known only
+after reading it; bytes are not divided (options `mean`, `centre`).
+
+Not stated in the paper, settled here (and the numbers that the recipe marks so):
+* S and C are normalised by BatchNorm (3.3): else they grow until half of the channels stand at 0
+  and half at 1 everywhere; option `attention_norm`;
+* attention maps start near 1/2 (3.3);
+* widths inside the attention: a quarter of the block's, as in the base network's units; option
+  `attention_middle`;
+* S and C are 1x1 convolutions, up-sampling takes the nearest neighbour (3.3); option `upsampling`;
+* the encoder map that is added at each size is the residual unit's, before its pooling (3.3);
+* no activation after the FC that reduces, and a BatchNorm of its own for each view behind the
+  shared conv1 [T1];
+* "the same weight" of E_g and E_l (3.4): each becomes a unit vector in the embedding, not in
+  training;
+* without a fused loss (concatenation) the branches' losses count fully, not lambda times (3.5).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
-from passerby.cues.parts import REGION_NAMES, Outside, Regions, cut_regions, find_regions, strips
+from passerby.cues.parts import REGION_NAMES, Outside
 from passerby.data.samplers import Shuffled
 from passerby.losses.identity import label_smoothed_cross_entropy
-from passerby.losses.precision import at_least_float32
-from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
+from passerby.losses.precision import at_least_float32, without_autocast
+from passerby.method import Descriptor, Method, ScheduledOptimizer, Stage, Turn
+from passerby.methods.regions import five_views
 from passerby.methods.schedules import step_decay
-from passerby.methods.weights import read_tensors
-from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture
+from passerby.methods.weights import initialise_network
+from passerby.types import Augmentation, Batch, InputError
 
 PARTS = REGION_NAMES[1:]
 
@@ -58,6 +62,9 @@ class Recipe:
     Table 6: Baseline = regions strips, attention none, fusion concatenation; Aligned = attention
     none, fusion concatenation; Intra = fusion concatenation; Inter = attention none.
     """
+
+    BEFORE: ClassVar[Mapping[str, Any]] = {"attention_norm": False}
+    """What it was in runs that do not say."""
 
     regions: Literal["joints", "strips"] = "joints"
     """Parts by the joints, or horizontal strips of the picture whatever the joints are [T6]."""
@@ -81,13 +88,15 @@ class Recipe:
     """Subtract `mean`, or each input's own means."""
     channels: int = 32
     """Of conv1; all other channels go with it [T1]."""
-    part_pool_stride: tuple[int, int] = (1, 1)
-    """Vertical and horizontal stride of the parts' max pool. [T1] prints "S-1x2"; read as 1, as
-    the attention's multiply-adds in [T12] come out so (0.43 G; with 1 2 they are 0.32 G)."""
+    part_pool_stride: tuple[int, int] = (1, 2)
+    """Vertical and horizontal stride of the parts' max pool ("S-1x2" [T1])."""
     attention: AttentionName = "decomposed"
     """Intra-attention: decomposed (3.3), plain (without decomposition [T8]) or none [T6]."""
-    attention_middle: tuple[int, int, int] = (48, 96, 160)
-    """Channels inside the attention's units of B2, B3, B4 (not stated; from [T12])."""
+    attention_middle: tuple[int, int, int] = (32, 64, 128)
+    """Channels inside the attention's units of B2, B3, B4 (not stated: a quarter of the block's;
+    with [T1]'s stride the numbers of [T12] come out)."""
+    attention_norm: bool = True
+    """BatchNorm on S and on C (not stated; without it the maps saturate)."""
     upsampling: Upsampling = "nearest"
     """Of the attention's decoder (not stated)."""
     global_features: int = 256
@@ -167,79 +176,41 @@ class Recipe:
         )
 
 
-def attention(s: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The map m = sigmoid(conv1x1(S * C)) (3.3), computed as S * (W C), which is the same.
-
-    Args:
-        s: S of each of g groups, (B, g, h, w).
-        c: C, (B, g c, 1, 1).
-        weight: of the 1x1 convolution, (g c, c, 1, 1).
-        bias: (g c,).
-
-    Returns:
-        (B, g c, h, w) from 0 to 1.
-    """
-    batch, groups, height, width = s.shape
-    mixed = functional.conv2d(c, weight, groups=groups).view(batch, groups, -1)
-    # S of one group meets W C of that group alone: (B, h w, g) x (B, g, g c), block by block. The
-    # product has its channels last in memory, as the map that it weights.
-    blocks = torch.diag_embed(mixed.transpose(1, 2)).permute(0, 2, 3, 1).flatten(2)
-    product = torch.baddbmm(bias.to(s.dtype), s.flatten(2).transpose(1, 2), blocks.to(s.dtype))
-    return torch.sigmoid(product.view(batch, height, width, -1).permute(0, 3, 1, 2))
-
-
-def inter_attention(e: Sequence[Tensor], mu: Tensor) -> Tensor:
-    """Eq. 9, E_l = [(mu_i + 1) E_i]: features (B, D) each and mu (B, n) -> (B, n D)."""
-    return torch.cat([(1 + mu[:, i : i + 1]) * feature for i, feature in enumerate(e)], 1)
-
-
-def _unit(feature: Tensor) -> Tensor:
-    return functional.normalize(at_least_float32(feature))
+# 3.1. The base network.
 
 
 def _convolution(
-    channels_in: int, channels: int, size: int = 1, stride: int = 1, *, groups: int, bias: bool
+    channels_in: int, channels: int, size: int = 1, stride: int = 1, *, bias: bool
 ) -> nn.Conv2d:
-    """A convolution in separate groups; channel numbers are those of one group."""
-    layer = nn.Conv2d(
-        groups * channels_in, groups * channels, size, stride, size // 2, groups=groups, bias=bias
-    )
-    for weight in layer.weight.data.chunk(groups):
-        if bias:
-            nn.init.xavier_uniform_(weight)
-        else:
-            nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
-    if layer.bias is not None:
+    layer = nn.Conv2d(channels_in, channels, size, stride, size // 2, bias=bias)
+    if layer.bias is None:
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    else:
+        nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(layer.bias)
     return layer
 
 
 class Unit(nn.Module):
-    """Residual unit of Table 1: 1x1 (with the stride), 3x3, 1x1 convolutions and a shortcut.
+    """Residual unit [T1]: 1x1 (with the stride), 3x3, 1x1 convolutions and a shortcut."""
 
-    Channel numbers are those of one group: the four parts' branches are computed as one network in
-    four groups, between which nothing passes.
-    """
-
-    def __init__(
-        self, channels_in: int, middle: int, channels: int, stride: int = 1, groups: int = 1
-    ) -> None:
+    def __init__(self, channels_in: int, middle: int, channels: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv1 = _convolution(channels_in, middle, 1, stride, groups=groups, bias=False)
-        self.bn1 = nn.BatchNorm2d(groups * middle)
-        self.conv2 = _convolution(middle, middle, 3, groups=groups, bias=False)
-        self.bn2 = nn.BatchNorm2d(groups * middle)
-        self.conv3 = _convolution(middle, channels, groups=groups, bias=False)
-        self.bn3 = nn.BatchNorm2d(groups * channels)
+        self.conv1 = _convolution(channels_in, middle, 1, stride, bias=False)
+        self.bn1 = nn.BatchNorm2d(middle)
+        self.conv2 = _convolution(middle, middle, 3, bias=False)
+        self.bn2 = nn.BatchNorm2d(middle)
+        self.conv3 = _convolution(middle, channels, bias=False)
+        self.bn3 = nn.BatchNorm2d(channels)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels_in != channels:
             self.shortcut = nn.Sequential(
-                _convolution(channels_in, channels, 1, stride, groups=groups, bias=False),
-                nn.BatchNorm2d(groups * channels),
+                _convolution(channels_in, channels, 1, stride, bias=False),
+                nn.BatchNorm2d(channels),
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, g channels_in, H, W) -> (B, g channels, H / stride, W / stride)."""
+        """(B, channels_in, H, W) -> (B, channels, H / stride, W / stride)."""
         y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
         y = functional.relu(self.bn2(self.conv2(y)), inplace=True)
         return functional.relu(self.bn3(self.conv3(y)) + self.shortcut(x), inplace=True)
@@ -250,81 +221,129 @@ class AttentionShape:
     """How a block's attention is built (3.3)."""
 
     middle: int
-    """Channels inside the residual unit after each pooling."""
+    """Channels inside the residual unit before each pooling."""
     pools: int
     """How often the encoder halves the map: 2 in B2, 1 in B3 and B4."""
     decomposed: bool
     """S and C apart, or one convolution for both (Table 8)."""
     upsampling: Upsampling
     """Of the decoder."""
+    norm: bool = True
+    """BatchNorm on S and on C."""
+
+
+# 3.3. Intra-attention.
+
+
+def attention(s: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The map m = sigmoid(conv1x1(S * C)) of one view (3.3, behind Eq. 6): its definition.
+
+    Args:
+        s: S, (B, 1, h, w).
+        c: C, (B, c, 1, 1).
+        weight: of the 1x1 convolution, (c, c, 1, 1).
+        bias: (c,).
+
+    Returns:
+        (B, c, h, w) from 0 to 1.
+    """
+    return torch.sigmoid(functional.conv2d(s * c, weight, bias))
+
+
+def quick_attention(s: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`attention` of g views side by side, computed as S * (W C), which is the same.
+
+    Args:
+        s: S of each view, (B, g, h, w).
+        c: C, (B, g c, 1, 1).
+        weight: of the 1x1 convolutions, (g c, c, 1, 1).
+        bias: (g c,).
+
+    Returns:
+        (B, g c, h, w) from 0 to 1.
+    """
+    batch, groups, height, width = s.shape
+    mixed = functional.conv2d(c, weight, groups=groups).view(batch, groups, -1)
+    # S of one view meets W C of that view alone: (B, h w, g) x (B, g, g c), block by block. The
+    # product has its channels last in memory, as the map that it weights.
+    blocks = torch.diag_embed(mixed.transpose(1, 2)).permute(0, 2, 3, 1).flatten(2)
+    product = torch.baddbmm(bias.to(s.dtype), s.flatten(2).transpose(1, 2), blocks.to(s.dtype))
+    return torch.sigmoid(product.view(batch, height, width, -1).permute(0, 3, 1, 2))
 
 
 class IntraAttention(nn.Module):
     """M of Eq. 4: encoder, decoder, spatial and channel attention (Figure 5).
 
     Args:
-        channels_in: of the block's input v, in each group.
-        channels: of the block's output, c, in each group.
+        channels_in: of the block's input v.
+        channels: of the block's output, c.
         stride: of the block.
-        groups: branches that are computed together.
         shape: the rest.
     """
 
-    def __init__(
-        self, channels_in: int, channels: int, stride: int, groups: int, shape: AttentionShape
-    ) -> None:
+    def __init__(self, channels_in: int, channels: int, stride: int, shape: AttentionShape) -> None:
         super().__init__()
-        self.entry = Unit(channels_in, max(channels // 4, 1), channels, stride, groups)
+        self.entry = Unit(channels_in, max(channels // 4, 1), channels, stride)
         self.encoder = nn.ModuleList(
-            Unit(channels, shape.middle, channels, 1, groups) for _ in range(shape.pools)
+            Unit(channels, shape.middle, channels) for _ in range(shape.pools)
         )
         self.upsampling = shape.upsampling
-        self.spatial: nn.Conv2d | None = None
-        self.channel: nn.Conv2d | None = None
+        self.spatial: nn.Sequential | None = None
+        self.channel: nn.Sequential | None = None
         if shape.decomposed:
-            self.spatial = _convolution(channels, 1, groups=groups, bias=True)
-            self.channel = _convolution(channels, channels, groups=groups, bias=True)
-        self.join = _convolution(channels, channels, groups=groups, bias=True)
+            self.spatial = _normed(channels, 1, shape.norm)
+            self.channel = _normed(channels, channels, shape.norm)
+        self.join = _convolution(channels, channels, bias=True)
         # Near 1/2: with usual weights half of the maps' values start near 0 or 1, and stay there.
         nn.init.normal_(self.join.weight, std=0.001)
 
     def scores(self, v: Tensor) -> Tensor:
         """A of Eq. 6: the decoder's map, of the size of the block's output."""
-        maps = [self.entry(v)]
+        a, encoded = self.entry(v), []
         for unit in self.encoder:
-            maps.append(unit(functional.max_pool2d(maps[-1], 2, ceil_mode=True)))
-        a: Tensor = maps.pop()
-        while maps:
-            skip = maps.pop()
-            a = skip + functional.interpolate(a, skip.shape[2:], mode=self.upsampling)
+            encoded.append(unit(a))
+            a = functional.max_pool2d(encoded[-1], 2, ceil_mode=True)
+        for same_size in reversed(encoded):
+            a = same_size + functional.interpolate(a, same_size.shape[2:], mode=self.upsampling)
         return a
 
     def forward(self, v: Tensor) -> Tensor:
-        """The map m (B, g c, H / stride, W / stride) of v (B, g channels_in, H, W), from 0 to 1."""
+        """The map m (B, c, H / stride, W / stride) of v (B, channels_in, H, W), from 0 to 1."""
         a = self.scores(v)
         if self.spatial is None or self.channel is None:
             return torch.sigmoid(self.join(a))
-        c = self.channel(a.mean(dim=(2, 3), keepdim=True))
+        s = self.spatial(a)
+        # BatchNorm divides C by how much averages differ, which half precision would round away.
+        with without_autocast(a.device):
+            c = self.channel(at_least_float32(a).mean(dim=(2, 3), keepdim=True))
         assert self.join.bias is not None
-        return attention(self.spatial(a), c, self.join.weight, self.join.bias)
+        return quick_attention(s, c, self.join.weight, self.join.bias)
+
+
+def _normed(channels_in: int, channels: int, norm: bool) -> nn.Sequential:
+    convolution = _convolution(channels_in, channels, bias=True)
+    if not norm:
+        return nn.Sequential(convolution)
+    convolution.bias = None
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels))
 
 
 class Block(nn.Module):
     """B_i: three residual units, and from B2 on an attention over their output (Figure 5)."""
 
     def __init__(
-        self, channels_in: int, middle: int, stride: int, groups: int, shape: AttentionShape | None
+        self, channels_in: int, middle: int, stride: int, shape: AttentionShape | None
     ) -> None:
         super().__init__()
         channels = 2 * middle
         self.units = nn.Sequential(
-            Unit(channels_in, middle, channels, stride, groups),
-            Unit(channels, middle, channels, 1, groups),
-            Unit(channels, middle, channels, 1, groups),
+            Unit(channels_in, middle, channels, stride),
+            Unit(channels, middle, channels),
+            Unit(channels, middle, channels),
         )
         self.attention: IntraAttention | None = None
         if shape is not None:
-            self.attention = IntraAttention(channels_in, channels, stride, groups, shape)
+            self.attention = IntraAttention(channels_in, channels, stride, shape)
 
     def forward(self, v: Tensor) -> tuple[Tensor, Tensor | None]:
         """v_i -> v_(i+1) = (1 + m_i) * a_i (Eq. 3, 4 and 7), and m_i."""
@@ -336,14 +355,13 @@ class Block(nn.Module):
 
 
 class Branch(nn.Module):
-    """A column of Table 1 behind conv1: the whole body's, or the four parts' side by side.
+    """A column of Table 1 behind conv1, for one view of the body.
 
     Args:
         channels_in: conv1's channels.
         middle: channels inside conv2x; conv3x ... conv5x have 2, 4, 8 times as many.
         pool_stride: 2 for the whole body, `part_pool_stride` of the recipe for parts.
         features: width of the FC that reduces.
-        groups: how many branches are computed together, each with its own weights.
         shapes: of the attention of B2, B3, B4; None: without.
     """
 
@@ -353,13 +371,10 @@ class Branch(nn.Module):
         middle: int,
         pool_stride: int | tuple[int, int],
         features: int,
-        groups: int,
         shapes: Sequence[AttentionShape] | None,
     ) -> None:
         super().__init__()
-        self.groups, self.features = groups, features
-        # conv1 is shared, its BatchNorm is not: the five inputs' statistics differ.
-        self.bn1 = nn.BatchNorm2d(groups * channels_in)
+        self.bn1 = nn.BatchNorm2d(channels_in)
         self.pool = nn.MaxPool2d(3, pool_stride, 1)
         widths = [middle << i for i in range(4)]
         inputs = [channels_in, *(2 * width for width in widths[:-1])]
@@ -368,29 +383,58 @@ class Branch(nn.Module):
             attentions[1:] = shapes
         # The last down-sampling of ResNet is left out (3.1).
         self.blocks = nn.ModuleList(
-            Block(channels, width, stride, groups, shape)
+            Block(channels, width, stride, shape)
             for channels, width, stride, shape in zip(
                 inputs, widths, (1, 2, 2, 1), attentions, strict=True
             )
         )
-        self.reduce = _convolution(2 * widths[-1], features, groups=groups, bias=True)
+        self.reduce = _convolution(2 * widths[-1], features, bias=True)
 
-    def forward(self, pictures: Sequence[Tensor], conv1: Tensor) -> tuple[tuple[Tensor, ...], Maps]:
-        """A picture (B, 3, H, W) for each group -> its E (B, features), and m_2, m_3, m_4.
-
-        `conv1` are the weights (c, 3, 3, 3) of the layer that all share.
-        """
-        if len(pictures) != self.groups:
-            raise InputError(f"{self.groups} pictures are wanted; given {len(pictures)}")
-        x = pictures[0] if self.groups == 1 else torch.cat(list(pictures), 1)
-        x = functional.conv2d(x, conv1.repeat(self.groups, 1, 1, 1), None, 2, 1, 1, self.groups)
+    def forward(self, x: Tensor) -> tuple[Tensor, Maps]:
+        """conv1's map (B, c, H/2, W/2) of a view -> its E (B, features), and m_2, m_3, m_4."""
         v, maps = self.pool(functional.relu(self.bn1(x), inplace=True)), []
         for block in self.blocks:
             v, m = block(v)
             if m is not None:
                 maps.append(m)
-        e = self.reduce(v.mean(dim=(2, 3), keepdim=True)).flatten(1)
-        return e.chunk(self.groups, 1), maps
+        return self.reduce(v.mean(dim=(2, 3), keepdim=True)).flatten(1), maps
+
+
+def side_by_side(branches: Sequence[Branch]) -> Branch:
+    """Branches of one shape as one network in groups, between which nothing passes.
+
+    It takes and gives the views' channels one view's after the other's, and computes what the
+    branches would compute one by one, in fewer and larger products. The first branch is changed.
+    """
+    count, together = len(branches), branches[0]
+    for module, *others in zip(*(branch.modules() for branch in branches), strict=True):
+        if isinstance(module, nn.Conv2d):
+            module.groups = count
+            module.in_channels, module.out_channels = (
+                count * module.in_channels,
+                count * module.out_channels,
+            )
+        elif isinstance(module, nn.BatchNorm2d):
+            module.num_features *= count
+        tensors = {**module._parameters, **module._buffers}
+        for name, own in tensors.items():
+            if own is None or own.ndim == 0:
+                continue
+            joined = torch.cat([own.data, *(getattr(other, name).data for other in others)])
+            setattr(module, name, nn.Parameter(joined) if name in module._parameters else joined)
+    return together
+
+
+# 3.4. Inter-attention.
+
+
+def inter_attention(e: Sequence[Tensor], mu: Tensor) -> Tensor:
+    """Eq. 9, E_l = [(mu_i + 1) E_i]: features (B, D) each and mu (B, n) -> (B, n D)."""
+    return torch.cat([(1 + mu[:, i : i + 1]) * feature for i, feature in enumerate(e)], 1)
+
+
+def _unit(feature: Tensor) -> Tensor:
+    return functional.normalize(at_least_float32(feature))
 
 
 def _linear(width: int, features: int) -> nn.Linear:
@@ -429,6 +473,7 @@ class AttentionDrivenNetwork(nn.Module):
         attention: within the branches: spatial and channel-wise, undivided (Table 8), or none.
         part_pool_stride: vertical and horizontal stride of the parts' max pool.
         attention_middle: channels inside the attention's units of B2, B3, B4 for conv1's 32.
+        attention_norm: BatchNorm on S and on C.
         upsampling: of the attention's decoder.
         global_features: width of E_g.
         part_features: width of each E_i.
@@ -443,8 +488,9 @@ class AttentionDrivenNetwork(nn.Module):
         *,
         channels: int = 32,
         attention: AttentionName = "decomposed",
-        part_pool_stride: tuple[int, int] = (1, 1),
-        attention_middle: tuple[int, int, int] = (48, 96, 160),
+        part_pool_stride: tuple[int, int] = (1, 2),
+        attention_middle: tuple[int, int, int] = (32, 64, 128),
+        attention_norm: bool = True,
         upsampling: Upsampling = "nearest",
         global_features: int = 256,
         part_features: int = 128,
@@ -461,23 +507,24 @@ class AttentionDrivenNetwork(nn.Module):
         if weigh_global and fusion != "inter":
             raise InputError(f"weigh_global goes with the fusion inter; given {fusion}")
         self.fusion, self.centre, self.feature = fusion, centre, feature
-        self.conv1 = _convolution(3, channels, 3, 2, groups=1, bias=False)
+        self.conv1 = _convolution(3, channels, 3, 2, bias=False)
 
         def shapes(share: float) -> list[AttentionShape] | None:
             if attention == "none":
                 return None
-            widths = [max(round(middle * share), 1) for middle in attention_middle]
+            widths = [max(round(middle * share * channels / 32), 1) for middle in attention_middle]
             decomposed = attention == "decomposed"
             return [
-                AttentionShape(width, pools, decomposed, upsampling)
+                AttentionShape(width, pools, decomposed, upsampling, attention_norm)
                 for width, pools in zip(widths, (2, 1, 1), strict=True)
             ]
 
-        whole, half = channels / 32, channels / 64
-        self.whole = Branch(channels, channels, 2, global_features, 1, shapes(whole))
-        self.parts = Branch(
-            channels, channels // 2, part_pool_stride, part_features, 4, shapes(half)
+        half = channels // 2
+        self.whole = Branch(channels, channels, 2, global_features, shapes(1.0))
+        self.parts = side_by_side(
+            [Branch(channels, half, part_pool_stride, part_features, shapes(0.5)) for _ in PARTS]
         )
+        self.global_features, self.part_features = global_features, part_features
         self.fused_features = global_features + 4 * part_features
         if fusion == "inter":
             self.weights = nn.ModuleDict({name: _linear(part_features, 1) for name in PARTS})
@@ -485,11 +532,11 @@ class AttentionDrivenNetwork(nn.Module):
         if fusion == "fc":
             self.fc = _linear(self.fused_features, self.fused_features)
 
-    def _branch(self, branch: Branch, *pictures: Tensor) -> tuple[tuple[Tensor, ...], Maps]:
+    def _first(self, *views: Tensor) -> Tensor:
+        """What all views share: conv1, its maps (B, c, H/2, W/2) one view's after the other's."""
         if self.centre == "picture":
-            pictures = tuple(p - p.mean(dim=(2, 3), keepdim=True) for p in pictures)
-        found: tuple[tuple[Tensor, ...], Maps] = branch(pictures, self.conv1.weight)
-        return found
+            views = tuple(view - view.mean(dim=(2, 3), keepdim=True) for view in views)
+        return torch.cat([self.conv1(view) for view in views], 1)
 
     def features(
         self,
@@ -500,8 +547,9 @@ class AttentionDrivenNetwork(nn.Module):
         lower_leg: Tensor,
     ) -> Features:
         """(B, 3, 384, 192) and four of (B, 3, 96, 192) -> everything from E_g to the fused one."""
-        (e_g,), global_maps = self._branch(self.whole, whole)
-        e, part_maps = self._branch(self.parts, head, upper_body, upper_leg, lower_leg)
+        e_g, global_maps = self.whole(self._first(whole))
+        side, part_maps = self.parts(self._first(head, upper_body, upper_leg, lower_leg))
+        e = side.chunk(len(PARTS), 1)
         mu = mu_g = None
         e_l = torch.cat(e, 1)
         weighted = e_g
@@ -531,10 +579,10 @@ class AttentionDrivenNetwork(nn.Module):
         that is learned; one unit vector where an FC fuses, and for a part of it.
         """
         if self.feature == "whole":
-            return _unit(self._branch(self.whole, whole)[0][0])
+            return _unit(self.whole(self._first(whole))[0])
         if self.feature in PARTS:
-            e, _ = self._branch(self.parts, head, upper_body, upper_leg, lower_leg)
-            return _unit(e[PARTS.index(self.feature)])
+            side, _ = self.parts(self._first(head, upper_body, upper_leg, lower_leg))
+            return _unit(side.chunk(len(PARTS), 1)[PARTS.index(self.feature)])
         f = self.features(whole, head, upper_body, upper_leg, lower_leg)
         if self.feature == "parts":
             return _unit(f.e_l)
@@ -570,34 +618,7 @@ class AttentionDrivenNetwork(nn.Module):
         return torch.stack(rows, 1)
 
 
-def initialise(network: AttentionDrivenNetwork, weights: str) -> None:
-    """Starting weights: `none`, or a file of an earlier run of the same network (pre-training).
-
-    The fusion's own weights may be missing; they then start at random.
-
-    Raises:
-        InputError: no such file, or tensors that are missing, too many, or of another shape.
-    """
-    if weights == "none":
-        return
-    found = read_tensors(Path(weights))
-    own = network.state_dict()
-    fusion = ("weights.", "fc.", "global_weight.")
-    missing = [name for name in own if name not in found and not name.startswith(fusion)]
-    unknown = [name for name in found if name not in own and not name.startswith(fusion)]
-    if missing or unknown:
-        raise InputError(
-            f"{weights} is not of this network: {len(missing)} of its {len(own)} tensors are "
-            f"missing and {len(unknown)} too many, e.g. {(missing + unknown)[0]} (pre-train with "
-            "the same attention and channels)"
-        )
-    taken = {name: tensor for name, tensor in found.items() if name in own}
-    for name, tensor in taken.items():
-        if tensor.shape != own[name].shape:
-            raise InputError(
-                f"{weights}: {name} must be {tuple(own[name].shape)}; it is {tuple(tensor.shape)}"
-            )
-    network.load_state_dict(taken, strict=False)
+# 3.5. Losses.
 
 
 class Criterion(nn.Module):
@@ -605,8 +626,8 @@ class Criterion(nn.Module):
 
     def __init__(self, identities: int, network: AttentionDrivenNetwork, dropout: float) -> None:
         super().__init__()
-        widths = {"whole": network.whole.features}
-        widths |= dict.fromkeys(PARTS, network.parts.features)
+        widths = {"whole": network.global_features}
+        widths |= dict.fromkeys(PARTS, network.part_features)
         if network.fusion != "concatenation":
             widths["fused"] = network.fused_features
         self.classifiers = nn.ModuleDict(
@@ -656,50 +677,13 @@ class AttentionDrivenTurn(Turn):
         return terms
 
 
-def regions_of(picture: Picture, recipe: Recipe) -> Regions:
-    """Where the recipe looks in a picture."""
-    height, width = picture.image.shape[:2]
-    if recipe.pretrain or recipe.regions == "strips":
-        return Regions(strips(height, width), "strips")
-    return find_regions(
-        height,
-        width,
-        picture.joints,
-        beta=recipe.beta,
-        confidence=recipe.confidence,
-        outside=recipe.outside,
-    )
-
-
-def _inputs(recipe: Recipe) -> Inputs:
-    sizes = [(recipe.height, recipe.width), *[(recipe.part_height, recipe.part_width)] * 4]
-    red, green, blue = (round(255 * value) for value in recipe.mean)
-
-    def make(picture: Picture) -> dict[str, NDArray[np.uint8]]:
-        boxes = regions_of(picture, recipe).boxes
-        cut = cut_regions(picture.image, boxes, sizes, (red, green, blue))
-        return dict(zip(REGION_NAMES, cut, strict=True))
-
-    scale = (1 / 255, 1 / 255, 1 / 255)  # bytes stay bytes
-    specs = {
-        name: InputSpec(*size, mean=recipe.mean, std=scale)
-        for name, size in zip(REGION_NAMES, sizes, strict=True)
-    }
-    if recipe.pretrain or recipe.regions == "strips":
-        return Inputs(specs, make)
-
-    def unusable(picture: Picture) -> list[str]:
-        return ["joints"] if regions_of(picture, recipe).source == "strips" else []
-
-    return Inputs(specs, make, frozenset({"joints"}), unusable)
-
-
 def _network(recipe: Recipe) -> AttentionDrivenNetwork:
     network = AttentionDrivenNetwork(
         channels=recipe.channels,
         part_pool_stride=recipe.part_pool_stride,
         attention=recipe.attention,
         attention_middle=recipe.attention_middle,
+        attention_norm=recipe.attention_norm,
         upsampling=recipe.upsampling,
         global_features=recipe.global_features,
         part_features=recipe.part_features,
@@ -708,7 +692,7 @@ def _network(recipe: Recipe) -> AttentionDrivenNetwork:
         centre=recipe.centre,
         feature=recipe.feature,
     )
-    initialise(network, recipe.weights)
+    initialise_network(network, recipe.weights, may_lack=("weights.", "fc.", "global_weight."))
     return network
 
 
@@ -741,7 +725,7 @@ METHOD = Method(
     name="attention_driven",
     title="Yang et al. 2019: Attention Driven Person Re-identification",
     recipe=Recipe,
-    inputs=_inputs,
+    inputs=five_views,
     network=_network,
     criterion=_criterion,
     stages=_stages,

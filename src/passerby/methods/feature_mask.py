@@ -9,18 +9,27 @@ network had near its beginning, and a second set of the remaining layers (locall
 network, LAN) learns from the masked map, told to be surer of each person than the GRN is. The
 descriptor is both networks' features side by side.
 
-Differs from the paper: m' is bounded by `mask_limit` (exp of an unbounded ReLU overflows). Not
-stated there, and settled here: the numbers that the recipe marks so; losses are batch means; a test
-picture is resized whole to the input's size; GRN and LAN alone are compared by unit vectors (Eq. 6
-with alpha 1 and 0); p_G is taken without dropout (GRN is frozen, so in eval mode), p_L with it.
+Differs from the paper: the descriptors are the pooled features, of Table 1's 2048 dimensions, where
+3.2 and 3.4 say the last FC layer (option `fc_width`); GRN's and LAN's trunks learn at a tenth of
+the rate, 0.01 where 4.2 says 0.1, as the common baseline of that time does (option
+`backbone_rate`); m' is bounded, for exp of an unbounded ReLU overflows (options `mask_limit`,
+`mask_bound`).
+
+Not stated in the paper, settled here (and the numbers that the recipe marks so):
+* the mixing network learns at a tenth of the rate: at the full one its mask runs into the bound in
+  a few places; option `mask_rate`;
+* losses are batch means, weighted 1:1; option `rank_weight`;
+* a test picture is resized whole to the input's size;
+* GRN and LAN alone are compared by unit vectors (Eq. 6 with alpha 1 and 0); option `feature`;
+* p_G is taken without dropout (GRN is frozen, so in eval mode), p_L with it.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn, optim
@@ -44,6 +53,8 @@ TAPS = {"pool1": 0, "res2": 1, "res3": 2, "res4": 3}
 
 TapName = Literal["pool1", "res2", "res3", "res4"]
 FeatureName = Literal["fmn", "grn", "lan"]
+MaskName = Literal["own", "exchanged", "none"]
+BoundName = Literal["tanh", "clamp"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,9 @@ class StageRecipe:
 class Recipe:
     """The paper's numbers; a section number is its section, `[T5]` its Table 5."""
 
+    BEFORE: ClassVar[Mapping[str, Any]] = {"mask_rate": 1.0, "mask_bound": "clamp"}
+    """What it was in runs that do not say."""
+
     trunk: str = "resnet50"
     """Trunk (4.2); resnet18, resnet34, resnet50, resnet101 or thin18."""
     weights: str = "imagenet"
@@ -70,8 +84,13 @@ class Recipe:
     """Which map of GRN is masked [T5]."""
     fc_width: int | None = None
     """Width of a last layer after each pooling; None: the pooled features, 2048 [T1]."""
+    mask: MaskName = "own"
+    """Each picture's own mask (3.2), or a control: that of another picture of the batch, half a
+    batch on, or none at all."""
     mask_limit: float = 5.0
-    """Greater m' count as this one (not stated)."""
+    """Greatest m' (not stated)."""
+    mask_bound: BoundName = "tanh"
+    """How it is kept (not stated): limit tanh(m' / limit), or m' cut off there."""
     height: int = 224
     """Height of the input in pixels (not stated; mask sizes of [T5])."""
     width: int = 224
@@ -85,7 +104,10 @@ class Recipe:
     stages: tuple[StageRecipe, StageRecipe] = (StageRecipe(), StageRecipe(milestones=(35,)))
     """Of GRN alone, and of MN and LAN with GRN frozen (4.2)."""
     backbone_rate: float = 0.1
-    """Learning rate of layers with starting weights, as a share of the others' (not stated)."""
+    """Learning rate of layers with starting weights, as a share of the others' (not stated; 4.2
+    names one rate)."""
+    mask_rate: float = 0.1
+    """Learning rate of the mixing network, as a share of the stage's (not stated)."""
     momentum: float = 0.9
     """SGD's (4.2)."""
     weight_decay: float = 5e-4
@@ -115,8 +137,7 @@ class Recipe:
             height=128,
             width=64,
             resize=(144, 72),
-            # From random weights at 0.1 the mask runs into its limit in a few places and LAN lags.
-            stages=(StageRecipe(15, 0.1, (11,)), StageRecipe(15, 0.02, (11,))),
+            stages=(StageRecipe(15, 0.1, (11,)), StageRecipe(15, 0.1, (11,))),
             backbone_rate=1.0,
         )
 
@@ -132,25 +153,33 @@ def mask_size(height: int, width: int, tap: str) -> tuple[int, int]:
     return height, width
 
 
+def bounded(transitional: Tensor, limit: float, bound: BoundName) -> Tensor:
+    """Values of m' from 0 to `limit`: limit tanh(m' / limit), or m' cut off there.
+
+    Both leave small values nearly as they are. Above the limit tanh still has a gradient.
+    """
+    if bound == "clamp":
+        return transitional.clamp(max=limit)
+    return limit * torch.tanh(transitional / limit)
+
+
 def transitional_mask(g: Tensor, weight: Tensor) -> Tensor:
     """Eq. 1, m' = ReLU(W^T g): features (B, D) and W^T (h w, D) -> (B, h w)."""
     return functional.relu(functional.linear(g, weight))
 
 
-def feature_mask(transitional: Tensor, height: int, width: int, limit: float = 5.0) -> Tensor:
+def feature_mask(transitional: Tensor, height: int, width: int) -> Tensor:
     """Eq. 2, m_ij = exp(m'_k) with j = floor(k / h), i = k - h j, all from 0: column by column.
 
     Args:
         transitional: m', (B, h w).
         height: h.
         width: w.
-        limit: greater values of m' count as this one, so that m <= exp(limit).
 
     Returns:
         (B, 1, h, w), 1 or more.
     """
-    m = torch.exp(transitional.clamp(max=limit))
-    return m.view(-1, width, height).transpose(1, 2).unsqueeze(1)
+    return torch.exp(transitional).view(-1, width, height).transpose(1, 2).unsqueeze(1)
 
 
 def descriptor(g: Tensor, local: Tensor, alpha: float = 0.5) -> Tensor:
@@ -185,20 +214,22 @@ class MixingNetwork(nn.Module):
     Args:
         width: D of the global feature.
         size: height and width of the map.
-        limit: bound of m'.
+        limit: greatest m'.
+        bound: how it is kept.
     """
 
-    def __init__(self, width: int, size: tuple[int, int], limit: float) -> None:
+    def __init__(
+        self, width: int, size: tuple[int, int], limit: float, bound: BoundName = "tanh"
+    ) -> None:
         super().__init__()
-        self.size = size
-        self.limit = limit
+        self.size, self.limit, self.bound = size, limit, bound
         self.transform = nn.Linear(width, size[0] * size[1], bias=False)
 
     def mask(self, g: Tensor) -> Tensor:
         """Eq. 1-2: (B, D) -> m (B, 1, h, w), in float32 also where the rest runs in half."""
         with without_autocast(g.device):
             transitional = transitional_mask(at_least_float32(g), self.transform.weight)
-            return feature_mask(transitional, *self.size, self.limit)
+            return feature_mask(bounded(transitional, self.limit, self.bound), *self.size)
 
     def forward(self, f: Tensor, m: Tensor) -> Tensor:
         """Eq. 3, o_i = f_i * m for every channel: (B, c, h, w), (B, 1, h, w) -> (B, c, h, w).
@@ -262,12 +293,15 @@ class FeatureMaskNetwork(nn.Module):
         tap: where GRN's map is masked, a key of `TAPS`.
         weights: starting weights of GRN and LAN: `none`, `imagenet` or a file.
         fc_width: width of a last layer after each pooling; None: the pooled features are g, l.
-        limit: bound of m'.
+        mask: each picture's own, or a control: another picture's of the batch, or none.
+        limit: greatest m'.
+        bound: how it is kept: by `tanh`, or by `clamp`.
         feature: what is embedded: both features, or one.
         alpha: weight of g in the descriptor (Eq. 6).
 
     Raises:
-        InputError: for an unknown trunk, weights that do not fit, or alpha outside 0 to 1.
+        InputError: for an unknown trunk, weights that do not fit, alpha outside 0 to 1, or a limit
+            that is not above 0.
     """
 
     def __init__(
@@ -279,29 +313,46 @@ class FeatureMaskNetwork(nn.Module):
         tap: TapName = "pool1",
         weights: str = "none",
         fc_width: int | None = None,
+        mask: MaskName = "own",
         limit: float = 5.0,
+        bound: BoundName = "tanh",
         feature: FeatureName = "fmn",
         alpha: float = 0.5,
     ) -> None:
         super().__init__()
         if not 0 <= alpha <= 1:
             raise InputError(f"alpha must be from 0 to 1; given {alpha}")
-        self.tap, self.feature, self.alpha = tap, feature, alpha
+        if bound == "tanh" and not limit > 0:
+            raise InputError(f"mask_limit must be above 0 (no mask: mask none); given {limit}")
+        self.tap, self.feature, self.alpha, self.masked_by = tap, feature, alpha, mask
         self.grn = GlobalNetwork(trunk, weights, fc_width)
         self.width = fc_width or self.grn.trunk.channels
         self.lan = LocalNetwork(trunk, weights, fc_width, tap)
-        self.mixing = MixingNetwork(self.width, mask_size(height, width, tap), limit)
+        self.mixing: MixingNetwork | None = None
+        if mask != "none":
+            self.mixing = MixingNetwork(self.width, mask_size(height, width, tap), limit, bound)
 
     def features(self, image: Tensor) -> Features:
         """(B, 3, H, W) -> everything from g to l."""
         g, maps = self.grn(image)
         f = maps[self.tap]
+        if self.mixing is None:
+            return Features(g, f, torch.ones_like(f[:, :1]), f, self.lan(f))
         m = self.mixing.mask(g)
+        if self.masked_by == "exchanged":
+            # Half a batch on: files in order have the same person's pictures side by side.
+            m = m.roll(len(m) // 2, 0)
         o = self.mixing(f, m)
         return Features(g, f, m, o, self.lan(o))
 
     def mask(self, image: Tensor) -> Tensor:
-        """(B, 3, H, W) -> m (B, 1, h, w): where LAN is told to look; 1 is as if there were none."""
+        """(B, 3, H, W) -> m (B, 1, h, w): where LAN is told to look; 1 is as if there were none.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.mixing is None:
+            raise InputError("this Feature Mask Network was made without a mask: mask=none")
         g, _ = self.grn(image)
         return self.mixing.mask(g)
 
@@ -342,7 +393,8 @@ class GlobalTurn(Turn):
     def __init__(self, recipe: Recipe, network: FeatureMaskNetwork, criterion: Criterion) -> None:
         backbone = network.grn.trunk.parameters()
         rest = [*network.grn.fc.parameters(), *criterion.grn.parameters()]
-        super().__init__([_sgd(recipe, recipe.stages[0], backbone, rest)])
+        learned = [(1.0, rest), (recipe.backbone_rate, backbone)]
+        super().__init__([_sgd(recipe, recipe.stages[0], learned)])
         self.grn = network.grn
         self.classifier = criterion.grn
 
@@ -356,14 +408,14 @@ class LocalTurn(Turn):
     """Stage 2: cross entropy of LAN + rank loss (Eq. 4 and 5), GRN as stage 1 left it."""
 
     def __init__(self, recipe: Recipe, network: FeatureMaskNetwork, criterion: Criterion) -> None:
-        backbone = network.lan.layers.parameters()
-        rest = [
-            *network.mixing.parameters(),
-            *network.lan.fc.parameters(),
-            *criterion.lan.parameters(),
+        learned = [
+            (1.0, [*network.lan.fc.parameters(), *criterion.lan.parameters()]),
+            (recipe.backbone_rate, network.lan.layers.parameters()),
         ]
+        if network.mixing is not None:
+            learned.append((recipe.mask_rate, network.mixing.parameters()))
         super().__init__(
-            [_sgd(recipe, recipe.stages[1], backbone, rest)], frozen=[network.grn, criterion.grn]
+            [_sgd(recipe, recipe.stages[1], learned)], frozen=[network.grn, criterion.grn]
         )
         self.network = network
         self.criterion = criterion
@@ -383,16 +435,11 @@ class LocalTurn(Turn):
 
 
 def _sgd(
-    recipe: Recipe,
-    stage: StageRecipe,
-    backbone: Iterable[nn.Parameter],
-    rest: Iterable[nn.Parameter],
+    recipe: Recipe, stage: StageRecipe, learned: Iterable[tuple[float, Iterable[nn.Parameter]]]
 ) -> ScheduledOptimizer:
+    """SGD of parameters with their shares of the stage's learning rate."""
     rate = stage.learning_rate
-    groups = [
-        {"params": list(rest), "lr": rate},
-        {"params": list(backbone), "lr": rate * recipe.backbone_rate},
-    ]
+    groups = [{"params": list(each), "lr": rate * share} for share, each in learned]
     sgd = optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     return ScheduledOptimizer(sgd, step_decay(stage.milestones))
 
@@ -409,7 +456,9 @@ def _network(recipe: Recipe) -> FeatureMaskNetwork:
         tap=recipe.tap,
         weights=recipe.weights,
         fc_width=recipe.fc_width,
+        mask=recipe.mask,
         limit=recipe.mask_limit,
+        bound=recipe.mask_bound,
         feature=recipe.feature,
         alpha=recipe.alpha,
     )
@@ -436,7 +485,8 @@ def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequenc
 
 
 def _descriptor(recipe: Recipe) -> Descriptor:
-    masked = f"mask on {recipe.tap}, m' <= {recipe.mask_limit:g}"
+    masks = {"own": "mask", "exchanged": "another picture's mask", "none": "no mask"}
+    masked = f"{masks[recipe.mask]} on {recipe.tap}, m' <= {recipe.mask_limit:g}"
     words = {
         "grn": "GRN: g/|g|",
         "lan": f"LAN: l/|l|, {masked}",

@@ -16,7 +16,7 @@ attention's sigmoid, though Figure 3's caption names one after each convolution 
 
 Not stated in the paper, settled here (and the numbers that the recipe marks so):
 * attention maps start flat, at 1/2 everywhere (Figure 3): a random map behind each layer would
-  multiply trained features four times;
+  multiply trained features four times; option `attention_start`;
 * the weighted average over channels (3.2) starts at equal weights;
 * GAP and GMP (3.4) are added;
 * each feature has its own centers (3.5), or one table: option `shared_centers`;
@@ -26,9 +26,9 @@ Not stated in the paper, settled here (and the numbers that the recipe marks so)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn, optim
@@ -50,11 +50,15 @@ from passerby.types import Augmentation, Batch, InputError
 
 Pooling = Literal["learned", "mean"]
 Side = Literal["before", "after"]
+Start = Literal["flat", "random"]
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The paper's numbers; a section number is its section."""
+
+    BEFORE: ClassVar[Mapping[str, Any]] = {"attention_start": "random"}
+    """What it was in runs that do not say."""
 
     trunk: str = "resnet50"
     """Trunk (3.1); resnet18, resnet34, resnet50, resnet101 or thin18."""
@@ -73,6 +77,8 @@ class Recipe:
     attention_relu: bool = False
     """A ReLU before the attention's sigmoid too, as HA-CNN has and Figure 3's caption can be read:
     it names one after each convolution."""
+    attention_start: Start = "flat"
+    """How attention maps start (not stated): flat, or random, as BatchNorm's usual scale has it."""
     mask_before_reduction: bool = False
     """The mask lies on the trunk's maps (3.3) instead of on the reduced ones (Figure 2)."""
     feature_width: int | None = None
@@ -241,16 +247,25 @@ class SoftAttention(nn.Module):
         channels: C.
         pooling: of the spatial attention.
         relu: a ReLU before the sigmoid, as HA-CNN has it: the map then lies in [0.5, 1).
+        start: `flat`, or `random`: with BatchNorm's usual scale of 1.
     """
 
-    def __init__(self, channels: int, *, pooling: Pooling = "learned", relu: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        pooling: Pooling = "learned",
+        relu: bool = False,
+        start: Start = "flat",
+    ) -> None:
         super().__init__()
         self.spatial = SpatialAttention(channels, pooling)
         self.channel = ChannelAttention(channels)
         self.join = nn.Linear(channels, channels, bias=False)
         self.bn = nn.BatchNorm2d(channels)
-        nn.init.zeros_(self.bn.weight)
-        nn.init.constant_(self.bn.bias, 1.0 if relu else 0.0)
+        if start == "flat":
+            nn.init.zeros_(self.bn.weight)
+            nn.init.constant_(self.bn.bias, 1.0 if relu else 0.0)
         self.relu = relu
 
     def map(self, x: Tensor) -> Tensor:
@@ -326,6 +341,7 @@ class MSReID(nn.Module):
         mask: M; off, both masks are 1.
         spatial_pooling: of the attention's channels.
         attention_relu: a ReLU before the attention's sigmoid.
+        attention_start: see `SoftAttention`.
         mask_before_reduction: the mask lies on the trunk's maps (3.3), not on the reduced ones.
         feature_width: width of each feature; None: three quarters of layer4's channels.
         feature: which side of the necks the embedding is taken from.
@@ -345,6 +361,7 @@ class MSReID(nn.Module):
         mask: bool = True,
         spatial_pooling: Pooling = "learned",
         attention_relu: bool = False,
+        attention_start: Start = "flat",
         mask_before_reduction: bool = False,
         feature_width: int | None = None,
         feature: Side = "before",
@@ -356,7 +373,9 @@ class MSReID(nn.Module):
         c4 = self.trunk.channels
         c3 = c4 // 2
         self.attention = nn.ModuleList(
-            SoftAttention(channels, pooling=spatial_pooling, relu=attention_relu)
+            SoftAttention(
+                channels, pooling=spatial_pooling, relu=attention_relu, start=attention_start
+            )
             for channels in ((c4 // 8, c4 // 4, c3, c4) if attention else ())
         )
         self.width = c4 * 3 // 4 if feature_width is None else feature_width
@@ -509,6 +528,7 @@ def _network(recipe: Recipe) -> MSReID:
         mask=recipe.mask,
         spatial_pooling=recipe.spatial_pooling,
         attention_relu=recipe.attention_relu,
+        attention_start=recipe.attention_start,
         mask_before_reduction=recipe.mask_before_reduction,
         feature_width=recipe.feature_width,
         feature=recipe.feature,

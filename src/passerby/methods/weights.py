@@ -145,3 +145,35 @@ def load_trunk(trunk: Trunk, tensors: dict[str, Tensor], source: str) -> None:
                 f"it is {tuple(tensors[prefix + name].shape)}"
             )
     trunk.load_state_dict({n: tensors[prefix + n] for n in wanted}, strict=False)
+
+
+def initialise_network(network: nn.Module, weights: str, may_lack: tuple[str, ...] = ()) -> None:
+    """Starting weights of a whole network: `none`, or a file of an earlier run of the same one.
+
+    Args:
+        network: changed in place.
+        weights: `none` leaves the random ones.
+        may_lack: beginnings of names that either may lack; the network's own then stay random.
+
+    Raises:
+        InputError: no such file, or tensors that are missing, too many, or of another shape.
+    """
+    if weights == "none":
+        return
+    found = read_tensors(Path(weights))
+    own = network.state_dict()
+    missing = [name for name in own if name not in found and not name.startswith(may_lack)]
+    unknown = [name for name in found if name not in own and not name.startswith(may_lack)]
+    if missing or unknown:
+        raise InputError(
+            f"{weights} is not of this network: {len(missing)} of its {len(own)} tensors are "
+            f"missing and {len(unknown)} too many, e.g. {(missing + unknown)[0]} (pre-train with "
+            "the same attention and channels)"
+        )
+    taken = {name: tensor for name, tensor in found.items() if name in own}
+    for name, tensor in taken.items():
+        if tensor.shape != own[name].shape:
+            raise InputError(
+                f"{weights}: {name} must be {tuple(own[name].shape)}; it is {tuple(tensor.shape)}"
+            )
+    network.load_state_dict(taken, strict=False)
