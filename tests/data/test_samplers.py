@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from passerby.data.samplers import IdentityBalanced, Shuffled
+from passerby.data.samplers import IdentityBalanced, Passes, Shuffled
 from passerby.types import InputError
 
 
@@ -126,3 +126,18 @@ def test_every_identity_is_equally_likely_in_the_first_batch():
     counts = np.bincount(np.concatenate(first))
     # 1600 draws over 8 identities: 200 each, standard deviation sqrt(1600 / 8 * 7 / 8) = 13.2.
     assert np.abs(counts - 200).max() < 4.5 * 13.2
+
+
+def test_passes_are_the_samplers_epochs_in_turn():
+    labels = np.repeat(np.arange(5), 4)
+    each = Shuffled(8)
+    three = Passes(each, 3).batches(labels, seed=1, epoch=2)
+    expected = [b for e in (6, 7, 8) for b in each.batches(labels, seed=1, epoch=e)]
+    assert [b.tolist() for b in three] == [b.tolist() for b in expected]
+    once = Passes(each, 1).batches(labels, seed=1, epoch=2)
+    expected = each.batches(labels, seed=1, epoch=2)
+    assert [b.tolist() for b in once] == [b.tolist() for b in expected]
+    assert len(Passes(each, 1.4).batches(labels, seed=1, epoch=0)) == 3 + 1
+    assert len(Passes(each, 0.01).batches(labels, seed=1, epoch=0)) == 1
+    with pytest.raises(InputError, match="passes must be above 0; given 0"):
+        Passes(each, 0)

@@ -501,14 +501,12 @@ def test_the_recipes_numbers_reach_algorithm_1(market):
 
 
 def test_the_masks_of_the_pictures_reach_algorithm_1(market):
-    """Those of a picture without one are all person; `kept` counts too."""
+    """`kept` counts too."""
     features = np.random.default_rng(1).random((48, 8))
-    start = epoch_start(market, lambda: features, {}, without=(4, 9))
+    start = epoch_start(market, lambda: features, {})
     recipe = small(anchors=1.0, candidates=6, kept=1)
     found = np.concatenate(TripletSelection(recipe)(start)).reshape(-1, 3)
-    pictures = [start.pictures(index) for index in range(48)]
-    sized = [resize(picture, 32, 16).mask for picture in pictures]
-    masks = np.stack([np.full((32, 16), 255, np.uint8) if m is None else m for m in sized])
+    masks = np.stack([resize(start.pictures(index), 32, 16).mask for index in range(48)])
 
     def expected(masks, kept):
         by_anchor = mask_guided_triplets(
@@ -520,6 +518,69 @@ def test_the_masks_of_the_pictures_reach_algorithm_1(market):
     assert found.tolist() == expected(masks, 1)
     assert found.tolist() != expected(np.ones_like(masks), 1)
     assert found.tolist() != expected(masks, 5)
+
+
+def test_pictures_without_a_mask_take_no_part_in_algorithm_1(market):
+    """As all person they would share most pixels with everybody, and be preferred."""
+    notes = {}
+    features = np.random.default_rng(1).random((48, 8))
+    start = epoch_start(market, lambda: features, notes, without=(4, 9))
+    found = np.concatenate(TripletSelection(small(anchors=1.0))(start))
+    assert not set(found.tolist()) & {4, 9}
+    assert notes == {"anchors": 46, "anchors_left_out": 2}
+
+
+def test_the_metric_reaches_mining_and_loss(market):
+    features = np.random.default_rng(1).random((48, 8)) * np.arange(1, 49)[:, None]
+    start = epoch_start(market, lambda: features, {})
+    by_angle = TripletSelection(small(anchors=1.0, candidates=1, kept=1, metric="cosine"))(start)
+    ids, cameras = start.labels, start.cameras
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    for a, p, n in np.concatenate(by_angle).reshape(-1, 3):
+        d = 1 - unit @ unit[a]
+        assert d[p] == pytest.approx(d[(ids == ids[a]) & (cameras != cameras[a])].max(), abs=1e-6)
+        assert d[n] == pytest.approx(d[(ids != ids[a]) & (cameras == cameras[a])].min(), abs=1e-6)
+    x, y, z = torch.randn(3, 5, 4, dtype=torch.float64)
+    cosine = torch.nn.functional.cosine_similarity
+    expected = torch.relu(1 - cosine(x, y) - (1 - cosine(x, z)) + 0.5).mean()
+    torch.testing.assert_close(triplet_loss(x, y, z, 0.5, "cosine"), expected)
+    losses = []
+    for metric in ("euclidean", "cosine"):
+        torch.manual_seed(0)
+        recipe = small(selection="random", margin=2.0, metric=metric)
+        network, batch = METHOD.network(recipe), batch_for(recipe)
+        criterion = METHOD.criterion(recipe, network, 4)
+        losses.append(METHOD.stages(recipe, network, criterion)[2].turns[0](batch)["triplet"])
+    assert losses[0] > losses[1] > 0
+
+
+def test_descriptors_of_unit_length():
+    """Where pictures are compared: in the embedding and in the triplet loss, not in classifiers."""
+    found = {}
+    for unit in (False, True):
+        torch.manual_seed(0)
+        recipe = small(selection="random", margin=2.0, unit_length=unit)
+        network, batch = METHOD.network(recipe).eval(), batch_for(recipe)
+        criterion = METHOD.criterion(recipe, network, 4)
+        terms = METHOD.stages(recipe, network, criterion)[2].turns[0].eval()(batch)
+        found[unit] = (network(**batch.inputs).unflatten(1, (6, 256)), terms)
+    plain, unit = found[False], found[True]
+    torch.testing.assert_close(unit[0], plain[0] / plain[0].norm(dim=2, keepdim=True))
+    torch.testing.assert_close(unit[1]["identity"], plain[1]["identity"])
+    a, p, n = (unit[0][i::3] for i in range(3))
+    expected = torch.relu((a - p).norm(dim=2) - (a - n).norm(dim=2) + 2.0).mean()
+    torch.testing.assert_close(unit[1]["triplet"], expected)
+
+
+def test_stage_3_sees_as_many_pictures_with_triplets_and_without():
+    labels = np.repeat(np.arange(16), 8)
+    for anchors in (1.0, 1 / 3):
+        for changes in ({"triplet": "none"}, {"selection": "batch_hard"}):
+            recipe = small(anchors=anchors, **changes)
+            network = METHOD.network(recipe)
+            stage = METHOD.stages(recipe, network, METHOD.criterion(recipe, network, 16))[2]
+            seen = sum(map(len, stage.sampler.batches(labels, seed=0, epoch=1)))
+            assert seen == round(3 * anchors * len(labels)), changes
 
 
 def test_anchors_without_candidates_are_left_out_and_counted(market):

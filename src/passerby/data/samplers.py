@@ -5,13 +5,14 @@ Both satisfy `passerby.types.Sampler`: the batches are a function of (labels, se
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from passerby.randomness import keyed
-from passerby.types import InputError
+from passerby.types import InputError, Sampler
 
 
 @dataclass(frozen=True)
@@ -130,3 +131,32 @@ def _draw(
             count -= 1
             left[place] = left[count]
     return batches
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Another sampler's epochs one after the other, or a part of one, as one epoch."""
+
+    sampler: Sampler
+    """Draws the batches."""
+    passes: float
+    """Its epochs in one of ours; with 1 the batches are its own."""
+
+    def __post_init__(self) -> None:
+        if not self.passes > 0:
+            raise InputError(f"passes must be above 0; given {self.passes}")
+
+    def batches(
+        self, labels: NDArray[np.int64], *, seed: int, epoch: int
+    ) -> list[NDArray[np.int64]]:
+        """The epoch's batches of indices into `labels` (N,); at least one.
+
+        Raises:
+            InputError: as the sampler's own.
+        """
+        count, found = math.ceil(self.passes), []
+        for number in range(count):
+            share = min(1.0, self.passes - number)
+            drawn = self.sampler.batches(labels, seed=seed, epoch=epoch * count + number)
+            found += drawn[: max(1, round(share * len(drawn)))]
+        return found

@@ -299,7 +299,8 @@ class IntraAttention(nn.Module):
 
     def scores(self, v: Tensor) -> Tensor:
         """A of Eq. 6: the decoder's map, of the size of the block's output."""
-        a, encoded = self.entry(v), []
+        a: Tensor = self.entry(v)
+        encoded: Maps = []
         for unit in self.encoder:
             encoded.append(unit(a))
             a = functional.max_pool2d(encoded[-1], 2, ceil_mode=True)

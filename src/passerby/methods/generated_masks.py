@@ -8,14 +8,18 @@ mask that is small and whole and still lets F see the same person in the masked 
 what F looks at. Then both learn in turns: F from pictures and from pictures whose 30 % of greatest
 mask values are hidden, so that it finds other evidence too; M from F as it has become.
 
-Differs from the paper: nothing that it states. Not stated there, and settled here: the numbers that
-the recipe marks so; losses are batch means over the triplets that a batch-hard anchor gives; masked
-and hidden pixels become 0 after normalisation, the mean colour; no gradient goes through hiding;
-each network is frozen in the other's loss, in eval mode, while gradients flow through F to the
-mask; hidden pictures pass F with their own batch statistics and leave F's running ones alone
-(`hidden_statistics`); in the third stage F's turn comes first, and both Adams start anew; a test
-picture is resized whole to the input's size. M is part of the criterion, so not of what is saved
+Differs from the paper: nothing that it states. M is part of the criterion, so not of what is saved
 for search.
+
+Not stated in the paper, settled here (and the numbers that the recipe marks so):
+* losses are batch means over the triplets that a batch-hard anchor gives (Eq. 1 and 2);
+* masked and hidden pixels become 0 after normalisation, the mean colour (2);
+* no gradient goes through hiding; each network is frozen in the other's loss, in eval mode, while
+  gradients flow through F to the mask;
+* hidden pictures pass F with their own batch statistics and leave F's running ones alone; option
+  `hidden_statistics`;
+* in the third stage F's turn comes first, and both Adams start anew (3.3);
+* a test picture is resized whole to the input's size.
 """
 
 from __future__ import annotations

@@ -10,20 +10,26 @@ by part. The triplets are mined anew before each epoch, with the masks' help: pa
 different parts of a body are left out.
 
 Differs from the paper: losses are means over a batch (Eq. 3 to 5 are sums). ImageNet's weights are
-those of a plain ResNet (the paper trained the changed one on ImageNet): the kernel of conv1 with
-the smallest scale gives its place to the mask, whose weights in layer1 start at random. Not stated
-there, and settled here: the numbers that the recipe marks so; pixels outside the picture do not
-count in a share; a convolved mask channel's kernel starts as the mean of the colours'; a mask is
-resized bilinearly by two, twice, as conv1 and pool1 do; a random triplet may come from any camera;
-batch-hard triplets are those of the whole descriptors in batches of P x K.
+those of a plain ResNet (the paper trained the changed one on ImageNet): see
+`methods.stem_weights`. Stage 3 sees as many pictures without a triplet loss as with one.
+
+Not stated in the paper, settled here (and the numbers that the recipe marks so):
+* pixels outside the picture do not count in a share (III-C);
+* a convolved mask channel's kernel starts as the mean of the colours', and a mask is resized
+  bilinearly by two, twice, as conv1 and pool1 do (IV-C);
+* BatchNorm and ReLU follow the parts' 1x1 convolutions; option `norm`;
+* descriptors have the length that they have; option `unit_length`;
+* a random triplet may come from any camera, and batch-hard triplets are those of the whole
+  descriptors in batches of P x K (Figure 9);
+* a picture without a mask takes no part in Algorithm 1 (III-E), and is all person elsewhere;
+* distances are Euclidean in mining, loss and search; option `metric`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,7 +37,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
-from passerby.data.samplers import IdentityBalanced, Shuffled
+from passerby.data.samplers import IdentityBalanced, Passes, Shuffled
 from passerby.data.transforms import resize
 from passerby.losses.gather import gathered
 from passerby.losses.identity import label_smoothed_cross_entropy
@@ -47,8 +53,9 @@ from passerby.method import (
     Turn,
 )
 from passerby.methods.schedules import step_decay
+from passerby.methods.stem_weights import changed_alike, convolve_fourth_channel, make_room
 from passerby.methods.trunks.resnet import RESNETS, ResNet
-from passerby.methods.weights import initialise_trunk, load_trunk, read_tensors
+from passerby.methods.weights import initialise_trunk, load_trunk
 from passerby.randomness import keyed
 from passerby.ranking.triplets import (
     PackedMasks,
@@ -56,11 +63,12 @@ from passerby.ranking.triplets import (
     packed_masks,
     random_triplets,
 )
-from passerby.types import Augmentation, Batch, InputError, InputSpec, Picture, Sampler
+from passerby.types import JUNK_ID, Augmentation, Batch, InputError, InputSpec, Picture, Sampler
 
 MaskName = Literal["none", "channel", "resized", "pooled"]
 TripletName = Literal["none", "global", "local"]
 SelectionName = Literal["random", "batch_hard", "mask_guided"]
+MetricName = Literal["euclidean", "cosine"]
 PartCount = Literal[1, 3, 6, 12, 18]
 
 GRIDS = {1: (1, 1), 3: (3, 1), 6: (6, 1), 12: (6, 2), 18: (6, 3)}
@@ -105,6 +113,9 @@ class Recipe:
     """Numbers that describe a part (IV-B.2)."""
     norm: bool = True
     """BatchNorm and ReLU after the parts' 1x1 convolutions (not stated)."""
+    unit_length: bool = False
+    """Each part's descriptor is brought to length 1 where it is compared: in mining, in the triplet
+    loss and in the search (not stated). The classifiers see it as it is."""
     height: int = 384
     """Height of the input in pixels (IV-B.2)."""
     width: int = 128
@@ -123,8 +134,8 @@ class Recipe:
     """How many of each are left by their masks (III-E)."""
     anchors: float = 1.0
     """Share of the training pictures that are anchors in an epoch, drawn anew for each; 1: all, as
-    in Algorithm 1. A triplet is three pictures, so an epoch takes 3 x anchors as many as one of
-    stage 1."""
+    in Algorithm 1. A triplet is three pictures, so an epoch of stage 3 takes 3 x anchors as many as
+    one of stage 1; without a triplet loss it takes as many."""
     batch: int = 64
     """Pictures in a batch of stages 1 and 2 (IV-B.1)."""
     triplets: int = 64
@@ -143,8 +154,8 @@ class Recipe:
     """SGD's (not stated)."""
     weight_decay: float = 5e-4
     """SGD's (not stated)."""
-    metric: Literal["euclidean", "cosine"] = "euclidean"
-    """Distance between embeddings (III-E)."""
+    metric: MetricName = "euclidean"
+    """Distance between embeddings (III-E): in mining, in the triplet loss and in the search."""
 
     def __post_init__(self) -> None:
         if self.triplet != "none" and self.selection == "mask_guided" and self.mask == "none":
@@ -222,14 +233,28 @@ def mask_pool(mask: Tensor, kernel: int, stride: int, padding: int, threshold: f
     return (sums / counts > threshold).float().unsqueeze(1)
 
 
-def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    """Eq. 1, (d_ap - d_an + margin)_+ with Euclidean d, mean over triplets.
+def distance(x: Tensor, y: Tensor, metric: MetricName = "euclidean") -> Tensor:
+    """Euclidean |x - y|, or 1 - cosine, over the last axis: (..., D) twice -> (...)."""
+    if metric == "cosine":
+        return 1 - torch.cosine_similarity(x, y, dim=-1)
+    return torch.linalg.vector_norm(x - y, dim=-1)
+
+
+def triplet_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float,
+    metric: MetricName = "euclidean",
+) -> Tensor:
+    """Eq. 1, (d_ap - d_an + margin)_+, mean over triplets.
 
     Args:
         anchor: (..., D), as the other two; half precision is computed in float32.
         positive: of the anchor's identity.
         negative: of another identity.
         margin: alpha.
+        metric: of d.
 
     Returns:
         Scalar; 0 (with zero gradients) of no triplets. Where d = 0 its gradient is taken as 0.
@@ -237,19 +262,21 @@ def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: flo
     a, p, n = (at_least_float32(x) for x in (anchor, positive, negative))
     if len(a) == 0:
         return (a * 0).sum()
-    to_positive = torch.linalg.vector_norm(a - p, dim=-1)
-    to_negative = torch.linalg.vector_norm(a - n, dim=-1)
-    return functional.relu(to_positive - to_negative + margin).mean()
+    return functional.relu(distance(a, p, metric) - distance(a, n, metric) + margin).mean()
 
 
-def global_level_triplet_loss(h_a: Tensor, h_p: Tensor, h_n: Tensor, margin: float) -> Tensor:
+def global_level_triplet_loss(
+    h_a: Tensor, h_p: Tensor, h_n: Tensor, margin: float, metric: MetricName = "euclidean"
+) -> Tensor:
     """Eq. 1 of the whole descriptors, the parts side by side: three times (T, k, D) -> scalar."""
-    return triplet_loss(h_a.flatten(1), h_p.flatten(1), h_n.flatten(1), margin)
+    return triplet_loss(h_a.flatten(1), h_p.flatten(1), h_n.flatten(1), margin, metric)
 
 
-def local_level_triplet_loss(h_a: Tensor, h_p: Tensor, h_n: Tensor, margin: float) -> Tensor:
+def local_level_triplet_loss(
+    h_a: Tensor, h_p: Tensor, h_n: Tensor, margin: float, metric: MetricName = "euclidean"
+) -> Tensor:
     """Eq. 2, the mean over the k parts of Eq. 1 of each part: three times (T, k, D) -> scalar."""
-    return triplet_loss(h_a, h_p, h_n, margin)
+    return triplet_loss(h_a, h_p, h_n, margin, metric)
 
 
 def identity_loss(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
@@ -288,13 +315,13 @@ class MaskedTrunk(ResNet):
         self.mask_as, self.threshold = mask, threshold
         width = self.conv1.out_channels
         shapes = {"none": (width, 3, 7, 7), "channel": (width, 4, 7, 7)}
-        changed = _changed_alike(weights, shapes.get(mask, (width - 1, 3, 7, 7)))
+        changed = changed_alike(weights, shapes.get(mask, (width - 1, 3, 7, 7)))
         if changed is None:
             initialise_trunk(self, name, weights)
         if mask == "channel":
-            _convolve_fourth_channel(self)
+            convolve_fourth_channel(self)
         elif mask != "none":
-            _make_room(self)
+            make_room(self)
         if changed is not None:
             load_trunk(self, changed, weights)
 
@@ -322,67 +349,6 @@ class MaskedTrunk(ResNet):
         return t
 
 
-def _changed_alike(weights: str, conv1: tuple[int, ...]) -> dict[str, Tensor] | None:
-    """A file's tensors, where its conv1 already has this shape."""
-    if weights in ("none", "imagenet"):
-        return None
-    tensors = read_tensors(Path(weights))
-    found = (tuple(t.shape) for name, t in tensors.items() if name.endswith("conv1.weight"))
-    return tensors if conv1 in found else None
-
-
-@torch.no_grad()
-def _convolve_fourth_channel(trunk: ResNet) -> None:
-    """Ablation (2): conv1 takes the mask too, its kernels starting as the mean of the colours'."""
-    old = trunk.conv1.weight
-    trunk.conv1 = nn.Conv2d(4, old.shape[0], 7, 2, 3, bias=False)
-    trunk.conv1.weight.copy_(torch.cat([old, old.mean(1, keepdim=True)], 1))
-
-
-@torch.no_grad()
-def _make_room(trunk: ResNet) -> None:
-    """Drops the kernel of conv1 with the smallest BatchNorm scale; the mask's channel comes last.
-
-    What reads the stem's channels is put in the new order, and layer1's weights of the last one,
-    which were the dropped kernel's, start anew.
-    """
-    conv1, bn1 = trunk.conv1, trunk.bn1
-    assert isinstance(bn1, nn.BatchNorm2d)
-    width = conv1.out_channels
-    dropped = int(bn1.weight.abs().argmin())
-    kept = [channel for channel in range(width) if channel != dropped]
-    trunk.conv1 = nn.Conv2d(3, width - 1, 7, 2, 3, bias=False)
-    trunk.conv1.weight.copy_(conv1.weight[kept])
-    trunk.bn1 = nn.BatchNorm2d(width - 1)
-    for name, value in trunk.bn1.state_dict().items():
-        old = bn1.state_dict()[name]
-        value.copy_(old[kept] if value.ndim else old)
-    first: Any = trunk.layer1[0]
-    readers = [first.conv1]
-    if first.downsample is not None:
-        readers.append(first.downsample[0])
-    for reader in readers:
-        reader.weight.copy_(reader.weight[:, [*kept, dropped]])
-        nn.init.kaiming_normal_(reader.weight[:, -1:], mode="fan_out", nonlinearity="relu")
-    if first.downsample is None:
-        _reorder_stream(trunk, [*kept, dropped])
-
-
-def _reorder_stream(trunk: ResNet, order: list[int]) -> None:
-    """Puts the channels that shortcuts carry through layer1 in another order, to layer2's door."""
-    blocks: Any = trunk.layer1
-    for index, block in enumerate(blocks):
-        block.conv2.weight.copy_(block.conv2.weight[order])
-        for value in block.bn2.state_dict().values():
-            if value.ndim:
-                value.copy_(value[order])
-        if index > 0:
-            block.conv1.weight.copy_(block.conv1.weight[:, order])
-    first: Any = trunk.layer2[0]
-    for reader in (first.conv1, first.downsample[0]):
-        reader.weight.copy_(reader.weight[:, order])
-
-
 @dataclass(frozen=True)
 class Features:
     """What the network computes of (B, 3, 384, 128) with ResNet-50 and six parts (Figure 3)."""
@@ -406,6 +372,7 @@ class MaskPoolingModel(nn.Module):
         parts: k, a key of `GRIDS`.
         width: of each part's descriptor.
         norm: BatchNorm and ReLU after the 1x1 convolutions.
+        unit_length: each part's descriptor has length 1 in the embedding.
 
     Raises:
         InputError: see `MaskedTrunk`.
@@ -421,8 +388,10 @@ class MaskPoolingModel(nn.Module):
         parts: int = 6,
         width: int = 256,
         norm: bool = True,
+        unit_length: bool = False,
     ) -> None:
         super().__init__()
+        self.unit_length = unit_length
         self.trunk = MaskedTrunk(trunk, mask, threshold, weights)
         self.grid = GRIDS[parts]
         self.width = width
@@ -449,7 +418,11 @@ class MaskPoolingModel(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, 3, H, W), (B, 1, H, W) -> (B, k width), the embedding: H, part after part."""
-        return self.features(image, mask).h.flatten(1)
+        return self.compared(self.features(image, mask).h).flatten(1)
+
+    def compared(self, h: Tensor) -> Tensor:
+        """H (B, k, width) as pictures are compared by it: with `unit_length`, of unit vectors."""
+        return functional.normalize(at_least_float32(h), dim=-1) if self.unit_length else h
 
 
 def _reduction(channels: int, width: int, norm: bool) -> nn.Sequential:
@@ -517,19 +490,25 @@ class TripletTurn(IdentityTurn):
             local_level_triplet_loss if recipe.triplet == "local" else global_level_triplet_loss
         )
         self.margin = recipe.margin
+        self.metric: MetricName = recipe.metric
         self.batch_hard = recipe.selection == "batch_hard"
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The two terms."""
         h = self.network.features(**batch.inputs).h
-        if self.batch_hard:
-            whole = gathered(h)
-            a, p, n = hardest_pairs(whole.flatten(1), gathered(batch.labels))
-            triplets = whole[a], whole[p], whole[n]
-        else:
-            triplets = h[0::3], h[1::3], h[2::3]
         identity = identity_loss(self.criterion(h), batch.labels)
-        return {"identity": identity, "triplet": self.loss(*triplets, self.margin)}
+        compared = self.network.compared(h)
+        if self.batch_hard:
+            compared = gathered(compared)
+            whole = compared.flatten(1)
+            if self.metric == "cosine":  # of unit vectors, the Euclidean order is the cosine's
+                whole = functional.normalize(whole)
+            a, p, n = hardest_pairs(whole, gathered(batch.labels))
+            triplets = compared[a], compared[p], compared[n]
+        else:
+            triplets = compared[0::3], compared[1::3], compared[2::3]
+        triplet = self.loss(*triplets, self.margin, self.metric)
+        return {"identity": identity, "triplet": triplet}
 
 
 def _sgd(
@@ -553,6 +532,8 @@ class TripletSelection:
         self.recipe = recipe
         self.masks: PackedMasks | None = None
         """Of the training pictures, at the input's size; read once."""
+        self.unmasked = np.zeros(0, bool)
+        """Which of them have none."""
 
     def __call__(self, start: EpochStart) -> Sequence[NDArray[np.int64]]:
         """Batches of anchor, positive, negative, anchor, ...
@@ -583,18 +564,26 @@ class TripletSelection:
             self.masks = self._read_masks(start)
         return mask_guided_triplets(
             start.embed(),
-            start.labels,
+            # A picture whose mask nobody knows is no candidate: taken as all person, it would
+            # share most with everybody.
+            np.where(self.unmasked, JUNK_ID, start.labels),
             start.cameras,
             self.masks,
             anchors,
             candidates=self.recipe.candidates,
             kept=self.recipe.kept,
+            metric=self.recipe.metric,
         )
 
     def _read_masks(self, start: EpochStart) -> PackedMasks:
         make = _inputs(self.recipe).make
-        masks = (make(start.pictures(index))["mask"] for index in range(len(start.samples)))
-        return np.concatenate([packed_masks(mask[None] > PERSON // 2) for mask in masks])
+        self.unmasked = np.zeros(len(start.samples), bool)
+        packed = []
+        for index in range(len(start.samples)):
+            picture = start.pictures(index)
+            self.unmasked[index] = picture.mask is None
+            packed.append(packed_masks(make(picture)["mask"][None] > PERSON // 2))
+        return np.concatenate(packed)
 
 
 def _inputs(recipe: Recipe) -> Inputs:
@@ -622,6 +611,7 @@ def _network(recipe: Recipe) -> MaskPoolingModel:
         parts=recipe.parts,
         width=recipe.part_width,
         norm=recipe.norm,
+        unit_length=recipe.unit_length,
     )
 
 
@@ -644,6 +634,8 @@ def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequenc
             sampler, group = IdentityBalanced(recipe.identities, recipe.pictures), recipe.pictures
         elif name == "triplet":
             mined, group = TripletSelection(recipe), 3
+        if name in ("fine", "triplet"):
+            sampler = Passes(sampler, 3 * recipe.anchors)
         stages.append(Stage(name, numbers.epochs, [turn], sampler, augmentation, mined, group))
     return stages
 
@@ -655,8 +647,9 @@ def _descriptor(recipe: Recipe) -> Descriptor:
         "resized": "mask resized",
         "pooled": f"mask pooled over {recipe.threshold:g}",
     }
+    unit = ", each of length 1" if recipe.unit_length else ""
     return Descriptor(
-        recipe.metric, f"H: {recipe.parts} x {recipe.part_width}, {words[recipe.mask]}"
+        recipe.metric, f"H: {recipe.parts} x {recipe.part_width}{unit}, {words[recipe.mask]}"
     )
 
 

@@ -15,6 +15,22 @@ def tap(name: str) -> Training:
     return Training("feature_mask", name, {"tap": name}, POOL1, "global")
 
 
+def control(mask: str) -> Training:
+    """GRN as it is, LAN without a mask, or with another picture's."""
+    return Training("feature_mask", f"mask-{mask}", {"mask": mask}, POOL1, "global")
+
+
+def controls() -> tuple[Line, ...]:
+    """What the mask is worth: LAN and both, with no mask and with exchanged ones."""
+    lines = [Line("LAN", POOL1, LAN), Line("FMN", POOL1)]
+    for mask, words in (("none", "no mask"), ("exchanged", "masks exchanged in training")):
+        lines.append(Line("LAN", control(mask), LAN, words))
+        lines.append(Line("FMN", control(mask), note=words))
+    swapped = Search("lan-exchanged", {"feature": "lan", "mask": "exchanged"})
+    lines.append(Line("LAN", POOL1, swapped, "masks exchanged in the search"))
+    return tuple(lines)
+
+
 def tables(data: str) -> tuple[Table, ...]:
     """Its tables; the same for every data set."""
     own = (Line("GRN", POOL1, GRN), Line("LAN", POOL1, LAN), Line("FMN", POOL1))
@@ -37,5 +53,10 @@ def tables(data: str) -> tuple[Table, ...]:
             "feature_mask", "5", "The layer that is masked", (Line("Pool1", POOL1), *taps),
             average_precision="trapezoid",
             note="All four share stage 1.",
+        ),
+        Table(
+            "feature_mask", "controls", "Controls of the mask", controls(),
+            average_precision="trapezoid",
+            note="Not the paper's; all share stage 1.",
         ),
     )  # fmt: skip
