@@ -100,3 +100,38 @@ def test_sweep_over_ranges_on_the_command_line(finished, tmp_path, capsys):
     sweep = ["figures", "sweep", str(finished), "--over", "alpha", "--out", str(tmp_path / "a.png")]
     fails(capsys, [*sweep, "--ranges", "0-1"], "LEAST:GREATEST", "'0-1'")
     fails(capsys, [*sweep, "--ranges", "0:1"], "at least two values")
+
+
+def test_grn_beside_the_whole_network_from_one_run(finished, market, tmp_path, capsys):
+    """FMN's Figures 1 and 4: two features of the same weights in one figure."""
+    root = ["--root", str(market)]
+    out = str(tmp_path / "lists.png")
+    lists = ["figures", "lists", str(finished), *root, "--rows", "2", "--out", out]
+    beside = ["--beside", str(finished), "--choice", "lost"]
+    assert run([*lists, "--change", "feature=grn", *beside]) == 0
+    assert run([*lists, *beside, "--beside-change", "feature=lan"]) == 0
+    fails(capsys, [*lists, "--beside-change", "feature=lan"], "goes with --beside")
+    fails(capsys, [*lists, "--change", "feature"], "NAME=VALUE")
+
+
+def test_maps_of_several_runs_over_the_same_pictures(finished, market, tmp_path):
+    root = ["--root", str(market)]
+    sizes = []
+    for number, more in enumerate(
+        ([], ["--beside", str(finished)], ["--beside", str(finished), "--columns", "1"],
+         ["--change", "feature=grn"])
+    ):  # fmt: skip
+        out = tmp_path / f"{number}.png"
+        cam = ["figures", "grad-cam", str(finished), *root, "--score", "identity", "--count", "1"]
+        assert run([*cam, "--out", str(out), *more]) == 0
+        sizes.append(Image.open(out).size)
+    one, beside, below, grn = sizes
+    assert beside[1] <= below[1] - 100
+    assert (beside[0] > one[0]) or (below[1] > one[1] + 100)
+    different = Image.open(tmp_path / "3.png").tobytes() != Image.open(tmp_path / "0.png").tobytes()
+    assert different
+
+
+def test_a_mask_after_conv1_is_mask_poolings_alone(finished, market, tmp_path, capsys):
+    masks = ["figures", "masks", str(finished), "--root", str(market), "--after", "conv1"]
+    fails(capsys, [*masks, "--out", str(tmp_path / "m.png")], "has no mask after conv1 to draw")

@@ -30,7 +30,7 @@ def samples(market):
 def test_the_maps_are_the_networks(samples):
     model = model_of(attention_driven)
     found = attention_of(model, samples)
-    assert found.shape == (3, 2, 3, 48, 24)
+    assert found.shape == (3, 2, 3, 48, 12)
     made = model.inputs.make(passerby_picture(samples[0]))
     inputs = {
         name: (torch.tensor(pixels).permute(2, 0, 1)[None] - 255 * torch.tensor(

@@ -471,3 +471,17 @@ def test_inputs_take_any_picture():
 def test_it_is_listed():
     assert METHODS["feature_mask"] is METHOD
     assert isinstance(Recipe.small().stages[0], StageRecipe)
+
+
+def test_figures_ask_the_classifiers_of_the_feature():
+    torch.manual_seed(0)
+    found = {}
+    for feature in ("fmn", "grn", "lan"):
+        recipe = small(feature=feature)
+        torch.manual_seed(0)
+        network = METHOD.network(recipe).eval()
+        criterion = METHOD.criterion(recipe, network, 4).eval()
+        torch.manual_seed(1)
+        found[feature] = criterion.identity_logits(network.features(torch.randn(2, 3, 32, 16)))
+    torch.testing.assert_close(found["fmn"], found["grn"] + found["lan"])
+    assert not torch.allclose(found["grn"], found["lan"])

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from passerby.cli.reproduce import each_split, parse
 from passerby.data.datasets import load
 from passerby.methods import METHODS
 from passerby.reproduce import carry_out as carrying
 from passerby.reproduce.declared import Line, Search, Table, Training
 from passerby.reproduce.filled import Cell, fill
-from passerby.reproduce.found import Library
+from passerby.reproduce.found import Found, Library
 from passerby.reproduce.plan import clock, expected_seconds, make_plan, stage_epochs
 from passerby.reproduce.published import Number
 from passerby.reproduce.report import as_csv, html, markdown, shown, write_table
@@ -340,3 +341,37 @@ def test_the_narrower_change_goes_before(task):
     slow, whole = (wanted(asked, training, 0).recipe for training in (SLOW, WHOLE))
     assert (slow.batch, slow.stages[0].epochs) == (2, 8)
     assert (whole.batch, whole.stages[0].epochs) == (6, 8)
+
+
+def test_a_mean_over_splits(task):
+    """CUHK03's original protocol: every split's runs count, and the caption says how many."""
+
+    class Finished:
+        def __init__(self, number):
+            variant = f"original protocol, labeled, split {number}"
+            self.task = replace(task, split=replace(task.split, variant=variant))
+            self.rank_1 = 0.5 + number / 10
+
+        def result(self, run, search):
+            scores = {"rank_1": self.rank_1 + run.seed / 100, "mean_ap_step": 0.3}
+            return Found(Path("x"), {"scores": scores, "feature": "f", "metric": "cosine"})
+
+    filled = fill(replace(TABLE, lines=TABLE.lines[:1]), *map(Finished, range(3)))
+    cell = filled.lines[0].cells[0]
+    assert cell.ours == pytest.approx((50, 51, 60, 61, 70, 71))
+    assert "original protocol, labeled, mean of 3 splits" in filled.data
+    assert filled.runs == 6
+
+
+def test_which_splits_are_averaged():
+    def indices(method, *more):
+        arguments = ["--data", "cuhk03", "--root", "x", *more]
+        data = parse(method, arguments).data
+        return [each.index for each in each_split(method, data, arguments)]
+
+    original = ["--protocol", "original"]
+    assert indices("mask_pooling", *original) == list(range(20))
+    assert indices("mask_pooling", *original, "--index", "0") == [0]
+    assert indices("mask_pooling", *original, "--index=3") == [3]
+    assert indices("attention_driven", *original) == [0]
+    assert indices("mask_pooling") == [0]

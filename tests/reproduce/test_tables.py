@@ -120,7 +120,11 @@ def test_stages_that_tables_name_exist(method):
 
 def test_shared_stages_have_the_same_recipe():
     """What is taken over must be what the run would have trained itself."""
-    decides = {"feature_mask": {"tap"}, "mask_pooling": {"triplet", "selection"}}
+    decides = {
+        "feature_mask": {"tap", "mask"},
+        "mask_pooling": {"triplet", "selection", "unit_length"},
+        "generated_masks": {"lambda_1"},
+    }
     for _, data, table in EVERY:
         for training in trainings(table):
             if training.start is not None:
@@ -135,14 +139,14 @@ def test_shared_stages_have_the_same_recipe():
 
 def test_tables_of_another_data_set_are_left_out():
     numbers = [table.number for table in tables_of("feature_mask", "dukemtmc")]
-    assert numbers == ["1", "3", "5"]
+    assert numbers == ["1", "3", "5", "controls"]
     assert [table.number for table in tables_of("feature_mask", "synthetic", "2")] == ["2"]
     assert [line.training.method for line in tables_of(ACROSS, "synthetic")[0].lines] == [*TABLES]
     assert set(TABLES) <= set(METHODS)
 
 
 def test_what_there_is_not():
-    with pytest.raises(InputError, match="has the tables 1, figure-5 to fill; given '2'"):
+    with pytest.raises(InputError, match="has the tables 1, figure-5, controls to fill; given '2'"):
         tables_of("msreid", "market1501", "2")
     with pytest.raises(InputError, match="there are tables of .* and all; given 'pcb'"):
         tables_of("pcb", "market1501")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
+from passerby.cli.changes import parse_changes
 from passerby.cli.dataset import (
     data_options,
     flat,
@@ -30,7 +31,6 @@ from passerby.data.join import trained_on
 from passerby.embedding.shipped import SHIPPED
 from passerby.evaluation.mean import mean_results, mean_table
 from passerby.evaluation.results import write_plain, write_results
-from passerby.parsing import parse_yaml
 from passerby.terminal import say, terminal
 from passerby.training.provenance import read_config, source_of
 from passerby.types import InputError, Sample, Split
@@ -156,24 +156,6 @@ def parse(kind: Any, arguments: list[str]) -> Any:
         fields.append(("search", flat(SearchOptions), dataclasses.field(default=SearchOptions())))
     command = dataclasses.make_dataclass("Evaluate", fields, frozen=True)
     return parse_options(command, arguments, "passerby evaluate", description=DESCRIPTION)
-
-
-def parse_changes(given: Sequence[str]) -> dict[str, Any]:
-    """`NAME=VALUE`, values as YAML has them, to a mapping.
-
-    Raises:
-        InputError: one has no `=`, or its value cannot be read.
-    """
-    changes = {}
-    for change in given:
-        name, sign, value = change.partition("=")
-        try:
-            changes[name] = parse_yaml(value)
-        except ValueError as error:
-            raise InputError(f"--change {change}: its value cannot be read") from error
-        if not sign or not name:
-            raise InputError(f"--change takes NAME=VALUE; given {change!r}")
-    return changes
 
 
 def take_mean(options: MeanOptions) -> None:

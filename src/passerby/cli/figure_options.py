@@ -39,6 +39,15 @@ class DrawnOptions(RunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangedOptions(DrawnOptions):
+    """The same, of a run or of another feature of its weights."""
+
+    change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=VALUE: change a field of the run's recipe, e.g. feature=grn; can be given more than
+    once."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChosenOptions(RunOptions):
     """What figures of some pictures take."""
 
@@ -56,6 +65,8 @@ class MaskOptions(DrawnOptions, ChosenOptions):
     """Number of pictures, chosen at random."""
     reverse: bool = False
     """Also draw the reverse of each mask, 1 - mask: where msreid's local feature looks."""
+    after: Literal["conv1", "pool1"] = "pool1"
+    """Draw mask_pooling's mask after conv1, or after pool1 (Figure 5 of its paper)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +94,8 @@ class OnPersonOptions(ChosenOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradCamOptions(DrawnOptions):
-    """Draw which places a score rests on (Grad-CAM), of a run of any method."""
+class GradCamOptions(ChangedOptions):
+    """Draw which places a score rests on (Grad-CAM), of a run of any method, or of several."""
 
     score: Literal["identity", "pair"] = "pair"
     """Identity: what the classifiers of training say for the person of a training picture.
@@ -93,14 +104,20 @@ class GradCamOptions(DrawnOptions):
     """Pictures or pairs, chosen at random."""
     layer: str | None = None
     """Dotted name of the module whose maps are taken, e.g. trunk.layer3; the last if not given."""
+    beside: tuple[Path, ...] = ()
+    """Other runs: draw the same pictures under their maps. Pairs are those of the first run."""
+    columns: int | None = None
+    """Number of cells in a row; if not given, a row for each picture, or 4 cells for one run."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListOptions(DrawnOptions):
+class ListOptions(ChangedOptions):
     """Draw ranked lists: queries and what is found for them; of two runs side by side."""
 
     beside: Path | None = None
-    """Another run, whose lists are drawn at the right."""
+    """Another run, whose lists are drawn at the right; with --beside-change it can be the same."""
+    beside_change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=VALUE: like --change, for the run at the right."""
     choice: Literal["random", "best", "worst", "gained", "lost"] = "random"
     """Which queries: any, those of highest or lowest average precision, or (of two runs) those
     where the first run's is most above or below the second's."""

@@ -61,8 +61,9 @@ def masks(arguments: list[str]) -> None:
     options: MaskOptions = command.figure
     check_target(options.out, "masks")
     chosen = _chosen(options, command.data)
+    which = "first_mask" if options.after == "conv1" else "mask"
     source = drawing_part(chosen.model, options.run, "mask")
-    found = masks_of(chosen.model, chosen.samples, cues=chosen.cues, source=source)
+    found = masks_of(chosen.model, chosen.samples, cues=chosen.cues, source=source, name=which)
     shown = "its mask and 1 - mask" if options.reverse else "its mask"
     title = f"{chosen.title}: picture, {shown}; {HEAT}"
     draw_masks(chosen.samples, found, options.out, title=title, reverse=options.reverse)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from passerby.cli.changes import parse_changes
 from passerby.cli.dataset import load_run_split
 from passerby.cli.figure_options import (
     DistanceOptions,
@@ -37,15 +39,18 @@ def lists(arguments: list[str]) -> None:
     options: ListOptions = command.figure
     check_target(options.out, "ranked lists")
     split = load_run_split(command.data, options.run, _console())
-    first = _side(_model(options, options.run), options.run, split)
+    first = _side(_model(options, options.run, options.change), options.run, split, options.change)
     top = options.top or (10 if options.beside is None else 5)
     if options.beside is None:
+        if options.beside_change:
+            raise InputError("--beside-change goes with --beside RUN")
         draw_ranked_lists(
             split, first.query, first.gallery, options.out, metric=first.metric,
             name=first.name, rows=options.rows, top=top, choice=options.choice, seed=options.seed,
         )  # fmt: skip
     else:
-        second = _side(_model(options, options.beside), options.beside, split)
+        right = options.beside_change
+        second = _side(_model(options, options.beside, right), options.beside, split, right)
         draw_lists_of_two(
             split, first, second, options.out,
             rows=options.rows, top=top, choice=options.choice, seed=options.seed,
@@ -64,27 +69,36 @@ def grad_cam(arguments: list[str]) -> None:
 
     options: GradCamOptions = command.figure
     check_target(options.out, "Grad-CAM")
-    model = _model(options, options.run)
+    changes, others = options.change, options.beside
     split = load_run_split(command.data, options.run, _console())
-    cues = _cues(model, split)
-    if options.count < 1:
-        raise InputError(f"a figure needs a count of at least 1: given {options.count}")
+    if options.count < 1 or (options.columns is not None and options.columns < 1):
+        given = f"{options.count}, {options.columns}"
+        raise InputError(f"a figure needs a count and columns of at least 1: given {given}")
+    models = [_model(options, options.run, changes), *(_model(options, run) for run in others)]
     if options.score == "identity":
         random = np.random.Generator(np.random.PCG64(options.seed))
         order = sorted(random.permutation(len(split.train))[: options.count])
         samples = [split.train[index] for index in order]
-        strips, what = identity_strips(
-            model, options.run, split, samples, cues=cues, layer=options.layer
-        )
     else:
-        side = _side(model, options.run, split)
+        side = _side(models[0], options.run, split, changes)
         found, _ = ranked_lists(split, side.query, side.gallery, metric=side.metric,
                                 rows=options.count, top=1, seed=options.seed)  # fmt: skip
         pairs = [(row.query, row.found[0]) for row in found if row.found]
-        strips, what = pair_strips(model, pairs, cues=cues, layer=options.layer)
-    cells = [with_text(*strip) for strip in strips]
-    title = f"{_name(model, options.run)}, {what}; bright: the places that raise it"
-    save_image(grid(cells, title, 4), options.out)
+    drawn, titles = [], []
+    for number, (model, run) in enumerate(zip(models, (options.run, *others), strict=True)):
+        cues, layer = _cues(model, split), options.layer
+        if options.score == "identity":
+            strips, what = identity_strips(model, run, split, samples, cues=cues, layer=layer)
+        else:
+            strips, what = pair_strips(model, pairs, cues=cues, layer=layer)
+        label = f"{run.resolve().name}: " if others else ""
+        drawn.append([with_text(strip, label + text) for strip, text in strips])
+        titles.append(f"{_name(model, run, () if number else changes)}, {what}")
+    columns = options.columns or (len(models) if others else 4)
+    cells = [cell for of_picture in zip(*drawn, strict=True) for cell in of_picture]
+    more = f", beside {len(others)} more" if others else ""
+    title = f"{titles[0]}{more}; bright: the places that raise it"
+    save_image(grid(cells, title, columns), options.out)
     show(f"written: {options.out}")
 
 
@@ -148,12 +162,13 @@ def _beside(place: Path) -> tuple[str, Path]:
     return folder if file.name == "results.json" else f"{folder}, {file.stem}", file
 
 
-def _model(options: RunOptions, run: Path) -> Embedder:
+def _model(options: RunOptions, run: Path, changes: Sequence[str] = ()) -> Embedder:
     beside = run != options.run
-    return open_model(run, options.method, device=options.device, beside=beside)
+    given = parse_changes(changes)
+    return open_model(run, options.method, device=options.device, changes=given, beside=beside)
 
 
-def _side(model: Embedder, run: Path, split: Split) -> Side:
+def _side(model: Embedder, run: Path, split: Split, changes: Sequence[str] = ()) -> Side:
     """The run's embeddings of the test pictures."""
     from passerby.figures.ranked_lists import Side
 
@@ -162,11 +177,13 @@ def _side(model: Embedder, run: Path, split: Split) -> Side:
     for name, samples in (("query", split.query), ("gallery", split.gallery)):
         with counting(f"embedding {name}", _console()) as progress:
             found[name] = model.embed_samples(samples, cues=cues, progress=progress)
-    return Side(_name(model, run), found["query"], found["gallery"], model.descriptor.metric)
+    return Side(
+        _name(model, run, changes), found["query"], found["gallery"], model.descriptor.metric
+    )
 
 
-def _name(model: Embedder, run: Path) -> str:
-    return f"{model.method.name} ({run.resolve().name})"
+def _name(model: Embedder, run: Path, changes: Sequence[str] = ()) -> str:
+    return f"{model.method.name} ({', '.join([run.resolve().name, *changes])})"
 
 
 def _cues(model: Embedder, split: Split) -> CueSource | None:

@@ -16,7 +16,7 @@ from passerby.files import write_text
 from passerby.methods import METHODS
 from passerby.parsing import parse_yaml
 from passerby.reproduce.declared import Table
-from passerby.reproduce.tables import ACROSS, TABLES, tables_of
+from passerby.reproduce.tables import ACROSS, FACTS, TABLES, tables_of
 from passerby.terminal import show, terminal
 from passerby.training.interrupt import Interrupted
 from passerby.training.settings import Settings
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 RESULTS = Path("docs/results/runs")
 """Where the repository keeps the result files that its pages quote."""
+
+SPLITS = 20
+"""Of CUHK03's original protocol."""
+FIRST_SPLIT = "attention_driven"
+"""The method whose paper took the first of them alone."""
 
 USAGE = """usage: passerby reproduce METHOD --data NAME --root DIR [options]
 
@@ -70,6 +75,9 @@ def run(arguments: list[str]) -> None:
         return
     name, *rest = arguments
     command = parse(name, rest)
+    if (name, command.run.table) in FACTS:
+        _write_facts(name, command)
+        return
     from passerby.experiment import checked
     from passerby.reproduce.carry_out import carry_out, parse_part
     from passerby.reproduce.found import Library
@@ -87,51 +95,85 @@ def run(arguments: list[str]) -> None:
         if not place.is_dir():
             raise InputError(f"--found {place}: no such folder")
     console = terminal(errors=True)
+    tables = tables_of(name, command.data.data, options.table)
+    methods = methods_of(tables)
+
+    def task(split: Split) -> Task:
+        return Task(split, methods, options.preset, changes, command.settings, options.runs)
+
     if command.data.root is None:
-        split = Split(command.data.data, Path(), (), (), ())
-    else:
-        split = checked(load_split(command.data, console), skip_broken=False, console=console)
-    tables = tables_of(name, split.name, options.table)
-    task = Task(
-        split,
-        methods_of(tables),
-        options.preset,
-        changes,
-        command.settings,
-        options.runs,
-    )
-    if command.data.root is None:
-        terminal().print(outline_table(task, tables))
+        nothing = Split(command.data.data, Path(), (), (), ())
+        terminal().print(outline_table(task(nothing), tables))
         return
-    folder = f"{name}-{split.root.resolve().name}-{options.preset}"
+    splits = [
+        checked(load_split(data, console), skip_broken=False, console=console)
+        for data in each_split(name, command.data, rest)
+    ]
+    folder = f"{name}-{splits[0].root.resolve().name}-{options.preset}"
     out = options.out or Path("reproduced") / folder
-    library = Library(task, out, [RESULTS, *options.found])
-    steps = make_plan(task, tables, library)
-    terminal().print(plan_table(steps))
+    libraries = [Library(task(split), out, [RESULTS, *options.found]) for split in splits]
+    plans = [make_plan(library.task, tables, library) for library in libraries]
+    terminal().print(plan_table([step for plan in plans for step in plan]))
     if options.plan:
         return
     if not options.fill:
-        try:
-            carry_out(steps, library, console, part=part)
-        except Interrupted as interrupted:
-            raise Interrupted("interrupted: the same command goes on") from interrupted
-        library.look()
+        for steps, library in zip(plans, libraries, strict=True):
+            try:
+                carry_out(steps, library, console, part=part)
+            except Interrupted as interrupted:
+                raise Interrupted("interrupted: the same command goes on") from interrupted
+            library.look()
     for table in tables:
-        for file in write(table, name, library, out):
+        for file in write(table, name, libraries, out):
             show(str(file))
+
+
+def each_split(name: str, data: Any, arguments: list[str]) -> list[Any]:
+    """The data options of each split that is run and averaged.
+
+    CUHK03's original protocol has 20 splits, and numbers on it are their means; the Attention
+    Driven network's paper took the first. With --index it is that one.
+    """
+    several = data.data == "cuhk03" and data.protocol == "original" and name != FIRST_SPLIT
+    if not several or value_of(arguments, "--index", ""):
+        return [data]
+    return [dataclasses.replace(data, index=index) for index in range(SPLITS)]
 
 
 def parse(name: str, arguments: list[str]) -> Any:
     """The command line as a dataclass with the fields data, run and settings."""
     data = value_of(arguments, "--data", "market1501")
+    table = value_of(arguments, "--table", "")
+    needed = "--plan" not in arguments and FACTS.get((name, table), True)
     fields: list[Any] = [
-        ("data", flat(data_options(data, needed="--plan" not in arguments))),
+        ("data", flat(data_options(data, needed=needed))),
         ("run", flat(Options), dataclasses.field(default_factory=Options)),
         ("settings", flat(Settings), dataclasses.field(default_factory=Settings)),
     ]
     command = dataclasses.make_dataclass("Reproduce", fields, frozen=True)
     described = "The paper's tables beside our own; what is finished is never done again."
     return parse_options(command, arguments, f"passerby reproduce {name}", description=described)
+
+
+def _write_facts(name: str, command: Any) -> None:
+    """Writes a table that needs no training, and prints it."""
+    from passerby.reproduce.facts import facts_of
+    from passerby.reproduce.report import csv_of, markdown_of, page
+
+    number, split = command.run.table, Split("", Path(), (), (), ())
+    if FACTS[name, number]:
+        if command.data.root is None:
+            raise InputError(f"table {number} counts a data set: --root DIR says where it lies")
+        split = load_split(command.data, terminal(errors=True))
+    facts = facts_of(name, number, split)
+    parts = (facts.title, facts.columns, facts.rows, facts.notes)
+    out = command.run.out or Path("reproduced") / f"{name}-facts"
+    stem = "-".join(part for part in (name, f"table-{number}", split.name) if part)
+    texts = {".md": markdown_of(*parts), ".csv": csv_of(*parts[1:3]), ".html": page(*parts)}
+    show(texts[".md"])
+    for ending, text in texts.items():
+        write_text(out / f"{stem}{ending}", text)
+        show(str(out / f"{stem}{ending}"))
 
 
 def methods_of(tables: Sequence[Table]) -> dict[str, Method]:
@@ -179,14 +221,15 @@ def check_configurations(changes: Mapping[str, Any], tables: Sequence[Table]) ->
         )
 
 
-def write(table: Table, name: str, library: Library, out: Path) -> list[Path]:
+def write(table: Table, name: str, libraries: Sequence[Library], out: Path) -> list[Path]:
     """Writes a table as Markdown, CSV and HTML; prints the Markdown."""
     from passerby.reproduce.across import across_rows
     from passerby.reproduce.carry_out import device_of
     from passerby.reproduce.filled import fill
     from passerby.reproduce.report import csv_of, markdown_of, page, write_table
 
-    filled = fill(table, library)
+    library = libraries[0]
+    filled = fill(table, *libraries)
     files = write_table(filled, name, out)
     if table.number != ACROSS:
         show(files[0].read_text(encoding="utf-8"))

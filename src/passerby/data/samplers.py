@@ -154,7 +154,8 @@ class Passes:
         Raises:
             InputError: as the sampler's own.
         """
-        count, found = math.ceil(self.passes), []
+        count = math.ceil(self.passes)
+        found: list[NDArray[np.int64]] = []
         for number in range(count):
             share = min(1.0, self.passes - number)
             drawn = self.sampler.batches(labels, seed=seed, epoch=epoch * count + number)

@@ -28,14 +28,14 @@ _GAP, _MARGIN, _LINE, _LEAST_WIDTH = 10, 16, 16, 320
 class _MaskAlone(nn.Module):
     """A network whose output is its mask, so that pictures reach it as they reach the network."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, name: str) -> None:
         super().__init__()
-        self.source = source
+        self.source, self.name = source, name
         # `embed_samples` leaves what it is given in the mode that it came in.
         self.train(source.training)
 
     def forward(self, **inputs: Tensor) -> Tensor:
-        mask: Tensor = self.source.mask(**inputs)
+        mask: Tensor = getattr(self.source, self.name)(**inputs)
         return mask
 
 
@@ -45,6 +45,7 @@ def masks_of(
     *,
     cues: CueSource | None = None,
     source: nn.Module | None = None,
+    name: str = "mask",
 ) -> NDArray[np.float32]:
     """The masks that a method lays over its features or its pictures.
 
@@ -54,6 +55,7 @@ def masks_of(
         cues: masks and joints, if the method looks at any.
         source: what has `mask(**inputs) -> (B, 1, h, w)`, where that is not the model's network
             (`passerby.figures.drawing_part`).
+        name: which of its masks: `mask`, or of mask_pooling `first_mask`, the one after conv1.
 
     Returns:
         (N, h, w) float32.
@@ -62,9 +64,10 @@ def masks_of(
         InputError: the network has no mask, or a picture cannot be read.
     """
     source = model.network if source is None else source
-    if not callable(getattr(source, "mask", None)):
-        raise InputError(f"the method {model.method.name} has no mask to draw")
-    found = embed_samples(_MaskAlone(source), model.inputs, samples, cues=cues)
+    if not callable(getattr(source, name, None)):
+        which = "mask" if name == "mask" else "mask after conv1"
+        raise InputError(f"the method {model.method.name} has no {which} to draw")
+    found = embed_samples(_MaskAlone(source, name), model.inputs, samples, cues=cues)
     return found[:, 0]
 
 

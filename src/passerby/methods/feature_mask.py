@@ -367,17 +367,31 @@ class FeatureMaskNetwork(nn.Module):
 
 
 class Criterion(nn.Module):
-    """What only training needs: a classifier for each network, dropout before it."""
+    """What only training needs: a classifier for each network, dropout before it.
 
-    def __init__(self, identities: int, width: int, dropout: float) -> None:
+    Args:
+        identities: of the training pictures.
+        width: of g and l.
+        dropout: share of a feature that its classifier does not see.
+        feature: whose classifiers figures ask.
+    """
+
+    def __init__(
+        self, identities: int, width: int, dropout: float, feature: FeatureName = "fmn"
+    ) -> None:
         super().__init__()
+        self.feature = feature
         self.grn = _classifier(width, identities, dropout)
         self.lan = _classifier(width, identities, dropout)
 
     def identity_logits(self, features: Features) -> Tensor:
-        """(B, identities), the sum of both, for figures of where the networks look."""
-        logits: Tensor = self.grn(features.g) + self.lan(features.l)
-        return logits
+        """(B, identities), for figures of where the networks look: of both the sum."""
+        logits: list[Tensor] = []
+        if self.feature != "lan":
+            logits.append(self.grn(features.g))
+        if self.feature != "grn":
+            logits.append(self.lan(features.l))
+        return torch.stack(logits).sum(0)
 
 
 def _classifier(width: int, identities: int, dropout: float) -> nn.Sequential:
@@ -466,7 +480,7 @@ def _network(recipe: Recipe) -> FeatureMaskNetwork:
 
 def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
     assert isinstance(network, FeatureMaskNetwork)
-    return Criterion(identities, network.width, recipe.dropout)
+    return Criterion(identities, network.width, recipe.dropout, recipe.feature)
 
 
 def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequence[Stage]:

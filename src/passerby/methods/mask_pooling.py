@@ -237,7 +237,8 @@ def distance(x: Tensor, y: Tensor, metric: MetricName = "euclidean") -> Tensor:
     """Euclidean |x - y|, or 1 - cosine, over the last axis: (..., D) twice -> (...)."""
     if metric == "cosine":
         return 1 - torch.cosine_similarity(x, y, dim=-1)
-    return torch.linalg.vector_norm(x - y, dim=-1)
+    d: Tensor = torch.linalg.vector_norm(x - y, dim=-1)
+    return d
 
 
 def triplet_loss(
@@ -327,12 +328,16 @@ class MaskedTrunk(ResNet):
 
     def mask(self, mask: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, 1, H/4, W/4), the channel that stands beside pool1's."""
+        first = self.first_mask(mask)
         if self.mask_as == "pooled":
-            return mask_pool(mask_pool(mask, 7, 2, 3, self.threshold), 3, 2, 1, self.threshold)
-        for _ in range(2):
-            size = [(side + 1) // 2 for side in mask.shape[2:]]
-            mask = functional.interpolate(mask, size, mode="bilinear", align_corners=False)
-        return mask
+            return mask_pool(first, 3, 2, 1, self.threshold)
+        return _half(first)
+
+    def first_mask(self, mask: Tensor) -> Tensor:
+        """(B, 1, H, W) -> (B, 1, H/2, W/2), the channel beside conv1's (Figure 5, line d)."""
+        if self.mask_as == "pooled":
+            return mask_pool(mask, 7, 2, 3, self.threshold)
+        return _half(mask)
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, 3, H, W), (B, 1, H, W) -> T (B, channels, H/16, W/16)."""
@@ -347,6 +352,11 @@ class MaskedTrunk(ResNet):
             x = torch.cat([x, pooled.squeeze(1).unsqueeze(-1).permute(0, 3, 1, 2)], 1)
         t: Tensor = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return t
+
+
+def _half(mask: Tensor) -> Tensor:
+    size = [(side + 1) // 2 for side in mask.shape[2:]]
+    return functional.interpolate(mask, size, mode="bilinear", align_corners=False)
 
 
 @dataclass(frozen=True)
@@ -412,9 +422,20 @@ class MaskPoolingModel(nn.Module):
         Raises:
             InputError: layer1 is given none.
         """
+        return self.trunk.mask(self._given(mask))
+
+    def first_mask(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The mask beside conv1's maps, (B, 1, H/2, W/2).
+
+        Raises:
+            InputError: there is none.
+        """
+        return self.trunk.first_mask(self._given(mask))
+
+    def _given(self, mask: Tensor | None) -> Tensor:
         if mask is None or self.trunk.mask_as == "channel":
             raise InputError(f"with mask={self.trunk.mask_as} there is no mask beside the features")
-        return self.trunk.mask(mask)
+        return mask
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, 3, H, W), (B, 1, H, W) -> (B, k width), the embedding: H, part after part."""

@@ -94,17 +94,25 @@ class FilledTable:
         return " and ".join(dict.fromkeys(line.protocol for line in self.lines))
 
 
-def fill(table: Table, library: Library) -> FilledTable:
-    """The table with the results that exist."""
-    split = library.task.split
+def fill(table: Table, library: Library, *others: Library) -> FilledTable:
+    """The table with the results that exist.
+
+    Args:
+        table: its declaration.
+        library: what exists.
+        others: of further splits of the same data set: means are over all splits and seeds.
+    """
+    libraries, split = (library, *others), library.task.split
     own = place_of(split)
     comparable = own is not None and not counts_differ(split)
     place = own if comparable and own else Place(PAPERS_DATA[0])
     if table.data and not comparable:
         place = Place(table.data)
-    lines = tuple(_fill_line(line, table, place, comparable, library) for line in table.lines)
+    lines = tuple(_fill_line(line, table, place, comparable, libraries) for line in table.lines)
     shown = any(cell.paper for line in lines for cell in line.cells)
     variant = f", {split.variant}" if split.variant else ""
+    if others:
+        variant = f"{variant.rpartition(', ')[0]}, mean of {len(libraries)} splits"
     return FilledTable(
         table,
         lines,
@@ -112,7 +120,7 @@ def fill(table: Table, library: Library) -> FilledTable:
         " ".join((place.data, place.boxes, place.protocol)).replace("  ", " ") if shown else "",
         comparable,
         _preset(table, library.task),
-        library.task.runs,
+        library.task.runs * len(libraries),
     )
 
 
@@ -132,11 +140,17 @@ def counts_differ(split: Split) -> bool:
 
 
 def _fill_line(
-    line: Line, table: Table, place: Place, comparable: bool, library: Library
+    line: Line,
+    table: Table,
+    place: Place,
+    comparable: bool,
+    libraries: Sequence[Library],
 ) -> FilledLine:
+    library = libraries[0]
     found = [
-        library.result(wanted(library.task, line.training, seed), line.search)
-        for seed in library.task.seeds
+        own.result(wanted(own.task, line.training, seed), line.search)
+        for own in libraries
+        for seed in own.task.seeds
     ]
     results = tuple(result for result in found if result is not None)
     cells = tuple(

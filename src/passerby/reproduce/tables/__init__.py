@@ -25,6 +25,10 @@ TABLES: dict[str, Callable[[str], tuple[Table, ...]]] = {
 }
 """By method: the tables for a data set."""
 
+FACTS = {("msreid", "2"): True, ("attention_driven", "2"): True, ("attention_driven", "12"): False}
+"""Tables that need no training (`reproduce.facts`), by method and number: whether they are about a
+data set."""
+
 ACROSS = "all"
 """Stands for all methods in one table."""
 

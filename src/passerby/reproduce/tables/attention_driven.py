@@ -75,6 +75,16 @@ def overlaps() -> tuple[Line, ...]:
     return tuple(lines)
 
 
+def controls() -> tuple[Line, ...]:
+    """The whole network, without BatchNorm on S and C, and without attention."""
+    plain = with_settled("no-attention-norm", {"attention_norm": False})
+    return (
+        Line("Intra+inter", INTRA_INTER),
+        Line("Intra+inter", plain, note="S and C not normalised"),
+        Line("Inter", INTER),
+    )
+
+
 def tables(data: str) -> tuple[Table, ...]:
     """Its tables; those of a data set alone (3 to 5) with its best lambda and beta."""
     ours = (Line("Ours", best(data)),)
@@ -100,4 +110,5 @@ def tables(data: str) -> tuple[Table, ...]:
         Table(METHOD, "9", "Feature fusion, without intra-attention", fusions, R5),
         Table(METHOD, "10", "Lambda", weights(), note=first),
         Table(METHOD, "11", "Beta", overlaps(), R4),
+        Table(METHOD, "controls", "Normalised attention", controls(), note="Not the paper's."),
     )
