@@ -18,7 +18,7 @@ export PYTHONNOUSERSITE := 1
 export PASSERBY_CACHE := $(CURDIR)/.cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all check docs format bench
+.PHONY: help demo test test-slow test-all check docs format bench mutants
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -57,6 +57,18 @@ bench: $(INSTALLED) ## run what lies in benchmarks/
 	  if [ ! -e "$$file" ]; then echo "There are no benchmarks yet."; break; fi; \
 	  echo "== $$file"; $(RUN) "$$file" || exit 1; \
 	done
+
+# In a copy, for each change is written into the source; a run that was stopped goes on.
+MUTANTS := .cache/mutants
+mutants: $(INSTALLED) ## change methods and losses here and there: which changes does no test notice? (days)
+	@$(PIP) install -qq -c constraints.txt cosmic-ray
+	@if [ ! -e $(MUTANTS)/session.sqlite ]; then \
+	  rm -rf $(MUTANTS); mkdir -p $(MUTANTS); \
+	  git ls-files -z src tests tools pyproject.toml | xargs -0 cp --parents -t $(MUTANTS); \
+	  cd $(MUTANTS) && PATH="$(CURDIR)/.venv/bin:$$PATH" cosmic-ray init tools/mutants.toml session.sqlite; \
+	fi
+	cd $(MUTANTS) && export PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH="$$PWD/src" OMP_NUM_THREADS=1; \
+	cosmic-ray exec tools/mutants.toml session.sqlite && cr-report --surviving-only session.sqlite
 
 # The stamp holds the folder that the environment was made for: one that was moved, copied or left
 # half finished is made again; one that is merely older than its list of packages is updated.

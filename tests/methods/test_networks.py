@@ -152,7 +152,7 @@ def turns(name, **changes):
             yield stage.name, turn.eval(), batch, network, criterion
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SMALL)
 def test_each_term_alone_has_a_gradient(name):
     """And it reaches whatever the turn's optimizers step, but for what other terms alone teach."""
     for stage, turn, batch, _, _ in turns(name):

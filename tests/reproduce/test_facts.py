@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 
 from passerby.cli.main import run
+from passerby.methods import METHODS
+from passerby.reproduce import pretraining
 from passerby.reproduce.facts import counted, facts_of
 from passerby.reproduce.tables import FACTS
+from passerby.reproduce.tables.attention_driven import BASELINE, INTRA_INTER, PLAIN
+from passerby.reproduce.wanted import Task, wanted
 from passerby.types import Sample, Split
 
 
@@ -52,3 +56,28 @@ def test_on_the_command_line(market, tmp_path, capsys):
     assert run([*command, "--root", str(market)]) == 0
     assert (tmp_path / "msreid-table-2-market1501.md").read_text() in capsys.readouterr().out
     assert (tmp_path / "msreid-table-2-market1501.csv").is_file()
+
+
+def test_three_pretrainings_are_one_command(market, tmp_path, monkeypatch, capsys):
+    """Each with its attention; a finished one is not trained again; the tables start from them."""
+    trained = []
+
+    def train(method, split, out, *, recipe, resume, evaluate, **more):
+        trained.append((out.name, recipe.attention, recipe.pretrain, recipe.channels))
+        out.mkdir(parents=True)
+        (out / "config.json").touch()
+        assert (resume, evaluate) == (True, False)
+
+    monkeypatch.setattr(pretraining, "train", train)
+    command = ["reproduce", "attention_driven", "--table", "pretraining", "--root", str(market)]
+    command += ["--preset", "small", "--change", "channels=4", "--out", str(tmp_path)]
+    assert run(command) == run(command) == 0
+    kinds = ["decomposed", "plain", "none"]
+    assert trained == [(kind, kind, True, 4) for kind in kinds]
+    assert "plain/model.safetensors" in capsys.readouterr().out
+    task = Task(split(), {"attention_driven": METHODS["attention_driven"]}, pretrained=tmp_path)
+    for training, kind in ((BASELINE, "none"), (PLAIN, "plain"), (INTRA_INTER, "decomposed")):
+        recipe = wanted(task, training, 0).recipe
+        assert recipe.weights == str(tmp_path / kind / "model.safetensors")
+    assert run([*command[:2], "--root", str(market), "--pretrained", str(tmp_path / "no")]) == 2
+    assert "no such folder" in capsys.readouterr().err

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 RESULTS = Path("docs/results/runs")
 """Where the repository keeps the result files that its pages quote."""
 
+PRETRAINING = ("attention_driven", "pretraining")
+"""Method and what --table calls its three pre-trainings."""
 SPLITS = 20
 """Of CUHK03's original protocol."""
 FIRST_SPLIT = "attention_driven"
@@ -61,6 +63,9 @@ class Options:
     """Folder for runs and tables. If not given, reproduced/METHOD-DATA-PRESET."""
     found: tuple[Path, ...] = ()
     """Folders with runs or result files that may be used; docs/results/runs is always looked at."""
+    pretrained: Path | None = None
+    """Folder of attention_driven's pre-trainings, written by --table pretraining: its runs start
+    from them."""
     part: str = "1/1"
     """I/N: carry out part I of N, to share the plan between GPUs or machines; then fill the tables
     with --fill."""
@@ -78,6 +83,9 @@ def run(arguments: list[str]) -> None:
     if (name, command.run.table) in FACTS:
         _write_facts(name, command)
         return
+    if (name, command.run.table) == PRETRAINING:
+        _pretrain(command)
+        return
     from passerby.experiment import checked
     from passerby.reproduce.carry_out import carry_out, parse_part
     from passerby.reproduce.found import Library
@@ -90,6 +98,8 @@ def run(arguments: list[str]) -> None:
     check_configurations(changes, tables_of(name, command.data.data, None))
     if options.runs < 1:
         raise InputError(f"runs must be 1 or more; given {options.runs}")
+    if options.pretrained is not None and not options.pretrained.is_dir():
+        raise InputError(f"--pretrained {options.pretrained}: no such folder")
     for place in options.found:
         # A mistyped one would have all of its runs trained again.
         if not place.is_dir():
@@ -99,7 +109,15 @@ def run(arguments: list[str]) -> None:
     methods = methods_of(tables)
 
     def task(split: Split) -> Task:
-        return Task(split, methods, options.preset, changes, command.settings, options.runs)
+        return Task(
+            split,
+            methods,
+            options.preset,
+            changes,
+            command.settings,
+            options.runs,
+            options.pretrained,
+        )
 
     if command.data.root is None:
         nothing = Split(command.data.data, Path(), (), (), ())
@@ -174,6 +192,26 @@ def _write_facts(name: str, command: Any) -> None:
     for ending, text in texts.items():
         write_text(out / f"{stem}{ending}", text)
         show(str(out / f"{stem}{ending}"))
+
+
+def _pretrain(command: Any) -> None:
+    """Carries out the pre-trainings of the Attention Driven network."""
+    from passerby.experiment import checked
+    from passerby.reproduce.pretraining import pretrain
+    from passerby.reproduce.wanted import Task
+
+    options, (method, _), console = command.run, PRETRAINING, terminal(errors=True)
+    if command.data.root is None:
+        raise InputError("pre-training needs pictures: --root DIR says where they lie")
+    split = checked(load_split(command.data, console), skip_broken=False, console=console)
+    changes, out = parse_changes(options.change), options.out or Path("reproduced/pretraining")
+    methods = {method: METHODS[method]}
+    task = Task(split, methods, options.preset, changes, command.settings)
+    try:
+        for folder in pretrain(task, out, console):
+            show(str(folder / "model.safetensors"))
+    except Interrupted as interrupted:
+        raise Interrupted("interrupted: the same command goes on") from interrupted
 
 
 def methods_of(tables: Sequence[Table]) -> dict[str, Method]:

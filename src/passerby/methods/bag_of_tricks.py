@@ -228,8 +228,6 @@ class Criterion(nn.Module):
         return logits
 
 
-
-
 class BagOfTricksTurn(Turn):
     """L = L_ID + L_Triplet + beta L_C (3.6)."""
 

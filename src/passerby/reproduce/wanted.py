@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from passerby.data.training_data import TrainingData, training_data
@@ -35,6 +36,8 @@ class Task:
     """Seed of the first run, workers, precision and the like."""
     runs: int = 1
     """Runs of each configuration, with seeds counted on from the first."""
+    pretrained: Path | None = None
+    """Folder of `pretraining.pretrain`, whose networks attention_driven starts from."""
 
     @property
     def seeds(self) -> range:
@@ -98,6 +101,9 @@ def wanted(task: Task, training: Training, seed: int) -> Wanted:
         raise InputError(f"{training.name} is what the table says of {', '.join(both)}: no change")
     changes = {**training.changes, **more}
     recipe = make_recipe(method, task.split.name, task.preset, changes)
+    if task.pretrained is not None and hasattr(recipe, "pretrain"):
+        weights = task.pretrained / recipe.attention / "model.safetensors"
+        recipe = override(recipe, {"weights": str(weights)})
     start = None if training.start is None else wanted(task, training.start, seed)
     return Wanted(training, recipe, seed, start)
 
