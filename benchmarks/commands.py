@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 HERE = Path(__file__).parents[1]
-TURNS = 3
+TURNS = 2
 COMMANDS = [
     "--help",
     "train --help",
@@ -60,18 +60,19 @@ def seconds(checkout, arguments):
 def prepared(checkout, folder):
     """A model and a gallery of 20 pictures, as the checkout makes them."""
     pictures = folder / "pictures"
-    pictures.mkdir(parents=True)
     random = np.random.default_rng(0)
     for number in range(20):
         pixels = random.integers(0, 255, (128, 64, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(pictures / f"{number:04d}_c{number % 3 + 1}s1_000001_00.jpg")
+        person = pictures / f"{number % 4:04d}"
+        person.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(person / f"{number % 3 + 1}_{number}.jpg")
     model, gallery = folder / "model", folder / "gallery"
     subprocess.run(
         [sys.executable, "-c", PREPARE, str(model)], env=environment(checkout), check=True
     )
     add = ["gallery", "add", str(gallery), "--model", str(model), "--data", "folder"]
     seconds(checkout, [*add, "--root", str(pictures)])
-    picture = next(pictures.iterdir())
+    picture = next(pictures.rglob("*.jpg"))
     return {"GALLERY": str(gallery), "MODEL": str(model), "PICTURE": str(picture)}
 
 

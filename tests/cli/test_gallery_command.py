@@ -232,3 +232,5 @@ def test_statistics_as_json_whatever_the_settings_hold(tmp_path, capsys):
     found = json.loads(shown(capsys, ["statistics", str(tmp_path), "--json"]))
     assert (found["entries"], found["settings"]["width"]) == (80, 8)
     assert set(found["settings"]["profiles"]["cameras"]) == {"c0", "c1"}
+    nobody = ["remove", str(tmp_path), "--persons", "nobody", "--dry-run"]
+    assert shown(capsys, nobody) == "would remove: 0 entries\n"

@@ -159,11 +159,12 @@ def removal_text(people: Sequence[Person]) -> str:
     count = sum(one.entries for one in people)
     named = [f"{one.name or 'nobody known'} ({one.entries:,})" for one in people]
     more = f" and {len(named) - 5:,} more" if len(named) > 5 else ""
+    whose = f": {', '.join(named[:5])}{more}" if named else ""
     cameras = sorted({camera for one in people for camera in one.cameras})
     times = [time for one in people for time in (one.first, one.last) if time is not None]
     text = "; ".join(
         [
-            f"{count:,} {'entry' if count == 1 else 'entries'}: {', '.join(named[:5])}{more}",
+            f"{count:,} {'entry' if count == 1 else 'entries'}{whose}",
             *([f"cameras {', '.join(cameras[:5])}"] if cameras else []),
             *([f"{time_text(min(times))} to {time_text(max(times))}"] if times else []),
         ]
