@@ -13,7 +13,7 @@ from passerby.cli.dataset import data_options, flat, load_split, value_of
 from passerby.cli.options import parse_options
 from passerby.data.unlabelled import unlabelled
 from passerby.embedding.shipped import SHIPPED
-from passerby.terminal import say, terminal
+from passerby.terminal import say, show, terminal
 from passerby.types import InputError, Sample, Source, Split
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def run(arguments: list[str]) -> None:
             model, split, options.out, workers=workers, skip_broken=skip, console=console
         )
         terminal().print(results_table(found))
-    print(f"run: {options.out}")
+    show(f"run: {options.out}")
 
 
 def split_to_adapt(data: Any, part: str | None, console: Console) -> Split:

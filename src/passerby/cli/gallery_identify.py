@@ -16,7 +16,7 @@ from passerby.cli.options import named
 from passerby.gallery.identified import PRECISION, Group, Identified
 from passerby.gallery.tracklet_ends import NOTE, ends_of
 from passerby.gallery.travel import Travel, read_travel
-from passerby.terminal import printable, say, terminal
+from passerby.terminal import printable, say, show, terminal
 from passerby.types import InputError
 
 _SHOWN = 20
@@ -70,13 +70,13 @@ def identify(command: Any) -> None:
         merge = options.apply and not options.dry_run
         changed = gallery.apply(found) if merge else []
     if command.OutputOptions.json:
-        print(as_json({**dataclasses.asdict(found), "changed": changed}))
+        show(as_json({**dataclasses.asdict(found), "changed": changed}))
         return
     console = terminal(errors=True)
     for note in found.notes:
         say(console, f"note: {note}")
     terminal().print(groups_table(found))
-    print(_told(found, options, sum(each.entries for each in changed), len(changed)))
+    show(_told(found, options, sum(each.entries for each in changed), len(changed)))
 
 
 def decide(command: Any) -> None:
@@ -85,11 +85,11 @@ def decide(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         found = gallery.decide(options.one, options.other, options.decision)
     if command.OutputOptions.json:
-        print(as_json(found))
+        show(as_json(found))
         return
     text = {"yes": f"one person: {found.name}   entries changed: {found.entries:,}",
             "no": "two persons, never joined again", "later": "asked last from now on"}  # fmt: skip
-    print(text[options.decision])
+    show(text[options.decision])
 
 
 def groups_table(found: Identified) -> Table:
