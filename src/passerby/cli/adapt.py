@@ -33,33 +33,36 @@ class Options:
     """Where the run goes and what it does."""
 
     weights: str = "passerby"
-    """The model to start from: passerby's own, or a run of bag_of_tricks or cluster_contrast."""
+    """Model to start from: the one that comes with passerby, or a run of bag_of_tricks or
+    cluster_contrast."""
     out: Path = Path("runs/adapted")
-    """The run's folder."""
+    """Folder of the run."""
     part: Literal["train", "query", "gallery", "all"] | None = None
-    """Which pictures to learn from; if not given all of one's own (folder, manifest), the
-    training part of other data."""
+    """Part of the data set to learn from. If not given: all pictures of your own (folder,
+    manifest), the training part of any other data set."""
     epochs: int | None = None
-    """How often the pictures are clustered and learned from; if not given as the recipe has it
-    (`passerby train cluster_contrast --preset small --help`), like the next ones."""
+    """Number of epochs; each clusters the pictures anew. If not given, this and the next options
+    are as `passerby train cluster_contrast --preset small --help` says."""
     steps: int | None = None
-    """Batches of an epoch."""
+    """Number of batches in an epoch."""
     limit: float | None = None
-    """Greatest distance of neighbours in a cluster, 0 to 1: less gives smaller, purer clusters."""
+    """Largest distance between neighbours in a cluster, 0 to 1; less gives smaller, purer
+    clusters."""
     k1: int | None = None
-    """Neighbours that are compared to tell that distance; about the pictures of a person."""
+    """Number of neighbours that this distance compares; about the number of pictures of a
+    person."""
     learning_rate: float | None = None
-    """The optimizer's."""
+    """Learning rate of the optimizer."""
     seed: int = 0
-    """Fixes every random number."""
+    """Random seed."""
     workers: int = 0
-    """Processes that decode pictures; the result does not depend on it."""
+    """Number of processes that decode pictures; the result does not depend on it."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16: faster where the processor computes it."""
+    """Number type to compute in; bf16 is faster where the processor supports it."""
     resume: bool = False
-    """Go on from the run's last checkpoint."""
+    """Continue from the run's last checkpoint."""
     skip_broken: bool = False
-    """Leave broken pictures out, counted, instead of stopping."""
+    """Skip broken pictures, and count them, instead of stopping."""
 
 
 def run(arguments: list[str]) -> None:
@@ -70,7 +73,7 @@ def run(arguments: list[str]) -> None:
         ("run", flat(Options), dataclasses.field(default_factory=Options)),
     ]
     command = dataclasses.make_dataclass("Adapt", fields, frozen=True)
-    about = "Train a model further on pictures of which nobody says who is in them."
+    about = "Train a model further on pictures without labels."
     parsed: Any = parse_options(command, arguments, "passerby adapt", description=about)
     from passerby.evaluation.results import results_table
     from passerby.experiment import evaluate_run, train

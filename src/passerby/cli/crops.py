@@ -27,16 +27,16 @@ class Options:
     """A video file, a folder of frames, an address (rtsp://...), or a device (/dev/video0). A
     stream is followed until it ends or you press Ctrl-C."""
     out: Path
-    """The folder to make: a folder of crops for each track, and manifest.csv."""
+    """New folder for the crops: one folder for each track, and manifest.csv."""
     camera: str = "camera"
     """Name of the camera."""
     start: str | None = None
     """Time of the first frame: 2026-11-21T08:00 (UTC where it names no zone), or seconds since
     1970. Without it the crops have no times but those in the video."""
     rate: float | None = None
-    """Frames/s of a folder of frames; 25 if not given."""
+    """Frames per second of a folder of frames. If not given, 25."""
     device: str = "cpu"
-    """Where a detection network computes, e.g. cuda."""
+    """Device for the detection network, e.g. cuda."""
     boxes: Annotated[BoxOptions, tyro.conf.arg(name="")] = field(default_factory=BoxOptions)
     """Where boxes come from."""
     tracks: Annotated[TrackOptions, tyro.conf.arg(name="")] = field(default_factory=TrackOptions)

@@ -64,7 +64,7 @@ def run_data_options(arguments: list[str]) -> Any:
     text = tyro.conf.arg(help="The data set's folder or file; if not given that of the run.")
     default = dataclasses.field(default=source.root if same else None)
     root = ("root", _annotated(Path | None, text), default)
-    kind = _kind(name, "Its kind; if not given that of the run.")
+    kind = _kind(name, "Kind of data set. If not given, that of the run.")
     return dataclasses.make_dataclass("Data", [root, kind, *own], frozen=True)
 
 
@@ -161,7 +161,7 @@ def _own_options(name: str, chosen: Mapping[str, Any]) -> list[Any]:
     return own
 
 
-def _kind(name: str, text: str = "Its kind.") -> Any:
+def _kind(name: str, text: str = "Kind of data set.") -> Any:
     return "data", _annotated(Literal[tuple(DATASETS)], tyro.conf.arg(help=text)), name
 
 

@@ -42,21 +42,21 @@ class Options:
     """Draw people, train a small network on some, and find the others again across cameras."""
 
     out: Path = Path("demo")
-    """Folder for the people, the run and the pictures; what is finished there is not done again."""
+    """Folder for the people, the run and the pictures; finished steps are not repeated."""
     train_identities: int = 100
-    """People to train on."""
+    """Number of people to train on."""
     test_identities: int = 50
-    """People to find again; the network has never seen them."""
+    """Number of other people to find again."""
     cameras: int = 4
-    """Cameras that see them."""
+    """Number of cameras."""
     epochs: int = 12
-    """Epochs of training."""
+    """Training epochs."""
     seed: int = 1
-    """Fixes people, training and result."""
+    """Random seed of people and training."""
     serve: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Then open a page that searches the gallery of the test people."""
+    """At the end, open a page that searches the gallery of the test people."""
     port: int = 8000
-    """Of the page; 0: any free one."""
+    """TCP port of the page; 0: any free port."""
 
 
 def run(arguments: list[str]) -> None:

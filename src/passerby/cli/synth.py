@@ -26,9 +26,9 @@ class Options:
     """Write a set of synthetic people in Market-1501 layout, with masks and joints."""
 
     root: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
-    """The folder to write; one that is finished is left as it is."""
+    """Folder to write; a finished one is left as it is."""
     version: Literal[1, 2] = 1
-    """Of the drawing; `--version 2 --help` shows the options of version 2."""
+    """Version of the drawing; `--version 2 --help` shows the options of version 2."""
     video: tyro.conf.FlagCreatePairsOff[bool] = False
     """Draw videos instead; `--video --help` shows their options."""
     recipe: Annotated[SyntheticRecipe, tyro.conf.arg(name="")] = field(
@@ -36,7 +36,8 @@ class Options:
     )
     """What is drawn."""
     workers: int | None = None
-    """Processes that draw; all cores if not given. The pictures do not depend on it."""
+    """Number of processes that draw. If not given, one for each core; the pictures do not depend on
+    it."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,14 @@ class Options2:
     """Write a set of people of version 2 in Market-1501 layout, with masks and joints."""
 
     root: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
-    """The folder to write; one that is finished is left as it is."""
+    """Folder to write; a finished one is left as it is."""
     version: Literal[1, 2] = 2
-    """Of the drawing."""
+    """Version of the drawing."""
     recipe: Annotated[DrawingRecipe, tyro.conf.arg(name="")] = field(default_factory=DrawingRecipe)
     """What is drawn."""
     workers: int | None = None
-    """Processes that draw; all cores if not given. The pictures do not depend on it."""
+    """Number of processes that draw. If not given, one for each core; the pictures do not depend on
+    it."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ class VideoOptions:
     """Write videos of people who walk through several cameras' views, with exact truth."""
 
     root: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
-    """The folder to write; one that is finished is left as it is."""
+    """Folder to write; a finished one is left as it is."""
     recipe: Annotated[VideoRecipe, tyro.conf.arg(name="")] = field(default_factory=VideoRecipe)
     """What is drawn."""
     workers: int = 1
-    """Processes, each of which draws a camera."""
+    """Number of processes; each draws a camera."""
 
 
 def run(arguments: list[str]) -> None:

@@ -24,7 +24,7 @@ class BoxOptions:
     """A detection network, FILE.onnx, described by FILE.onnx.json beside it; or yolox-tiny or
     yolox-nano, which is fetched once from where its authors publish it."""
     boxes: str | None = None
-    """A file with the boxes of one's own detector, as MOTChallenge has them; - is standard
+    """File with the boxes of a detector of your own, in MOTChallenge's format; - for standard
     input."""
 
 
@@ -33,22 +33,22 @@ class TrackOptions:
     """How boxes become tracks, and tracks crops."""
 
     fps: float | None = None
-    """Look at no more frames of a second than so many; all if not given."""
+    """Use at most this many frames per second. If not given, all."""
     tracker: Literal["bytetrack", "ocsort", "botsort"] = "bytetrack"
     """ByteTrack, OC-SORT or BoT-SORT."""
     patience: float = 1.0
     """Seconds that a track waits for a person who is out of sight."""
     confident: float = 0.5
-    """Score from which on a box starts a track."""
+    """Lowest score of a box that starts a track."""
     gap: float = 2.0
     """Seconds that a person may be out of sight and go on as the same track, where the way leads
     from one to the other; 0: never."""
     crops: int = 4
-    """Crops that are kept of each track, at most."""
+    """Maximum number of crops kept of each track."""
     shortest: float = 0.5
-    """Seconds; shorter tracks are left out."""
+    """Leave out tracks shorter than this, in seconds."""
     longest: float = 300.0
-    """Seconds after which a track ends and the next begins, whatever the person does."""
+    """End a track after this many seconds and start the next, even if the person stays."""
 
 
 def detector_of(options: BoxOptions, device: str) -> Detector:

@@ -47,18 +47,19 @@ class TellOptions:
     """Who is told of finished tracklets: standard output always, a line of JSON each."""
 
     webhook: str | None = None
-    """An address that each is sent to by POST, signed."""
+    """Send each event to this address by POST, signed."""
     webhook_secret: Path | None = None
-    """A file with the secret that signs."""
+    """File with the secret for signing."""
     mqtt: str | None = None
     """A broker that each is published to, mqtt://host[:port][/topic] or mqtts://...: topic/camera;
     the topic is passerby if not given."""
     mqtt_login: Path | None = None
     """A file with name:password for the broker."""
     link: str | None = None
-    """Address of the server that shows the gallery: events have a link, which needs its token."""
+    """Address of the server that shows the gallery; events then carry a link to the picture, which
+    requires a token."""
     metrics: str | None = None
-    """Counters for Prometheus: host:port to serve them on, e.g. 127.0.0.1:9464."""
+    """Serve counters for Prometheus on this host:port, e.g. 127.0.0.1:9464."""
 
 
 @dataclass(frozen=True)
@@ -74,21 +75,21 @@ class Options:
     camera: str | None = None
     """Name of the camera."""
     cameras: Path | None = None
-    """A YAML file with several cameras instead; see docs/video.md."""
+    """YAML file of several cameras, in place of VIDEO and --camera; see docs/video.md."""
     start: str | None = None
     """Time of a file's first frame: 2026-11-21T08:00 (UTC where it names no zone), or seconds since
     1970. Without it entries have no times."""
     pictures: Path | None = None
-    """The folder that crops go to, for `passerby serve --pictures`; GALLERY.pictures if not
-    given."""
+    """Folder for the crops, for `passerby serve --pictures`. If not given, GALLERY.pictures."""
     keep: str | None = None
-    """How long until entries and their crops expire, e.g. 30d or 12h; for good if not given."""
+    """Time until entries and their crops expire, e.g. 30d or 12h. If not given, they never
+    expire."""
     token_file: Path | None = None
-    """A file with the user:password or API key of the Milvus server."""
+    """File with the user:password or API key of the Milvus server."""
     audit: Path | None = None
-    """The audit log; audit.jsonl in the folder if not given, none for Milvus."""
+    """Audit log. If not given, audit.jsonl in the gallery's folder; none on a Milvus server."""
     who: str | None = None
-    """Stands in the audit log; your user name if not given."""
+    """Name that the audit log records. If not given, your user name."""
     networks: Annotated[NetworkOptions, tyro.conf.arg(name="")] = field(
         default_factory=NetworkOptions
     )

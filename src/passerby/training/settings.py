@@ -18,28 +18,28 @@ class Settings:
     seed: int = 0
     """Random seed."""
     workers: int = 0
-    """Processes that decode and augment pictures; the result does not depend on it."""
+    """Number of processes that decode and augment pictures; the result does not depend on it."""
     keep_gb: float = 2.0
-    """Decoded pictures are kept in memory up to so many GB, all workers and
-    processes of a machine together; 0: none."""
+    """Memory for decoded pictures, in GB, for all workers and processes of a machine together; 0:
+    none."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to compute; auto takes a GPU when there is one."""
+    """Device to compute on; auto: a GPU if there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """bf16, fp16: matrix products and convolutions in 16 bits, weights and losses in float32."""
+    """Number type of matrix products and convolutions; weights and losses stay in float32."""
     accumulate: int = 1
-    """Parts that each batch is computed in, one after the other, to save memory; BatchNorm and
-    the mining of triplets then see one part at a time."""
+    """Split each batch into this number of parts, computed one after the other, to save memory;
+    BatchNorm and the mining of triplets then see one part at a time."""
     clip: float | None = None
-    """Greatest norm of the gradient, over the parameters of each optimizer."""
+    """Clip the gradient to this norm, over the parameters of each optimizer."""
     compile: bool = False
     """Compile each turn with torch.compile: slow to start, then faster on a GPU."""
     sync_batchnorm: bool = False
-    """BatchNorm over all processes' pictures (on GPUs); else each process has its own."""
+    """Compute BatchNorm over the pictures of all processes (GPUs only)."""
     checkpoint_minutes: float = 10.0
-    """Checkpoints are written after every epoch, and within one after so many minutes."""
+    """Within an epoch, write a checkpoint after this many minutes (and after every epoch)."""
     validation: float = 0.0
-    """Share of the training identities that is held out and ranked after every epoch; the test
-    set is never looked at."""
+    """Share of the training identities to hold out and evaluate after every epoch; the test set is
+    never used."""
 
     @property
     def dtype(self) -> torch.dtype:
