@@ -31,6 +31,17 @@ def test_every_page_is_in_the_contents():
     assert missing == set()
 
 
+def test_every_python_snippet_is_python():
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts]
+    snippets = [
+        (page, code) for page in [ROOT / "README.md", *pages]
+        for code in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S)
+    ]  # fmt: skip
+    assert len(snippets) > 10
+    for page, code in snippets:
+        compile(code, str(page), "exec")
+
+
 def test_the_picture_of_imports_is_that_of_the_contracts():
     sys.path.insert(0, str(ROOT / "tools"))
     import draw_imports
