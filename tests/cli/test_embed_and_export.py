@@ -156,7 +156,7 @@ def test_evaluation_and_figures_by_passerbys_own(market, tmp_path, monkeypatch, 
     told = capsys.readouterr()
     (file,) = tmp_path.glob("results-*.json")
     assert f"results: {file.name}" in told.out
-    assert "no model is named" in told.err
+    assert "no model given" in told.err
     assert read_results(file)["model"] == Embedder.default().fingerprint
     assert run(["figures", "lists", *data, "--out", "lists.png", "--rows", "2"]) == 0
     assert run(["figures", "report", *data]) == 2
