@@ -149,6 +149,11 @@ def test_a_no_outlives_another_opening_and_a_backup(tmp_path):
     with Gallery.open(tmp_path / "new", clock=lambda: NOW) as new:
         new.restore(tmp_path / "backup")
         assert not any({"door/p0/0", "lift/p0/0"} <= set(k) for k in people_of(new.identify()))
+    # So does a gallery that was there already.
+    (tmp_path / "b").mkdir()
+    with opened(tmp_path / "b") as other:
+        other.restore(tmp_path / "backup")
+        assert len(other.settings.decisions.apart) == 1
     # Keys of entries can be removed for good: what is kept of them is a digest.
     assert "p0" not in (tmp_path / "g" / "gallery" / "gallery.json").read_text()
 
