@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from passerby.methods.clusters import (
 )
 from passerby.ranking.jaccard import jaccard_within
 from passerby.ranking.profiles import unit
+from passerby.types import InputError
 
 HOW = Clustering(0.5, 4, 10, 3)
 
@@ -126,3 +129,9 @@ def test_without_known_or_different_cameras_nothing_moves():
     moved, share = without_cameras(pushed, some, tracks, HOW, 1.0)
     assert share > 0
     np.testing.assert_allclose(moved[:20], unit(pushed)[:20], atol=1e-6)
+
+
+def test_without_scikit_learn_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    with pytest.raises(InputError, match=r"clusters need scikit-learn: pip install"):
+        dbscan(jaccard_within(people(5)[0], 0.5, 10, 3), 0.5, 4)
