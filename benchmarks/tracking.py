@@ -1,14 +1,17 @@
 """How well people are followed in drawn videos; writes docs/performance-tracking.md.
 
-    python benchmarks/tracking.py [--videos FOLDER]
+    python benchmarks/tracking.py [--videos FOLDER] [--others FOLDER] [--model RUN]
     python benchmarks/tracking.py --quick
 
-The videos are drawn as `passerby synth FOLDER --video` draws them, small enough for minutes. HOTA
-(Luiten et al. 2021), CLEAR (Bernardin, Stiefelhagen 2008) and IDF1 (Ristani et al. 2016) in each
-camera come from the library TrackEval: its own matching, at an intersection over union of 0.5 for
-CLEAR and IDF1. Truth are the people of whom at least a tenth is seen; who was away for 3 s counts
-as somebody else, for to know people again is not the tracker's task. Boxes are the true ones, and
-those of the made-up detector; frames are not looked at. `--quick` draws 6 s and writes no page.
+The videos are drawn as `passerby synth FOLDER --video` draws them (to FOLDER, where it is empty,
+and are left there). HOTA (Luiten et al. 2021), CLEAR (Bernardin, Stiefelhagen 2008) and IDF1
+(Ristani et al. 2016) come from the library TrackEval: its own matching, at an intersection over
+union of 0.5 for CLEAR and IDF1. Truth are the people of whom at least a tenth is seen. In a camera,
+who was away for 3 s counts as somebody else, for to know people again is not the tracker's task.
+Across cameras a person is one person everywhere: tracklets are embedded as `passerby watch` embeds
+them, and grouped by `Gallery.identify` below a threshold that was calibrated on other drawn people
+(--others), with and without camera profiles. Boxes are the true ones, and those of the made-up
+detector. `--quick` draws 6 s and writes no page.
 """
 
 from __future__ import annotations
@@ -19,101 +22,297 @@ import io
 import json
 import platform
 import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from passerby.drawing import VideoRecipe, write_video_set
+from passerby.embedding.embedder import Embedder
 from passerby.files import write_text
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.new_rows import NewEntries
 from passerby.video.boxes import Boxes
+from passerby.video.embeddings import mean_embedding
+from passerby.video.following import FollowSettings
+from passerby.video.frames import Frame, open_video
+from passerby.video.joining import JoinSettings
 from passerby.video.tracker import Tracker, TrackerSettings
+from passerby.video.tracklets import Collector, Tracklet, TrackletSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance-tracking.md"
 LEAST_SEEN = 0.1
-RECIPE = VideoRecipe(cameras=3, people=12, minutes=1.5, rate=5)
+RECIPE = VideoRecipe(cameras=4, people=60, visits=1, minutes=5, rate=10)
+OTHERS = VideoRecipe(cameras=2, people=20, visits=1, minutes=1, rate=5, seed=2)
+QUICK = VideoRecipe(cameras=2, people=4, visits=1, minutes=0.1, width=160, height=96)
 AWAY = 3.0
 """Seconds."""
+FALSE_MATCHES = 0.025
+"""Rate of false matches that the threshold is calibrated for."""
 TRACKERS = ("bytetrack", "ocsort", "botsort")
 BOXES = {"true boxes": "gt/gt.txt", "made-up detector": "det/det.txt"}
+OFF = JoinSettings(gap=0)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One camera's truth and boxes, frame by frame."""
+
+    folder: Path
+    rate: float
+    size: tuple[int, int]
+    truth: list[np.ndarray]
+    """Rows of gt.txt."""
+    boxes: list[Boxes]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What became of the boxes of a camera."""
+
+    numbers: list[np.ndarray]
+    """The tracker's, of each box of each frame."""
+    tracklets: list[Tracklet]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--videos", type=Path)
+    parser.add_argument("--others", type=Path)
+    parser.add_argument("--model", type=Path)
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
+    model = Embedder.default() if given.model is None else Embedder.load(given.model)
     with tempfile.TemporaryDirectory() as temporary:
         root = given.videos or Path(temporary) / "videos"
-        if given.quick:
-            recipe = VideoRecipe(cameras=1, people=4, visits=1, minutes=0.1, width=160, height=96)
-            write_video_set(Path(temporary) / "quick", recipe)
-            root = Path(temporary) / "quick"
-        elif not (root / "video.json").is_file():
-            write_video_set(root, RECIPE)
-        lines = [line for kind in BOXES for by in TRACKERS for line in measured(root, kind, by)]
-        table = "\n".join(lines)
-        print(table)
+        others = given.others or Path(temporary) / "others"
+        for place, recipe in ((root, RECIPE), (others, OTHERS)):
+            if not (place / "video.json").is_file():
+                write_video_set(place, QUICK if given.quick else recipe)
+        inside = list(in_cameras(root))
+        across = [] if given.quick else list(across_cameras(root, others, model))
+        print("\n".join(inside + across))
         if not given.quick:
-            write_text(PAGE, page(root, table))
+            write_text(PAGE, page(root, others, model, inside, across))
 
 
-def measured(root: Path, kind: str, by: str) -> list[str]:
-    """One line of the table: all cameras together."""
+def in_cameras(root: Path, kinds: Sequence[str] = tuple(BOXES)) -> Iterator[str]:
+    """Lines of the first table: all cameras together."""
     from trackeval.metrics import CLEAR, HOTA, Identity
 
     metrics = {"HOTA": HOTA(), "CLEAR": CLEAR({"PRINT_CONFIG": False}),
                "Identity": Identity({"PRINT_CONFIG": False})}  # fmt: skip
-    found: dict[str, dict[str, dict[str, object]]] = {name: {} for name in metrics}
+    for kind in kinds:
+        for by in TRACKERS:
+            cameras = [(one, numbers_of(one, by)) for one in cameras_of(root, kind)]
+            for join in (OFF, JoinSettings()) if by == TRACKERS[0] else (JoinSettings(),):
+                found = {name: {} for name in metrics}
+                for camera, numbers in cameras:
+                    joined = collected(camera, numbers, join)
+                    truth = by_visit(camera.truth, AWAY * camera.rate)
+                    data = sequence(truth, camera, joined, globals_of(joined, camera.folder.name))
+                    for name, metric in metrics.items():
+                        with contextlib.redirect_stdout(io.StringIO()):
+                            found[name][camera.folder.name] = metric.eval_sequence(data)
+                whole = {name: metric.combine_sequences(found[name])
+                         for name, metric in metrics.items()}  # fmt: skip
+                hota, clear, identity = whole["HOTA"], whole["CLEAR"], whole["Identity"]
+                state = "on" if join.gap else "off"
+                yield (
+                    f"| {kind} | {by} | {state} | {np.mean(hota['HOTA']):.3f} "
+                    f"| {np.mean(hota['AssA']):.3f} | {clear['MOTA']:.3f} | {clear['IDSW']:.0f} "
+                    f"| {identity['IDF1']:.3f} |"
+                )
+
+
+def across_cameras(
+    root: Path, others: Path, model: Embedder, kinds: Sequence[str] = tuple(BOXES)
+) -> Iterator[str]:
+    """Lines of the second table."""
+    known = [
+        (one, seen(one, numbers_of(one, "bytetrack"))) for one in cameras_of(others, "true boxes")
+    ]
+    known_entries = entries_of(known, model, named=True)
+    for kind in kinds:
+        cameras = [(one, seen(one, numbers_of(one, "bytetrack"))) for one in cameras_of(root, kind)]
+        entries = entries_of(cameras, model)
+        for profiled in (False, True):
+            with tempfile.TemporaryDirectory() as place:
+                threshold = calibrated(Path(place) / "known", known_entries, model, profiled)
+                names, groups = identified(
+                    Path(place) / "people", entries, model, profiled, threshold
+                )
+            score = one_person_everywhere(cameras, names)
+            yield (
+                f"| {kind} | {'on' if profiled else 'off'} | {len(entries[1].keys)} | {groups} "
+                f"| {score['IDP']:.3f} | {score['IDR']:.3f} | {score['IDF1']:.3f} |"
+            )
+
+
+def cameras_of(root: Path, kind: str) -> Iterator[Camera]:
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        data = sequence(folder, BOXES[kind], by)
-        for name, metric in metrics.items():
-            with contextlib.redirect_stdout(io.StringIO()):
-                found[name][folder.name] = metric.eval_sequence(data)
-    whole = {name: metric.combine_sequences(found[name]) for name, metric in metrics.items()}
-    hota, clear, identity = whole["HOTA"], whole["CLEAR"], whole["Identity"]
+        about = dict(
+            line.split("=") for line in (folder / "seqinfo.ini").read_text().split() if "=" in line
+        )
+        count, rate = int(about["seqLength"]), float(about["frameRate"])
+        truth = by_frame(folder / "gt" / "gt.txt", count)
+        truth = [rows[rows[:, 8] >= LEAST_SEEN] for rows in truth]
+        given = truth if kind == "true boxes" else by_frame(folder / BOXES[kind], count)
+        size = int(about["imHeight"]), int(about["imWidth"])
+        yield Camera(folder, rate, size, truth, [boxes_of(rows) for rows in given])
+
+
+def boxes_of(rows: np.ndarray) -> Boxes:
+    corners = rows[:, 2:6].astype(np.float32)
+    corners[:, 2:] += corners[:, :2]
+    return Boxes(corners, rows[:, 6].astype(np.float32))
+
+
+def numbers_of(camera: Camera, by: str) -> list[np.ndarray]:
+    tracker = Tracker(TrackerSettings(by), camera.rate)
     return [
-        f"| {kind} | {by} | {np.mean(hota['HOTA']):.3f} | {np.mean(hota['AssA']):.3f} "
-        f"| {clear['MOTA']:.3f} | {clear['IDSW']:.0f} | {identity['IDF1']:.3f} |"
+        tracker.update(boxes, number / camera.rate) for number, boxes in enumerate(camera.boxes)
     ]
 
 
-def sequence(folder: Path, boxes: str, by: str) -> dict[str, object]:
-    """A camera's truth and tracks, as TrackEval's metrics take them."""
-    about = dict(
-        line.split("=") for line in (folder / "seqinfo.ini").read_text().split() if "=" in line
-    )
-    count, rate = int(about["seqLength"]), float(about["frameRate"])
-    truth = by_frame(folder / "gt" / "gt.txt", count)
-    truth = by_visit([rows[rows[:, 8] >= LEAST_SEEN] for rows in truth], AWAY * rate)
-    given = by_frame(folder / boxes, count)
-    if boxes.startswith("gt"):
-        given = truth
-    tracker = Tracker(TrackerSettings(by), rate)
-    tracks = []
-    for number, rows in enumerate(given):
-        corners = rows[:, 2:6].astype(np.float32)
-        corners[:, 2:] += corners[:, :2]
-        numbers = tracker.update(Boxes(corners, rows[:, 6].astype(np.float32)), number / rate)
-        tracks.append((numbers[numbers >= 0], corners[numbers >= 0]))
+def collected(camera: Camera, numbers: list[np.ndarray], join: JoinSettings) -> Followed:
+    """The tracklets of a camera without a look at its frames."""
+    black = np.zeros((*camera.size, 3), np.uint8)
+    frames = (Frame(black, number, number / camera.rate) for number in range(len(numbers)))
+    return gathered(camera, numbers, join, frames, TrackletSettings(1, shortest=0))
+
+
+def seen(camera: Camera, numbers: list[np.ndarray]) -> Followed:
+    """The tracklets of a camera with their best crops, as `passerby watch` keeps them."""
+    frames = open_video(camera.folder / f"{camera.folder.name}.mp4").frames()
+    return gathered(camera, numbers, JoinSettings(), frames, TrackletSettings())
+
+
+def gathered(camera: Camera, numbers: list[np.ndarray], join: JoinSettings,
+             frames: Iterator[Frame], settings: TrackletSettings) -> Followed:  # fmt: skip
+    patience = 1.2 * FollowSettings().tracker.patience + 2 / camera.rate
+    collector = Collector(settings, patience, join)
+    found = []
+    for frame, boxes, tracks in zip(frames, camera.boxes, numbers, strict=True):
+        found += collector.add(frame, boxes, tracks)
+    return Followed(numbers, found + collector.close())
+
+
+def globals_of(followed: Followed, camera: str) -> dict[int, str]:
+    """A name for each of the tracker's numbers."""
+    return {number: f"{camera}/{one.track}" for one in followed.tracklets for number in one.numbers}
+
+
+def sequence(
+    truth: list[np.ndarray], camera: Camera, followed: Followed, names: dict[int, str]
+) -> dict[str, object]:
+    """Truth and tracks, as TrackEval's metrics take them."""
     people, persons = relabelled([rows[:, 1].astype(int) for rows in truth])
-    kept, others = relabelled([numbers for numbers, _ in tracks])
+    kept = [np.array([number in names for number in numbers], bool) for numbers in followed.numbers]
+    told = [
+        np.array([names[number] for number in numbers[inside]], object)
+        for numbers, inside in zip(followed.numbers, kept, strict=True)
+    ]
+    tracks, others = relabelled([one.astype(str) for one in told])
     return {
-        "num_timesteps": count,
-        "num_gt_ids": people, "num_tracker_ids": kept,
+        "num_timesteps": len(truth), "num_gt_ids": people, "num_tracker_ids": tracks,
         "num_gt_dets": sum(map(len, persons)), "num_tracker_dets": sum(map(len, others)),
         "gt_ids": persons, "tracker_ids": others,
         "similarity_scores": [
-            overlap(rows[:, 2:6] + np.pad(rows[:, 2:4], ((0, 0), (2, 0))), corners)
-            for rows, (_, corners) in zip(truth, tracks, strict=True)
+            overlap(rows[:, 2:6] + np.pad(rows[:, 2:4], ((0, 0), (2, 0))), boxes.corners[inside])
+            for rows, boxes, inside in zip(truth, camera.boxes, kept, strict=True)
         ],
     }  # fmt: skip
+
+
+def entries_of(cameras: list[tuple[Camera, Followed]], model: Embedder, named: bool = False
+               ) -> tuple[np.ndarray, NewEntries]:  # fmt: skip
+    """Embeddings and entries of all tracklets; who they are, where they are to be named."""
+    keys, places, times, people, embeddings = [], [], [], [], []
+    for camera, followed in cameras:
+        who = majority(camera, followed) if named else {}
+        for one in followed.tracklets:
+            person = who.get(one.numbers[0])
+            if named and person is None:
+                continue
+            keys.append(f"{camera.folder.name}/{one.track}")
+            places.append(camera.folder.name)
+            times.append(one.start)
+            people.append(None if person is None else str(person))
+            embeddings.append(mean_embedding(model, one))
+    return np.stack(embeddings), NewEntries(
+        keys=keys, cameras=places, timestamps=times, track_ids=keys, persons=people
+    )
+
+
+def majority(camera: Camera, followed: Followed) -> dict[int, int]:
+    """Of whom most boxes of each number are: with true boxes each box is somebody's."""
+    votes: dict[int, list[int]] = {}
+    for rows, numbers in zip(camera.truth, followed.numbers, strict=True):
+        for row, number in zip(rows, numbers, strict=True):
+            votes.setdefault(int(number), []).append(int(row[1]))
+    return {number: max(set(ids), key=ids.count) for number, ids in votes.items() if number >= 0}
+
+
+def calibrated(place: Path, entries: tuple[np.ndarray, NewEntries], model: Embedder,
+               profiled: bool) -> float:  # fmt: skip
+    """The threshold of known other people."""
+    with Gallery.open(place, model) as gallery:
+        gallery.add(*entries)
+        if profiled:
+            gallery.profile()
+        gallery.calibrate(FALSE_MATCHES)
+        assert gallery.settings.calibration is not None
+        return gallery.settings.calibration.threshold
+
+
+def identified(place: Path, entries: tuple[np.ndarray, NewEntries], model: Embedder, profiled: bool,
+               threshold: float) -> tuple[dict[str, str], int]:  # fmt: skip
+    """A person for each tracklet by `Gallery.identify`, and how many groups it found."""
+    with Gallery.open(place, model) as gallery:
+        gallery.add(*entries)
+        if profiled:
+            gallery.profile()
+        groups = gallery.identify(threshold, pairs="other-camera").groups
+    names = {str(key): str(key) for key in entries[1].keys}
+    for number, group in enumerate(groups):
+        names |= dict.fromkeys(group.keys, f"group {number}")
+    return names, len(groups)
+
+
+def one_person_everywhere(cameras: list[tuple[Camera, Followed]], names: dict[str, str]
+                          ) -> dict[str, float]:  # fmt: skip
+    """IDF1 of all cameras as one long sequence."""
+    from trackeval.metrics import Identity
+
+    parts = []
+    for camera, followed in cameras:
+        own = globals_of(followed, camera.folder.name)
+        parts.append((camera, followed, {number: names[key] for number, key in own.items()}))
+    whole = Camera(
+        cameras[0][0].folder, cameras[0][0].rate, cameras[0][0].size,
+        [rows for camera, _, _ in parts for rows in camera.truth],
+        [boxes for camera, _, _ in parts for boxes in camera.boxes],
+    )  # fmt: skip
+    # Numbers of different cameras must not meet.
+    numbers, told = [], {}
+    for shift, (_, followed, own) in enumerate(parts):
+        base = shift * 10**6
+        numbers += [np.where(one >= 0, one + base, -1) for one in followed.numbers]
+        told |= {number + base: name for number, name in own.items()}
+    data = sequence(whole.truth, whole, Followed(numbers, []), told)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return Identity({"PRINT_CONFIG": False}).eval_sequence(data)
 
 
 def by_frame(file: Path, count: int) -> list[np.ndarray]:
     rows = np.loadtxt(file, delimiter=",", ndmin=2)
     rows = rows if rows.size else np.empty((0, 9))
-    return [rows[rows[:, 0] == number] for number in range(1, count + 1)]
+    order = np.argsort(rows[:, 0], kind="stable")
+    edges = np.searchsorted(rows[order, 0], np.arange(1, count + 2))
+    return [rows[order[a:b]] for a, b in zip(edges, edges[1:], strict=False)]
 
 
 def by_visit(truth: list[np.ndarray], away: float) -> list[np.ndarray]:
@@ -148,22 +347,46 @@ def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return common / np.maximum(areas[0][:, None] + areas[1] - common, 1e-9)
 
 
-def page(root: Path, table: str) -> str:
+def about(root: Path) -> str:
     recipe = json.loads((root / "video.json").read_text())
+    return (
+        f"{recipe['cameras']} cameras, {recipe['people']} people, {recipe['visits']} "
+        f"{'visit' if recipe['visits'] == 1 else 'visits'} each, {recipe['minutes']:g} min at "
+        f"{recipe['rate']} frames/s, {recipe['width']} x {recipe['height']}, seed {recipe['seed']}"
+    )
+
+
+def page(root: Path, others: Path, model: Embedder, inside: list[str], across: list[str]) -> str:
+    lines, more = "\n".join(inside), "\n".join(across)
+    own = model.fingerprint == Embedder.default().fingerprint
     return f"""# Following people: how well
 
-`python benchmarks/tracking.py`, on drawn videos ([video.md](video.md)): {recipe["cameras"]} \
-cameras, {recipe["people"]} people, {recipe["visits"]} visits each, {recipe["minutes"]:g} minutes \
-at {recipe["rate"]} frames/s, {recipe["width"]} x {recipe["height"]}, seed {recipe["seed"]}. In \
-each camera, all cameras together; who was away for {AWAY:g} s \
-counts as somebody else; metrics by TrackEval {version("trackeval")}, trackers of \
-trackers {version("trackers")} with passerby's defaults; Python {platform.python_version()}. \
-The first two frames of each track are not yet confirmed and count as missed; \
-drawn people walk straight and steadily, so that nothing here says how it is on a real street.
+`python benchmarks/tracking.py`, on drawn videos ([video.md](video.md)): {about(root)}. \
+Metrics by TrackEval {version("trackeval")}, trackers of trackers {version("trackers")} with \
+passerby's defaults; Python {platform.python_version()}. Drawn people walk straight and steadily, \
+so that nothing here says how it is on a real street. Without `--videos` the command draws \
+{RECIPE.cameras} cameras.
 
-| boxes | tracker | HOTA | AssA | MOTA | switches | IDF1 |
+## In a camera
+
+All cameras together; who was away for {AWAY:g} s counts as somebody else. "Joined": tracks whose \
+way leads from one to the next are one (`--gap`). The first frame of each track is not yet \
+confirmed and counts as missed.
+
+| boxes | tracker | joined | HOTA | AssA | MOTA | switches | IDF1 |
+|---|---|---|---|---|---|---|---|
+{lines}
+
+## Across cameras
+
+A person is one person everywhere. Tracklets by bytetrack, joined; mean embeddings of their crops \
+by {"the model that comes with passerby" if own else "a run"} (`{model.fingerprint[:12]}`); \
+groups by `gallery identify`, below a threshold for {FALSE_MATCHES:.1%} false matches of other \
+drawn people ({about(others)}; true boxes).
+
+| boxes | profiles | tracklets | groups of several | IDP | IDR | IDF1 |
 |---|---|---|---|---|---|---|
-{table}
+{more}
 """
 
 
