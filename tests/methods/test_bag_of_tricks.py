@@ -88,6 +88,24 @@ def test_the_terms_against_the_formulas():
     assert float(terms["center"]) == pytest.approx(5e-4 * float(apart.sum(1).mean()), rel=1e-4)
 
 
+def test_a_triplet_term_after_the_neck_sees_directions_alone():
+    torch.manual_seed(0)
+    recipe = small(triplet_side="after")
+    labels = [0, 0, 1, 1, 2, 2]
+    network = METHOD.network(recipe).train()
+    (stage,) = METHOD.stages(recipe, network, METHOD.criterion(recipe, network, 3))
+    given = batch(recipe, labels)
+    f = network.features(**given.inputs).f_i.detach().double()
+    cosines = (f @ f.T) / f.norm(dim=1) / f.norm(dim=1)[:, None]
+    expected = 0.0
+    for a in range(6):
+        d = [float((2 - 2 * cosines[a, b]).clamp(min=0).sqrt()) for b in range(6)]
+        far = max(d[b] for b in range(6) if b != a and labels[b] == labels[a])
+        near = min(d[b] for b in range(6) if labels[b] != labels[a])
+        expected += max(0.0, 0.3 + far - near) / 6
+    assert float(stage.turns[0](given)["triplet"]) == pytest.approx(expected, rel=1e-4)
+
+
 def test_gradients_reach_what_trains_and_nothing_else():
     recipe = small()
     network = METHOD.network(recipe).train()

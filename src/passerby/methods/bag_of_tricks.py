@@ -9,7 +9,8 @@ are compared after it. Everything else is training: warm-up, random erasing, lab
 
 Differs from the paper: losses are batch means, and the center loss has no factor 1/2 while its
 centers move at their own rate, whatever its weight (both as in the authors' program). The recipe
-also takes what later baselines use: another trunk, generalised-mean pooling, the soft margin,
+also takes what later baselines use: another trunk, generalised-mean pooling, the soft margin, a
+triplet loss of directions after the neck (before it, hard data pull all features together),
 AdamW with a cosine schedule, no center loss, the moving average of the weights, changes of the
 camera, and the mean with the mirror image's embedding.
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor, nn, optim
+from torch.nn.functional import normalize
 
 from passerby.data.camera import UNSEEN_CAMERAS
 from passerby.data.samplers import IdentityBalanced
@@ -98,6 +100,8 @@ class Recipe:
     """Epsilon of the label smoothing (3.3)."""
     margin: float | None = 0.3
     """Of the triplet loss (2); None: the soft margin (Hermans et al. 2017)."""
+    triplet_side: Literal["before", "after"] = "before"
+    """Side of the neck that the triplet loss looks at (3.5); after it, vectors of length 1."""
     center_weight: float = 5e-4
     """Beta: weight of the center loss (3.6); 0: there is none."""
     center_rate: float = 0.5
@@ -244,14 +248,16 @@ class BagOfTricksTurn(Turn):
         self.criterion = criterion
         self.smoothing = recipe.smoothing
         self.margin = recipe.margin
+        self.triplet_side = recipe.triplet_side
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted terms."""
         f: Features = self.network.features(**batch.inputs)
         logits = self.criterion.classifier(f.f_i)
+        compared = f.f_t if self.triplet_side == "before" else normalize(f.f_i, dim=1)
         terms = {
             "identity": label_smoothed_cross_entropy(logits, batch.labels, self.smoothing),
-            "triplet": batch_hard_triplet(gathered(f.f_t), gathered(batch.labels), self.margin),
+            "triplet": batch_hard_triplet(gathered(compared), gathered(batch.labels), self.margin),
         }
         if self.criterion.center is not None:
             terms["center"] = self.criterion.center(f.f_t, batch.labels)
