@@ -196,7 +196,7 @@ def test_the_transfer_preset_is_the_recipe_that_was_measured():
     assert (recipe.trunk, recipe.height, recipe.width) == ("thin16_ibn_a", 128, 64)
     assert (recipe.optimizer, recipe.learning_rate, recipe.schedule) == ("adamw", 1.5e-3, "cosine")
     assert (recipe.identities, recipe.pictures, recipe.smoothing) == (16, 4, 0.1)
-    assert (recipe.pooling, recipe.margin, recipe.erase) == ("gem", None, 0)
+    assert (recipe.pooling, recipe.triplet_side, recipe.erase) == ("gem", "after", 0)
     network = METHOD.network(recipe)
     (stage,) = METHOD.stages(recipe, network, METHOD.criterion(recipe, network, 4))
     assert stage.augmentation.camera == UNSEEN_CAMERAS

@@ -154,7 +154,7 @@ class Recipe:
             weight_decay=0.01,
             schedule="cosine",
             warm_up=1,
-            margin=None,
+            triplet_side="after",
             center_weight=0.0,
             average=0.999,
             mirror=True,
