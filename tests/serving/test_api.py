@@ -243,7 +243,7 @@ def test_the_document_describes_every_route(api):
         "/v1/search/entry", "/v1/overlay", "/v1/entries", "/v1/entries/picture",
         "/v1/entries/overlay", "/v1/persons", "/v1/persons/assign",
         "/v1/persons/merge", "/v1/persons/split", "/v1/persons/rename", "/v1/persons/undo",
-        "/v1/suggestions", "/v1/suggestions/decide",
+        "/v1/suggestions", "/v1/suggestions/decide", "/v1/times", "/v1/tracks", "/v1/tracks/crop",
     }  # fmt: skip
 
 
