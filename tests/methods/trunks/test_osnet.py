@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from trunks_by_hand import osnet as osnet_by_hand
 
 from passerby.embedding.embedder import Embedder
 from passerby.embedding.export import export_onnx
 from passerby.methods.trunks import TRUNKS, make_trunk
 from passerby.methods.trunks.osnet import OSNETS, OSNet, fully_connected
 from passerby.types import InputError
+from trunks_by_hand import osnet as osnet_by_hand
 
 # Zhou et al. 2019, Table 7: millions of parameters and of multiply-adds at 256 x 128.
 PUBLISHED = {

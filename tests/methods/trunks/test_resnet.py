@@ -1,11 +1,11 @@
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from trunks_by_hand import resnet as resnet_by_hand
 
 from passerby.embedding.optimised import Optimised
 from passerby.methods.trunks.resnet import RESNETS, ResNet
 from passerby.types import InputError
+from trunks_by_hand import resnet as resnet_by_hand
 
 # torchvision's published parameter counts and giga multiply-adds at 224 x 224.
 PUBLISHED = {
