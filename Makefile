@@ -27,7 +27,7 @@ demo: $(INSTALLED) ## train and evaluate on synthetic people, write a report; wr
 	.venv/bin/passerby demo
 
 # A file's tests stay together, for they share what they trained; each process computes on one core.
-test: $(INSTALLED) ## the quick tests (under 3 minutes on 2 cores)
+test: $(INSTALLED) ## the quick tests (about 5 minutes on 2 cores)
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -m "not slow" -n auto --maxprocesses 8 --dist loadfile
 
 test-slow: $(INSTALLED) ## the slow tests alone: one after the other, they start processes of their own

@@ -179,7 +179,7 @@ def intra_attention(t, v, stride, pools):
     """m of a block (3.3, Figure 5): encoder, decoder, S, C, their product, 1x1, sigmoid."""
     a, encoded = table_1_unit(part_of(t, "entry"), v, stride), []
     for number in range(pools):
-        a = table_1_unit(part_of(t, f"encoder.{number}"), a)
+        a = table_1_unit(part_of(t, f"before_pooling.{number}"), a)
         encoded.append(a)
         a = functional.max_pool2d(a, 2)
     for skip in reversed(encoded):

@@ -192,8 +192,8 @@ def test_equations_3_to_7(kind, norm):
         torch.testing.assert_close(out, a)
         return
     # 3.3: "residual unit and max pooling", twice in B2; then up, plus the map of equal size.
-    e0 = block.attention.encoder[0](block.attention.entry(v))
-    e1 = block.attention.encoder[1](functional.max_pool2d(e0, 2))
+    e0 = block.attention.before_pooling[0](block.attention.entry(v))
+    e1 = block.attention.before_pooling[1](functional.max_pool2d(e0, 2))
     d1 = functional.max_pool2d(e1, 2).repeat_interleave(2, 2).repeat_interleave(2, 3) + e1
     scores = d1.repeat_interleave(2, 2).repeat_interleave(2, 3) + e0
     torch.testing.assert_close(block.attention.scores(v), scores)
@@ -217,7 +217,7 @@ def test_the_lowest_resolution_is_the_same_in_every_block():
     network = AttentionDrivenNetwork(channels=4).eval()
     for branch in (network.whole, network.parts):
         for block in list(branch.blocks)[1:]:
-            block.attention.encoder[-1].register_forward_hook(
+            block.attention.before_pooling[-1].register_forward_hook(
                 lambda module, given, out: lowest.append(tuple(side // 2 for side in out.shape[2:]))
             )
     inputs = [torch.zeros(1, 3, 384, 192), *[torch.zeros(1, 3, 96, 192)] * 4]
@@ -278,7 +278,8 @@ def test_table_12():
     assert full[1] - base[1] == pytest.approx(0.436, abs=0.0005)
     assert AttentionDrivenNetwork().parts.pool.stride == (1, 2)
     units = [
-        block.attention.encoder[0] for block in list(AttentionDrivenNetwork().whole.blocks)[1:]
+        block.attention.before_pooling[0]
+        for block in list(AttentionDrivenNetwork().whole.blocks)[1:]
     ]
     assert [unit.conv2.in_channels for unit in units] == [128 // 4, 256 // 4, 512 // 4]
     assert cost(attention="plain")[1] > full[1]
@@ -706,3 +707,11 @@ def test_attention_starts_near_one_half(attention):
     for m in (*whole, *parts):
         assert (m - 0.5).abs().mean() < 0.1
         assert m.std() > 0
+
+
+def test_weights_of_units_behind_their_poolings_are_refused():
+    # Plain attention's tensors had the same shapes then, and computed something else.
+    network = AttentionDrivenNetwork(attention="plain")
+    then = {k.replace("before_pooling", "encoder"): v for k, v in network.state_dict().items()}
+    with pytest.raises(RuntimeError, match="before_pooling"):
+        AttentionDrivenNetwork(attention="plain").load_state_dict(then)

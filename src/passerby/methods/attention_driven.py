@@ -284,7 +284,8 @@ class IntraAttention(nn.Module):
     def __init__(self, channels_in: int, channels: int, stride: int, shape: AttentionShape) -> None:
         super().__init__()
         self.entry = Unit(channels_in, max(channels // 4, 1), channels, stride)
-        self.encoder = nn.ModuleList(
+        # Named so that weights of units behind their poolings, as they once were, do not fit.
+        self.before_pooling = nn.ModuleList(
             Unit(channels, shape.middle, channels) for _ in range(shape.pools)
         )
         self.upsampling = shape.upsampling
@@ -301,7 +302,7 @@ class IntraAttention(nn.Module):
         """A of Eq. 6: the decoder's map, of the size of the block's output."""
         a: Tensor = self.entry(v)
         encoded: Maps = []
-        for unit in self.encoder:
+        for unit in self.before_pooling:
             encoded.append(unit(a))
             a = functional.max_pool2d(encoded[-1], 2, ceil_mode=True)
         for same_size in reversed(encoded):
