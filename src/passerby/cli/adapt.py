@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
-from passerby.cli.dataset import data_options, flat, load_split, value_of
-from passerby.cli.options import parse_options
+from passerby.cli.dataset import data_options, load_split
+from passerby.cli.options import flat, parse_options, value_of
 from passerby.data.unlabelled import unlabelled
 from passerby.embedding.shipped import SHIPPED
 from passerby.terminal import say, show, terminal

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import tyro
-from numpy.typing import NDArray
 from rich.console import Console
 
-from passerby.cues.networks import ComputedCues
-from passerby.cues.source import FileCues, find_named_cues
 from passerby.terminal import say
 from passerby.types import InputError, Sample
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from passerby.cues.source import FileCues
     from passerby.embedding.embedder import Embedder
 
 
@@ -52,7 +52,10 @@ def with_networks(model: Embedder, options: NetworkOptions) -> Embedder:
     Raises:
         InputError: a network that cannot be made.
     """
+    if options.masks_by is None and options.joints_by is None:
+        return model
     from passerby.cli.cues import JointOptions, MaskOptions, joint_network, mask_network
+    from passerby.cues.networks import ComputedCues
 
     masks = joints = None
     if options.masks_by is not None and "mask" in model.inputs.cues:
@@ -111,6 +114,8 @@ def cues_in(
     place = folder or root
     if not model.inputs.cues or place is None:
         return None
+    from passerby.cues.source import find_named_cues
+
     found = find_named_cues(place, model.inputs.cues, made_by or "")
     if found is None and folder is not None:
         wanted = " or ".join(sorted(model.inputs.cues))
@@ -132,6 +137,8 @@ def embed_queries(
     Raises:
         InputError: an unreadable picture; one outside the folder, which has no cues of it.
     """
+    from passerby.cues.source import FileCues
+
     if not isinstance(model.cues, FileCues) or folder is None:
         return model.embed_samples(pictures)
     missing: Counter[str] = Counter()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from passerby.cli.dataset import data_options, flat, load_split, value_of
-from passerby.cli.options import parse_options
+from passerby.cli.dataset import data_options, load_split
+from passerby.cli.options import flat, parse_options, value_of
 from passerby.cues.extraction import UNFINISHED, CueCounts, compute_joints, compute_masks
 from passerby.cues.openpose import OpenPose, PoseSettings
 from passerby.cues.region_settings import RegionSettings

@@ -11,21 +11,11 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import tyro
 from rich.console import Console
 
-from passerby.cli.options import parse_options
+from passerby.cli.options import parse_options, value_of
 from passerby.data.datasets import DATASETS, load
 from passerby.terminal import say
 from passerby.training.provenance import source_of
 from passerby.types import InputError, Source, Split
-
-
-def value_of(arguments: list[str], option: str, default: str) -> str:
-    """What the command line gives for `--option`, before it is parsed as a whole."""
-    for index, argument in enumerate(arguments):
-        if argument == option and index + 1 < len(arguments):
-            return arguments[index + 1]
-        if argument.startswith(f"{option}="):
-            return argument.partition("=")[2]
-    return default
 
 
 def data_options(name: str, *, needed: bool = True) -> Any:
@@ -135,11 +125,6 @@ def load_also(text: str, console: Console) -> Split:
         config=(tyro.conf.FlagConversionOff,),
     )
     return load_split(options, console)
-
-
-def flat(kind: Any) -> Any:
-    """A dataclass whose options carry no prefix; those of dataclasses within it do."""
-    return Annotated[kind, tyro.conf.arg(name="")]
 
 
 def _own_options(name: str, chosen: Mapping[str, Any]) -> list[Any]:

@@ -13,10 +13,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from passerby.cli.demo_video import watch_street
 from passerby.cli.options import parse_options
-from passerby.data.datasets import load
-from passerby.drawing import SyntheticRecipe, write_synthetic
 from passerby.evaluation.results import rank_share, write_results
 from passerby.terminal import say, terminal
 from passerby.training.progress import counting
@@ -62,6 +59,7 @@ class Options:
 def run(arguments: list[str]) -> None:
     """Runs the command."""
     options = parse_options(Options, arguments, "passerby demo")
+    from passerby.cli.demo_video import watch_street
     from passerby.experiment import evaluate_run
     from passerby.figures.ranked_lists import draw_ranked_lists
     from passerby.figures.report import write_report
@@ -108,6 +106,9 @@ def run(arguments: list[str]) -> None:
 
 def people(options: Options, console: Console) -> Split:
     """Draws the people where they are not drawn yet."""
+    from passerby.data.datasets import load
+    from passerby.drawing import SyntheticRecipe, write_synthetic
+
     recipe = SyntheticRecipe(
         train_identities=options.train_identities,
         test_identities=options.test_identities,

@@ -16,14 +16,12 @@ from rich.console import Console
 from passerby.cli.changes import parse_changes
 from passerby.cli.dataset import (
     data_options,
-    flat,
     load_run_split,
     load_split,
     run_data_options,
-    value_of,
 )
 from passerby.cli.models import open_model, results_folder
-from passerby.cli.options import named, parse_options
+from passerby.cli.options import flat, named, parse_options, value_of
 from passerby.cli.search import SearchOptions, protocol_of, reranking_of, show
 from passerby.data.datasets import DATASETS
 from passerby.data.distractors import PREFIX, with_distractors

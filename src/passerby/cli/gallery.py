@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -18,7 +18,6 @@ from passerby.cli.cue_options import (
     with_files,
     with_networks,
 )
-from passerby.cli.dataset import data_options, flat, value_of
 from passerby.cli.gallery_identify import DecideOptions, IdentifyOptions, decide, identify
 from passerby.cli.gallery_options import (
     FilterOptions,
@@ -50,20 +49,14 @@ from passerby.cli.gallery_pictures import (
     pictures_to_add,
     query_pictures,
 )
-from passerby.cli.options import named, parse_options
-from passerby.cli.unlikely_crops import note_unlikely_crops
-from passerby.figures.saving import check_target
-from passerby.gallery.answers import Reranking
-from passerby.gallery.corrections import Changed
-from passerby.gallery.gallery import Added
-from passerby.gallery.labelled import read_labelled
-from passerby.gallery.pictures import add_samples, contents_of, re_embed
-from passerby.gallery.settings import FORMAT, Space
-from passerby.gallery.upgrade import upgrade
+from passerby.cli.options import flat, named, parse_options, value_of
 from passerby.ranking.profiles import RETURNS, Profiles
 from passerby.terminal import say, show, terminal
-from passerby.training.progress import counting
 from passerby.types import InputError
+
+if TYPE_CHECKING:
+    from passerby.gallery.corrections import Changed
+    from passerby.gallery.gallery import Added
 
 USAGE = """usage: passerby gallery COMMAND GALLERY ...
 
@@ -272,6 +265,8 @@ def run(arguments: list[str]) -> None:
         kinds, does, text = COMMANDS[name]
         fields = [(kind.__name__, flat(kind)) for kind in (Place, *kinds, OutputOptions)]
         if name in _WITH_DATA:
+            from passerby.cli.dataset import data_options
+
             fields.append(("Data", flat(data_options(value_of(rest, "--data", "market1501")))))
         kind = dataclasses.make_dataclass("Gallery", fields, frozen=True)
         command: Any = parse_options(kind, rest, f"passerby gallery {name}", description=text)
@@ -293,7 +288,10 @@ def _add(command: Any) -> None:
     model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     options: AddOptions = command.AddOptions
     expires = None if options.keep is None else time.time() + age_of(options.keep)
+    from passerby.cli.unlikely_crops import note_unlikely_crops
     from passerby.experiment import broken_among
+    from passerby.gallery.pictures import add_samples
+    from passerby.training.progress import counting
 
     console = terminal(errors=True)
     samples, root = pictures_to_add(command.Data, options.part, console)
@@ -329,6 +327,10 @@ def _tell_added(command: Any, found: Added) -> None:
 
 
 def _search(command: Any) -> None:
+    from passerby.cli.unlikely_crops import note_unlikely_crops
+    from passerby.gallery.answers import Reranking
+    from passerby.gallery.pictures import contents_of
+
     options: SearchOptions = command.SearchOptions
     pictures = query_pictures(options.pictures)
     note_unlikely_crops(pictures, terminal(errors=True))
@@ -409,10 +411,14 @@ def _expire(command: Any) -> None:
 def _calibrate(command: Any) -> None:
     options: CalibrateOptions = command.CalibrateOptions
     if options.histogram is not None:
+        from passerby.figures.saving import check_target
+
         check_target(options.histogram, "distances")
     with open_gallery(command.Place) as gallery:
         known: Any = ()
         if options.labelled:
+            from passerby.gallery.labelled import read_labelled
+
             known = read_labelled(options.labelled, gallery.settings.space)
         found = gallery.calibrate(options.fmr, *known, pairs=options.pairs)
     if options.histogram is not None:
@@ -501,6 +507,8 @@ def _export(command: Any) -> None:
 
 
 def _import(command: Any) -> None:
+    from passerby.gallery.settings import Space
+
     options: ImportOptions = command.ImportOptions
     space = Space(options.fingerprint, options.metric) if options.fingerprint else None
     source = options.files[0].resolve() if options.files else Path()
@@ -546,6 +554,9 @@ def _check(command: Any) -> None:
 
 
 def _re_embed(command: Any) -> None:
+    from passerby.gallery.pictures import re_embed
+    from passerby.training.progress import counting
+
     options: ReEmbedOptions = command.ReEmbedOptions
     model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     model = with_files(model, command.FileOptions, options.root)
@@ -561,6 +572,9 @@ def _re_embed(command: Any) -> None:
 
 
 def _upgrade(command: Any) -> None:
+    from passerby.gallery.settings import FORMAT
+    from passerby.gallery.upgrade import upgrade
+
     place: Place = command.Place
     found = upgrade(
         place.gallery, root=command.UpgradeOptions.root, token=token_of(place),

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from passerby.cli.models import open_model
 from passerby.cli.options import named
 from passerby.embedding.shipped import SHIPPED
-from passerby.gallery.filters import Filter
-from passerby.gallery.gallery import Gallery
-from passerby.gallery.settings import Model, Space
 from passerby.terminal import show
 from passerby.types import InputError
 
 if TYPE_CHECKING:
     from passerby.embedding.embedder import Embedder
+    from passerby.gallery.filters import Filter
+    from passerby.gallery.gallery import Gallery
+    from passerby.gallery.settings import Model, Space
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -91,6 +90,8 @@ def open_gallery(place: Place, model: Model | Space | None = None) -> Gallery:
     Raises:
         InputError: as `Gallery.open`; a token's file that is not there.
     """
+    from passerby.gallery.gallery import Gallery
+
     return Gallery.open(
         place.gallery, model, token=token_of(place), audit=place.audit, who=place.who
     )
@@ -107,11 +108,15 @@ def token_of(place: Place) -> str | None:
 
 def load_model(options: ModelOptions) -> Embedder:
     """The model that the options name."""
+    from passerby.cli.models import open_model
+
     return open_model(options.model, options.method, device=options.device)
 
 
 def filter_of(options: FilterOptions) -> Filter:
     """The filter that the options describe."""
+    from passerby.gallery.filters import Filter
+
     return Filter(
         cameras=options.cameras,
         not_cameras=options.not_cameras,

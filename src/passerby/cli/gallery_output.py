@@ -7,17 +7,19 @@ import datetime
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from passerby.evaluation.results import NOT_ENOUGH
-from passerby.gallery.answers import Answer
-from passerby.gallery.people import Person
-from passerby.gallery.settings import Calibration
-from passerby.gallery.statistics import Statistics
-from passerby.ranking.profiles import Profiles
 from passerby.terminal import printable, printable_json
+
+if TYPE_CHECKING:
+    from passerby.gallery.answers import Answer
+    from passerby.gallery.people import Person
+    from passerby.gallery.settings import Calibration
+    from passerby.gallery.statistics import Statistics
+    from passerby.ranking.profiles import Profiles
 
 _TIMES = {
     "timestamp", "added", "expires", "first", "last", "created", "measured", "time", "since",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from passerby.cli.dataset import load_split
-from passerby.embedding.shards import open_parquet
-from passerby.gallery.gallery import Gallery
 from passerby.gallery.naming import numbers_among
-from passerby.gallery.transfer import parquet_files
 from passerby.terminal import say
 from passerby.types import InputError, Sample
+
+if TYPE_CHECKING:
+    from passerby.gallery.gallery import Gallery
 
 OWN = ("folder", "manifest")
 """Kinds of data that are one's own: all of their pictures are added, whatever is known of them."""
@@ -36,6 +35,8 @@ def pictures_to_add(data: Any, part: str | None, console: Console) -> tuple[list
     """
     found = _unlabelled(data, console) if data.data in OWN and part in (None, "all") else None
     if found is None:
+        from passerby.cli.dataset import load_split
+
         split = load_split(data, console)
         part = part or ("all" if data.data in OWN else "gallery")
         parts = ("train", "query", "gallery") if part == "all" else (part,)
@@ -81,6 +82,9 @@ def note_numbers(
 
 def names_in_files(files: Sequence[Path]) -> list[str]:
     """All names of people and cameras in exported entries or embeddings' shards."""
+    from passerby.embedding.shards import open_parquet
+    from passerby.gallery.transfer import parquet_files
+
     found: set[str] = set()
     for file in parquet_files(files):
         with open_parquet(file) as opened:

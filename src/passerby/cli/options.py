@@ -83,6 +83,21 @@ def named(name: str) -> Any:
     return tyro.conf.arg(metavar=name)
 
 
+def flat(kind: Any) -> Any:
+    """A dataclass whose options carry no prefix; those of dataclasses within it do."""
+    return Annotated[kind, tyro.conf.arg(name="")]
+
+
+def value_of(arguments: list[str], option: str, default: str) -> str:
+    """What the command line gives for `--option`, before it is parsed as a whole."""
+    for index, argument in enumerate(arguments):
+        if argument == option and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if argument.startswith(f"{option}="):
+            return argument.partition("=")[2]
+    return default
+
+
 def _once(found: Callable[[Any], Any], changed: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A rule for tyro: what its own rules make of a type, changed."""
     asked: list[Any] = []

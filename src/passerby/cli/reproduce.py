@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from passerby.cli.dataset import data_options, flat, load_split, value_of
-from passerby.cli.options import parse_options
+from passerby.cli.dataset import data_options, load_split
+from passerby.cli.options import flat, parse_options, value_of
 from passerby.files import write_text
 from passerby.methods import METHODS
 from passerby.parsing import parse_yaml

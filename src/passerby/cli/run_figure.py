@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from passerby.cli.dataset import flat, run_data_options
-from passerby.cli.options import parse_options
+from passerby.cli.dataset import run_data_options
+from passerby.cli.options import flat, parse_options
 
 
 def parse(kind: Any, arguments: list[str], name: str) -> Any:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from passerby.cli.cue_options import NetworkOptions, with_networks
-from passerby.cli.dataset import flat
 from passerby.cli.gallery_options import ModelOptions, Place, age_of, load_model
-from passerby.cli.options import named, parse_options
+from passerby.cli.options import flat, named, parse_options
 from passerby.terminal import printable_lines, show
 from passerby.types import InputError
 

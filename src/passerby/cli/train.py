@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import tyro
 
-from passerby.cli.dataset import data_options, flat, load_also, load_split, value_of
-from passerby.cli.options import parse_options
+from passerby.cli.dataset import data_options, load_also, load_split
+from passerby.cli.options import flat, parse_options, value_of
 from passerby.data.join import join
 from passerby.evaluation.results import results_table
 from passerby.methods import METHODS, import_method
