@@ -109,7 +109,8 @@ def unit(rows):
 def test_the_protocol_ranks_by_the_pooled_queries(metric):
     given = sides(5)
     found = MultiQuery("max").scores(given, Ranking(metric))
-    for definition, scores in found.items():
+    for definition in ("step", "trapezoid"):
+        scores = found[definition]
         expected = evaluate(
             naive(given, "max"), unit(given.gallery), given.query_ids, given.gallery_ids,
             given.query_cameras, given.gallery_cameras,

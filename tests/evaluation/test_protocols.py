@@ -43,9 +43,10 @@ def embeddings():
 def test_single_query_equals_the_plain_evaluation(same_camera_filter):
     query, gallery = embeddings()
     ranking = Ranking("cosine", same_camera_filter=same_camera_filter)
-    both = SingleQuery().scores(sides_of(split(), query, gallery), ranking)
-    assert list(both) == ["step", "trapezoid"]
-    for definition, found in both.items():
+    all_three = SingleQuery().scores(sides_of(split(), query, gallery), ranking)
+    assert list(all_three) == ["step", "trapezoid", "step_50"]
+    for definition in ("step", "trapezoid"):
+        found = all_three[definition]
         expected = evaluate(
             query, gallery, [3, 4, 9], [3, 3, 4, 0, -1, 4, 9], [1, 2, 1], [1, 2, 1, 5, 1, 2, 1],
             metric="cosine", average_precision=definition, same_camera_filter=same_camera_filter,
@@ -53,6 +54,42 @@ def test_single_query_equals_the_plain_evaluation(same_camera_filter):
         assert found.mean_ap == expected.mean_ap
         assert found.average_precision == definition
         np.testing.assert_array_equal(found.ap, expected.ap)
+
+
+def cut_precisions(query, gallery, query_people, gallery_people):
+    """AP of each query: precision at each hit up to rank 50, over the number of all hits."""
+    found = []
+    for embedding, person in zip(query, query_people, strict=True):
+        order = sorted(range(len(gallery)), key=lambda i: np.abs(gallery[i] - embedding).sum())
+        hits = [gallery_people[i] == person for i in order]
+        early = [sum(hits[: rank + 1]) / (rank + 1) for rank in range(50) if hits[rank]]
+        found.append(sum(early) / sum(hits))
+    return found
+
+
+@pytest.mark.parametrize("protocol", ["single-query", "multi-query", "single-gallery-shot"])
+def test_ap_stops_at_rank_50_and_all_hits_divide(protocol):
+    random = np.random.default_rng(3)
+    people = random.integers(1, 4, 120)
+    many = replace(
+        split(),
+        query=samples("query", [1, 2, 3], [1, 2, 3]),
+        gallery=samples("gallery", people, [4] * 120),
+    )
+    # On a line, where every metric is |a - b|; one picture each, so that queries are not pooled.
+    query, gallery = random.normal(size=(3, 1)), random.normal(size=(120, 1))
+    if protocol == "multi-query":  # it searches with unit vectors
+        angles = random.uniform(0, np.pi, 120)
+        query, gallery = np.array([[1.0, 0.0]] * 3), np.c_[np.cos(angles), np.sin(angles)]
+    said = {"metric": "euclidean", "feature": "", "fingerprint": ""}
+    found = evaluate_split(query, gallery, many, protocol=protocol, **said)
+    if protocol == "multi-query":  # in the order of the angles
+        query, gallery = np.zeros((3, 1)), angles[:, None]
+    expected = cut_precisions(query, gallery, [1, 2, 3], people)
+    np.testing.assert_allclose(found.step_50.ap, expected, atol=1e-12)
+    assert found.step_50.average_precision == "step_50"
+    assert found.step_50.mean_ap < found.step.mean_ap
+    np.testing.assert_array_equal(found.step_50.cmc, found.step.cmc)
 
 
 def test_an_evaluation_says_what_it_depends_on():

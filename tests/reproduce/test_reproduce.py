@@ -187,6 +187,7 @@ def changed(says, path, value):
         (("settings",), {"pooling": "max"}),
         (("same_camera_filter",), False),
         (("reranking",), {"k1": 20, "k2": 6, "lambda_value": 0.3}),
+        (("scores",), {"mean_ap_trapezoid": 0.5}),
         (("counts", "queries"), 7),
         (("cues", "source"), "other masks"),
         (("counts", "gallery_ranked"), 25),
@@ -208,6 +209,41 @@ def test_other_results_are_not_taken(task, finished, tmp_path, path, value):
     assert library_of(task, tmp_path).result(run, Search()) is not None
     (tmp_path / "same.json").write_text(json.dumps(changed(original.says, path, value)))
     assert library_of(task, tmp_path).result(run, Search()) is None
+
+
+def test_a_result_from_before_a_definition_of_ap_is_made_anew_once(task, finished, tmp_path):
+    theirs = shutil.copytree(finished, tmp_path / "theirs")
+    for file in theirs.rglob("*.json"):
+        says = json.loads(file.read_text())
+        if "scores" in says:
+            del says["scores"]["mean_ap_step_50"]
+            file.write_text(json.dumps(says))
+    cut = Search(holds="mean_ap_step_50")
+    table = Table("toy", "1", "t", (Line("slow", SLOW),), average_precision="step_50")
+    library = library_of(task, tmp_path / "ours", theirs)
+    steps = make_plan(task, (table,), library)
+    due = [(step.state, step.missing) for step in steps if step.run.training is SLOW]
+    assert due == [("to evaluate", (cut,))] * 2
+    carrying.carry_out(steps, library, QUIET)
+    filled = fill(table, library_of(task, theirs, tmp_path / "ours"))
+    assert len(filled.lines[0].cells[1].ours) == 2
+
+
+def test_searches_that_write_one_file_are_one_evaluation(task, finished, tmp_path, monkeypatch):
+    theirs = shutil.copytree(finished, tmp_path / "theirs")
+    for file in theirs.rglob("results.json"):
+        file.unlink()
+    tables = [
+        Table("toy", name, "t", (Line("one", WHOLE),), average_precision=name)
+        for name in ("step", "step_50")
+    ]
+    evaluated = []
+    library = library_of(task, tmp_path / "ours", theirs)
+    monkeypatch.setattr(
+        carrying, "evaluate_run", lambda *_, results, **more: evaluated.append(results)
+    )
+    carrying.carry_out(make_plan(task, tables, library), library, QUIET)
+    assert len(set(evaluated)) == len(evaluated) == 2
 
 
 def test_number_of_processes_does_not_matter(task, finished, tmp_path):

@@ -57,6 +57,15 @@ def test_configurations_of_a_table_differ():
         assert same == [], table.number
 
 
+def test_msreid_is_compared_by_its_programs_definition_of_ap():
+    """Every mAP that the paper prints of its own is cut at rank 50."""
+    table = tables_of("msreid", "market1501", "1")[0]
+    own = [n for n in published("msreid") if n.method == "msreid" and n.metric == "mean_ap"]
+    assert {n.average_precision for n in own} == {"step, cut at rank 50"}
+    assert table.average_precision == "step_50"
+    assert paper_number(table, table.lines[1], Place("market1501"), "mean_ap").printed == "88.8"
+
+
 def test_every_own_row_of_a_paper_has_its_line():
     """And every line that the paper could have, it has."""
     for method in ("msreid", "attention_driven", "generated_masks", "mask_pooling", "feature_mask"):

@@ -23,7 +23,8 @@ class BoxOptions:
     out: Path
     """The .png or .svg to write."""
     scores: tuple[str, ...] = ("rank_1", "mean_ap_step")
-    """A panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid, mean_inp."""
+    """A panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid,
+    mean_ap_step_50, mean_inp."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class SweepOptions:
     mean_of_modes: tyro.conf.FlagCreatePairsOff[bool] = False
     """The mean over each run's result files that are given, of several query modes."""
     scores: tuple[str, ...] = ("rank_1", "mean_ap_step")
-    """A panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid, mean_inp."""
+    """A panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid,
+    mean_ap_step_50, mean_inp."""
 
 
 @dataclass(frozen=True)

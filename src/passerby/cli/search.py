@@ -51,8 +51,9 @@ class SearchOptions:
     """Re-ranking: neighbours whose sets are averaged. If not given, 6."""
     lambda_value: float | None = None
     """Re-ranking: weight of the original distance. If not given, 0.3."""
-    average_precision: Literal["step", "trapezoid"] = "step"
-    """Definition of AP in the table; the result file has both."""
+    average_precision: Literal["step", "trapezoid", "step_50"] = "step"
+    """Definition of AP in the table; the result file has each. step_50: hits beyond rank 50 add
+    nothing."""
     keep_same_camera: tyro.conf.FlagCreatePairsOff[bool] = False
     """Count pictures of the query's person in the query's own camera as matches instead of leaving
     them out; single-query and tracks only."""

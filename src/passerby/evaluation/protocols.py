@@ -21,12 +21,20 @@ from passerby.evaluation.sides import Embeddings, Sides, sides_of
 from passerby.evaluation.single_shot import single_shot_cmc
 from passerby.ranking.bootstrap import Interval
 from passerby.ranking.matches import Matches
-from passerby.ranking.metrics import AVERAGE_PRECISIONS, scores
+from passerby.ranking.metrics import scores
 from passerby.ranking.verification import Verification
 from passerby.types import JUNK_ID, InputError, Scores, Split
 
+DEFINITIONS: dict[str, tuple[str, int | None]] = {
+    "step": ("step", None),
+    "trapezoid": ("trapezoid", None),
+    "step_50": ("step", 50),
+}
+"""Definitions of AP by name: what `passerby.ranking.metrics.scores` takes as `average_precision`
+and `ap_cutoff`. MSReID's program stops at rank 50."""
+
 ByDefinition = dict[str, Scores]
-"""Scores by definition of the average precision: `step`, `trapezoid`."""
+"""Scores by a name in `DEFINITIONS`."""
 
 
 class EvaluationProtocol(Protocol):
@@ -57,7 +65,7 @@ class SingleQuery:
         Raises:
             InputError: an unknown metric, features without a distance, no query with a match.
         """
-        return _both(self.ranker(sides, ranking).matches())
+        return _by_definition(self.ranker(sides, ranking).matches())
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class MultiQuery:
         Raises:
             InputError: as `SingleQuery`, and as `ranker`.
         """
-        return _both(self.ranker(sides, ranking).matches())
+        return _by_definition(self.ranker(sides, ranking).matches())
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ class SingleGalleryShot:
         cmc = single_shot_cmc(ranker, self.galleries, self.gallery_seed)
         return {
             definition: dataclasses.replace(full, cmc=cmc)
-            for definition, full in _both(ranker.matches()).items()
+            for definition, full in _by_definition(ranker.matches()).items()
         }
 
 
@@ -188,6 +196,8 @@ class Evaluation:
     """AP as the mean precision at the hits."""
     trapezoid: Scores
     """AP as the Market-1501 kit computes it; all but AP equals `step`."""
+    step_50: Scores
+    """As `step`, but hits beyond rank 50 add nothing to AP; all but AP equals `step`."""
     counts: Counts
     """Pictures on both sides."""
     unmatched_names: tuple[str, ...]
@@ -304,6 +314,7 @@ def evaluate_split(
         same_camera_filter=same_camera_filter,
         step=by_definition["step"],
         trapezoid=by_definition["trapezoid"],
+        step_50=by_definition["step_50"],
         counts=_counts(sides.query_ids, sides.gallery_ids),
         unmatched_names=tuple(split.query[i].name for i in by_definition["step"].unmatched),
         variant=split.variant,
@@ -346,6 +357,7 @@ def evaluate_arrays(
         same_camera_filter=same_camera_filter and sides.query_cameras is not None,
         step=by_definition["step"],
         trapezoid=by_definition["trapezoid"],
+        step_50=by_definition["step_50"],
         counts=_counts(sides.query_ids, sides.gallery_ids),
         unmatched_names=tuple(f"query row {i}" for i in by_definition["step"].unmatched),
         settings=_settings(chosen),
@@ -355,8 +367,12 @@ def evaluate_arrays(
     )
 
 
-def _both(matches: Matches) -> ByDefinition:
-    return {definition: scores(matches, definition) for definition in AVERAGE_PRECISIONS}
+def _by_definition(matches: Matches) -> ByDefinition:
+    found = {
+        name: scores(matches, kind, ap_cutoff=cutoff)
+        for name, (kind, cutoff) in DEFINITIONS.items()
+    }
+    return {name: dataclasses.replace(s, average_precision=name) for name, s in found.items()}
 
 
 def _settings(protocol: EvaluationProtocol) -> dict[str, Any]:

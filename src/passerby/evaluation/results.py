@@ -38,6 +38,12 @@ def rank_share(scores: Scores, rank: int) -> float:
     return float(scores.cmc[min(rank, len(scores.cmc)) - 1])
 
 
+def mean_aps(evaluation: Evaluation) -> dict[str, float]:
+    """Each mAP by its definition of AP, see `passerby.evaluation.protocols.DEFINITIONS`."""
+    found = (evaluation.step, evaluation.trapezoid, evaluation.step_50)
+    return {scores.average_precision: scores.mean_ap for scores in found}
+
+
 def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
     """The contents of a result file.
 
@@ -71,8 +77,7 @@ def results(evaluation: Evaluation, extra: Mapping[str, Any]) -> dict[str, Any]:
         },
         "scores": {
             **ranks,
-            "mean_ap_step": evaluation.step.mean_ap,
-            "mean_ap_trapezoid": evaluation.trapezoid.mean_ap,
+            **{f"mean_ap_{name}": share for name, share in mean_aps(evaluation).items()},
             "mean_inp": evaluation.step.mean_inp,
         },
         "intervals": {name: list(each) for name, each in evaluation.intervals.items()},
@@ -132,12 +137,12 @@ def read_results(file: str | Path) -> dict[str, Any]:
     return found
 
 
-def results_table(evaluation: Evaluation, average_precision: str | None = None) -> Table:
+def results_table(evaluation: Evaluation, average_precision: str = "step") -> Table:
     """The scores in per cent, for the terminal.
 
     Args:
         evaluation: what was measured.
-        average_precision: `step` or `trapezoid` shows mAP by that definition alone; None by both.
+        average_precision: the definition that mAP takes.
 
     Raises:
         InputError: an unknown definition.
@@ -145,14 +150,11 @@ def results_table(evaluation: Evaluation, average_precision: str | None = None) 
     from rich.table import Table
     from rich.text import Text
 
-    mean_ap = {"step": evaluation.step.mean_ap, "trapezoid": evaluation.trapezoid.mean_ap}
-    if average_precision is not None:
-        if average_precision not in mean_ap:
-            raise InputError(
-                f"average_precision must be one of {', '.join(mean_ap)}: "
-                f"given {average_precision!r}"
-            )
-        mean_ap = {average_precision: mean_ap[average_precision]}
+    mean_ap = mean_aps(evaluation)
+    if average_precision not in mean_ap:
+        raise InputError(
+            f"average_precision must be one of {', '.join(mean_ap)}: given {average_precision!r}"
+        )
     table = Table(
         title=Text(
             f"{evaluation.data} ({evaluation.folder}), {evaluation.protocol}, "
@@ -161,7 +163,7 @@ def results_table(evaluation: Evaluation, average_precision: str | None = None) 
         caption=Text(_caption(evaluation)),
     )
     shares = {f"rank-{rank}": rank_share(evaluation.step, rank) for rank in RANKS[:3]}
-    shares |= {f"mAP ({definition})": share for definition, share in mean_ap.items()}
+    shares[f"mAP ({average_precision})"] = mean_ap[average_precision]
     shares["mINP"] = evaluation.step.mean_inp
     for name in shares:
         table.add_column(name, justify="right")

@@ -20,7 +20,8 @@ _FIRST, _LAST = ("method", "stage"), ("metric", "feature")
 
 SCORES = {
     "rank_1": "rank-1", "rank_5": "rank-5", "rank_10": "rank-10", "rank_20": "rank-20",
-    "mean_ap_step": "mAP", "mean_ap_trapezoid": "mAP (trapezoid)", "mean_inp": "mINP",
+    "mean_ap_step": "mAP", "mean_ap_trapezoid": "mAP (trapezoid)",
+    "mean_ap_step_50": "mAP (cut at rank 50)", "mean_inp": "mINP",
 }  # fmt: skip
 """Scores of a result file, and their names in figures."""
 

@@ -50,7 +50,7 @@ def carry_out(
         name = f"{run.training.method} {run.training.name}, seed {run.seed}"
         say(console, f"{number} of {len(todo)}: {name}")
         folder = library.finished(run) or _train(run, library, console)
-        for search in step.missing:
+        for search in {search.name: search for search in step.missing}.values():
             _evaluate(run, search, folder, library, console)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -39,6 +39,8 @@ class Search:
     """k-reciprocal re-ranking with its default numbers."""
     same_camera_filter: bool = True
     """Leave pictures of the query's identity and camera out."""
+    holds: str = "mean_ap_step"
+    """A score that the result file must have (`Table.search`): older ones lack what came later."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,14 @@ class Table:
     lines: tuple[Line, ...]
     """In order."""
     metrics: tuple[str, ...] = ("rank_1", "mean_ap")
-    """The columns: `rank_1`, `rank_5`, `rank_10`, `rank_20`, `mean_ap`."""
+    """The columns: `rank_1`, `rank_5`, `rank_10`, `rank_20`, `mean_ap`, `mean_ap_step`."""
     average_precision: str = "step"
     """The definition of AP that our mAP takes: the paper's, as far as it can be told."""
     note: str = ""
     """What a reader of the table must know."""
     data: str = ""
     """The one data set that the paper's table is about; empty: several."""
+
+    def search(self, line: Line) -> Search:
+        """The search of a line, with the mAP that this table takes."""
+        return replace(line.search, holds=f"mean_ap_{self.average_precision}")

@@ -148,7 +148,7 @@ def _fill_line(
 ) -> FilledLine:
     library = libraries[0]
     found = [
-        own.result(wanted(own.task, line.training, seed), line.search)
+        own.result(wanted(own.task, line.training, seed), table.search(line))
         for own in libraries
         for seed in own.task.seeds
     ]

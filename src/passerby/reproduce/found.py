@@ -121,6 +121,7 @@ class Library:
             and says.get("same_camera_filter", True) == search.same_camera_filter
             and says.get("reranking") == (asdict(Reranking()) if search.reranking else None)
             and self._counts.items() <= says["counts"].items()
+            and search.holds in says["scores"]
         )
 
     def _trained(self, says: Mapping[str, Any], run: Wanted, search: Search) -> bool:

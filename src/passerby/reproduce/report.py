@@ -16,7 +16,7 @@ from passerby.reproduce.published import PAPERS
 
 NAMES = {
     "rank_1": "rank-1", "rank_5": "rank-5", "rank_10": "rank-10", "rank_20": "rank-20",
-    "mean_ap": "mAP",
+    "mean_ap": "mAP", "mean_ap_step": "mAP, all ranks",
 }  # fmt: skip
 
 STYLE = """

@@ -126,12 +126,12 @@ def all_wanted(task: Task, tables: Sequence[Table]) -> list[tuple[Wanted, tuple[
 
 
 def _cells(tables: Sequence[Table]) -> Iterator[tuple[Training, Search | None]]:
-    for line in (line for table in tables for line in table.lines):
+    for table, line in ((own, line) for own in tables for line in own.lines):
         start = line.training.start
         while start is not None:
             yield start, None
             start = start.start
-        yield line.training, line.search
+        yield line.training, table.search(line)
 
 
 def seeded(settings: Settings, seed: int) -> Settings:

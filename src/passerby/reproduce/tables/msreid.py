@@ -22,7 +22,7 @@ def tables(data: str) -> tuple[Table, ...]:
     """Its tables; the same for every data set."""
     after = Search("after-neck", {"feature": "after"})
     best = "The mean of 8 runs; the paper's best run: 96.0/89.6 on market1501, 90.7 on dukemtmc."
-    kept = "The paper's AP is cut at rank 50 in the authors' program; ours counts every rank."
+    kept = "mAP as in the authors' program: hits beyond rank 50 add nothing to AP."
     first = (
         Line("", bag_of_tricks.WHOLE),
         Line("ALM", ALM),
@@ -36,7 +36,15 @@ def tables(data: str) -> tuple[Table, ...]:
     )
     eight = tuple(configuration(*on) for on in product((True, False), repeat=3))
     return (
-        Table("msreid", "1", "Comparison with BagOfTricks", first, note=f"{best} {kept}"),
+        Table(
+            "msreid",
+            "1",
+            "Comparison with BagOfTricks",
+            first,
+            ("rank_1", "mean_ap", "mean_ap_step"),
+            average_precision="step_50",
+            note=f"{best} {kept}",
+        ),
         Table(
             "msreid",
             "figure-5",
