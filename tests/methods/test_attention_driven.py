@@ -17,18 +17,19 @@ from passerby.data.loader import Loader, training_data
 from passerby.data.transforms import flip
 from passerby.experiment import train
 from passerby.methods import METHODS
+from passerby.methods.attention_branches import (
+    Branch,
+    IntraAttention,
+    attention,
+    quick_attention,
+    side_by_side,
+)
 from passerby.methods.attention_driven import (
     METHOD,
     PARTS,
     AttentionDrivenNetwork,
-    AttentionShape,
-    Branch,
-    IntraAttention,
     Recipe,
-    attention,
     inter_attention,
-    quick_attention,
-    side_by_side,
 )
 from passerby.methods.regions import regions_of
 from passerby.training.settings import Settings
@@ -214,7 +215,7 @@ def test_equations_3_to_7(kind, norm):
 
 def test_the_lowest_resolution_is_the_same_in_every_block():
     lowest = []
-    network = AttentionDrivenNetwork(channels=4).eval()
+    network = AttentionDrivenNetwork(Recipe(channels=4)).eval()
     for branch in (network.whole, network.parts):
         for block in list(branch.blocks)[1:]:
             block.attention.before_pooling[-1].register_forward_hook(
@@ -230,8 +231,8 @@ def test_the_lowest_resolution_is_the_same_in_every_block():
 def test_four_branches_side_by_side_are_four_branches(training):
     """The parts are computed in groups: the same numbers and gradients as one by one."""
     torch.manual_seed(0)
-    shapes = [AttentionShape(3, pools, True, "nearest") for pools in (2, 1, 1)]
-    alone = [Branch(4, 2, 1, 5, shapes) for _ in range(4)]
+    recipe = Recipe(channels=4, attention_middle=(48, 48, 48))
+    alone = [Branch(recipe, 2, 1, 5) for _ in range(4)]
     for branch in alone:
         spread(branch)
         branch.double().train(training)
@@ -258,7 +259,7 @@ def test_four_branches_side_by_side_are_four_branches(training):
 def cost(**changes):
     """Parameters and multiply-adds in millions and thousand millions."""
     with torch.device("meta"):
-        network = AttentionDrivenNetwork(**changes).eval()
+        network = AttentionDrivenNetwork(Recipe(**changes)).eval()
         inputs = [torch.empty(1, 3, 384, 192), *[torch.empty(1, 3, 96, 192)] * 4]
         with FlopCounterMode(display=False) as counter:
             network(*inputs)
@@ -276,10 +277,10 @@ def test_table_12():
     np.testing.assert_allclose(base, [7.27, 2.01], rtol=0.005)  # the paper: 6.8 M, 2.26 G
     assert full[0] == pytest.approx(10.43, abs=0.005)
     assert full[1] - base[1] == pytest.approx(0.436, abs=0.0005)
-    assert AttentionDrivenNetwork().parts.pool.stride == (1, 2)
+    assert AttentionDrivenNetwork(Recipe()).parts.pool.stride == (1, 2)
     units = [
         block.attention.before_pooling[0]
-        for block in list(AttentionDrivenNetwork().whole.blocks)[1:]
+        for block in list(AttentionDrivenNetwork(Recipe()).whole.blocks)[1:]
     ]
     assert [unit.conv2.in_channels for unit in units] == [128 // 4, 256 // 4, 512 // 4]
     assert cost(attention="plain")[1] > full[1]
@@ -291,12 +292,12 @@ def test_table_12_with_a_stride_of_1():
     np.testing.assert_allclose(base, [7.27, 2.67], rtol=0.005)
     assert full[1] - base[1] == pytest.approx(0.582, abs=0.001)
     with pytest.raises(InputError, match="part_pool_stride"):
-        AttentionDrivenNetwork(part_pool_stride=(1, 3))
+        AttentionDrivenNetwork(Recipe(part_pool_stride=(1, 3)))
 
 
 def test_table_1():
     with torch.device("meta"):
-        network = AttentionDrivenNetwork(attention="none", fusion="concatenation")
+        network = AttentionDrivenNetwork(Recipe(attention="none", fusion="concatenation"))
         shapes = {}
         for name in ("whole", "parts"):
             branch = getattr(network, name)
@@ -578,7 +579,7 @@ def test_numbers_that_cannot_be_are_one_line(changes, words):
 
 def test_odd_channels_are_refused():
     with pytest.raises(InputError, match="channels must be even and at least 2; given 5"):
-        AttentionDrivenNetwork(channels=5)
+        AttentionDrivenNetwork(Recipe(channels=5))
 
 
 # Runs
@@ -693,14 +694,14 @@ def test_it_is_listed():
 
 def test_entry_alone_takes_the_blocks_stride():
     torch.manual_seed(0)
-    module = IntraAttention(4, 8, 2, AttentionShape(3, 1, True, "nearest")).eval()
+    module = IntraAttention(Recipe(), 3, 4, 8).eval()
     assert module(torch.randn(1, 4, 9, 6)).shape == (1, 8, 5, 3)
 
 
 @pytest.mark.parametrize("attention", ["decomposed", "plain"])
 def test_attention_starts_near_one_half(attention):
     torch.manual_seed(0)
-    network = AttentionDrivenNetwork(attention=attention)
+    network = AttentionDrivenNetwork(Recipe(attention=attention))
     pictures = [torch.randn(2, 3, 96, 48), *[torch.randn(2, 3, 24, 48) for _ in range(4)]]
     with torch.no_grad():
         whole, parts = network.features(*pictures).maps
@@ -711,7 +712,7 @@ def test_attention_starts_near_one_half(attention):
 
 def test_weights_of_units_behind_their_poolings_are_refused():
     # Plain attention's tensors had the same shapes then, and computed something else.
-    network = AttentionDrivenNetwork(attention="plain")
+    network = AttentionDrivenNetwork(Recipe(attention="plain"))
     then = {k.replace("before_pooling", "encoder"): v for k, v in network.state_dict().items()}
     with pytest.raises(RuntimeError, match="before_pooling"):
-        AttentionDrivenNetwork(attention="plain").load_state_dict(then)
+        AttentionDrivenNetwork(Recipe(attention="plain")).load_state_dict(then)

@@ -45,7 +45,7 @@ def test_the_papers_learning_rates():
 
 def test_resnet50_at_the_papers_size():
     with torch.device("meta"):
-        network = BagOfTricks("resnet50")
+        network = BagOfTricks(Recipe(weights="none"))
         features = network.features(torch.empty(2, 3, 256, 128))
     assert features.f_t.shape == features.f_i.shape == (2, 2048)
     # ResNet-50 without its 2048 x 1000 + 1000 classifier, and the neck's scale and bias.
@@ -55,7 +55,7 @@ def test_resnet50_at_the_papers_size():
 @pytest.mark.parametrize(("feature", "field"), [("after", "f_i"), ("before", "f_t")])
 @pytest.mark.parametrize("training", [True, False])
 def test_the_embedding_is_the_chosen_side_of_the_neck(feature, field, training):
-    network = BagOfTricks("thin18", feature=feature).train(training)
+    network = BagOfTricks(small(feature=feature)).train(training)
     image = torch.randn(3, 3, 64, 32)
     expected = getattr(network.features(image), field)
     torch.testing.assert_close(network(image), expected)

@@ -176,7 +176,7 @@ def test_equation_6_gradient_by_finite_differences():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_masks_in_float32(dtype):
-    network = MixingNetwork(8, (4, 3), 5.0)
+    network = MixingNetwork(8, (4, 3), 5.0, "tanh")
     g, f = torch.randn(2, 8).to(dtype), torch.randn(2, 3, 4, 3).to(dtype)
     with torch.autocast("cpu", dtype=dtype):
         assert torch.nn.functional.linear(g, network.transform.weight).dtype == dtype
@@ -214,7 +214,7 @@ def test_the_whole_network_in_bfloat16():
 )
 def test_resnet50_at_the_papers_size(tap, map_shape, before):
     with torch.device("meta"):
-        network = FeatureMaskNetwork("resnet50", tap=tap)
+        network = FeatureMaskNetwork(Recipe(weights="none", tap=tap))
         features = network.features(torch.empty(2, 3, 224, 224))
         embedding = network(torch.empty(2, 3, 224, 224))
     assert features.f.shape == features.o.shape == (2, *map_shape)
@@ -227,7 +227,7 @@ def test_resnet50_at_the_papers_size(tap, map_shape, before):
 
 def test_a_last_layer_where_it_is_wanted():
     with torch.device("meta"):
-        network = FeatureMaskNetwork("resnet50", fc_width=2048)
+        network = FeatureMaskNetwork(Recipe(weights="none", fc_width=2048))
         features = network.features(torch.empty(2, 3, 224, 224))
     assert features.g.shape == features.l.shape == (2, 2048)
     both = sum(p.numel() for part in (network.grn, network.lan) for p in part.parameters())
@@ -237,7 +237,7 @@ def test_a_last_layer_where_it_is_wanted():
 @pytest.mark.parametrize("tap", TAPS)
 @pytest.mark.parametrize("size", [(32, 16), (56, 56), (50, 30)])
 def test_the_mask_fits_pictures_of_any_size(tap, size):
-    network = FeatureMaskNetwork("thin18", height=size[0], width=size[1], tap=tap)
+    network = FeatureMaskNetwork(small(height=size[0], width=size[1], tap=tap))
     image = torch.randn(2, 3, *size)
     features = network.features(image)
     assert features.m.shape[2:] == features.f.shape[2:] == mask_size(*size, tap)
@@ -254,7 +254,7 @@ def test_pictures_of_another_size_are_refused():
 
 def test_alpha_is_a_share():
     with pytest.raises(InputError, match="alpha must be from 0 to 1; given 2"):
-        FeatureMaskNetwork("thin18", alpha=2.0)
+        FeatureMaskNetwork(small(alpha=2.0))
 
 
 @pytest.mark.parametrize("tap", TAPS)
@@ -262,7 +262,7 @@ def test_both_networks_start_from_the_trunks_weights(tap, tmp_path):
     trunk = ResNet("thin18").state_dict()
     save_file(trunk, tmp_path / "trunk.safetensors")
     weights = str(tmp_path / "trunk.safetensors")
-    network = FeatureMaskNetwork("thin18", height=32, width=16, tap=tap, weights=weights)
+    network = FeatureMaskNetwork(small(tap=tap, weights=weights))
     for name, value in network.grn.trunk.state_dict().items():
         torch.testing.assert_close(value, trunk[name], rtol=0, atol=0)
     layers = network.lan.layers.state_dict()

@@ -154,7 +154,7 @@ def test_each_level_of_the_u_net_sees_its_skip():
 
 def test_the_extractor_at_the_papers_size():
     with torch.device("meta"):
-        network = FeatureExtractor("resnet50")
+        network = FeatureExtractor(Recipe(weights="none"))
         features = network.features(torch.empty(2, 3, 224, 112))
         taps = network.trunk.taps(torch.empty(2, 3, 224, 112))
     assert taps.layer4.shape == (2, 2048, 7, 4)

@@ -12,6 +12,12 @@ import passerby
 from passerby.data.loader import Loader, training_data
 from passerby.data.transforms import normalise, resize
 from passerby.experiment import train
+from passerby.losses.local_triplet import (
+    global_level_triplet_loss,
+    identity_loss,
+    local_level_triplet_loss,
+    triplet_loss,
+)
 from passerby.method import EpochStart
 from passerby.methods import METHODS
 from passerby.methods.mask_pooling import (
@@ -21,13 +27,9 @@ from passerby.methods.mask_pooling import (
     MaskedTrunk,
     MaskPoolingModel,
     Recipe,
-    TripletSelection,
-    global_level_triplet_loss,
-    identity_loss,
-    local_level_triplet_loss,
     mask_pool,
-    triplet_loss,
 )
+from passerby.methods.mask_triplets import TripletSelection
 from passerby.methods.trunks.resnet import ResNet
 from passerby.ranking.triplets import mask_guided_triplets, packed_masks
 from passerby.training.freeze import frozen
@@ -110,17 +112,17 @@ def test_a_share_that_equals_the_threshold_does_not_exceed_it():
 def test_all_person_stays_all_person_to_the_border():
     ones = torch.ones(1, 1, 384, 128)
     for threshold in (0.0, 0.5, 0.99):
-        trunk = MaskedTrunk("thin18", "pooled", threshold)
+        trunk = MaskedTrunk(small(threshold=threshold))
         pooled = trunk.mask(ones)
         assert pooled.shape == (1, 1, 96, 32)
         assert bool((pooled == 1).all())
         assert not bool(trunk.mask(ones * 0).any())
-    assert not bool(MaskedTrunk("thin18", "pooled", 1.0).mask(ones).any())
+    assert not bool(MaskedTrunk(small(threshold=1.0)).mask(ones).any())
 
 
 def test_a_resized_mask_is_the_mean_of_four_by_four():
     mask = (torch.rand(2, 1, 32, 16, generator=torch.Generator().manual_seed(0)) > 0.5).float()
-    found = MaskedTrunk("thin18", "resized").mask(mask)
+    found = MaskedTrunk(small(mask="resized")).mask(mask)
     by_hand = mask.reshape(2, 1, 8, 4, 4, 4).mean(dim=(3, 5))
     torch.testing.assert_close(found, by_hand)
 
@@ -249,9 +251,9 @@ TRUNK = 25_557_032 - 2_049_000
 )
 def test_resnet50_at_the_papers_size(mask, more):
     with torch.device("meta"):
-        network = MaskPoolingModel("resnet50", mask="none")
+        network = MaskPoolingModel(Recipe(weights="none", mask="none", triplet="none"))
     assert sum(p.numel() for p in network.parameters()) == TRUNK + 6 * (2048 * 256 + 2 * 256)
-    network = MaskPoolingModel("resnet50", mask=mask)
+    network = MaskPoolingModel(Recipe(weights="none", mask=mask, triplet="none"))
     assert sum(p.numel() for p in network.trunk.parameters()) == TRUNK + more
     if mask != "pooled":
         return
@@ -272,7 +274,7 @@ def test_resnet50_at_the_papers_size(mask, more):
 
 @pytest.mark.parametrize("parts", GRIDS)
 def test_parts_are_means_over_rectangles(parts):
-    network = MaskPoolingModel("thin18", parts=parts, width=16).eval()
+    network = MaskPoolingModel(small(parts=parts, part_width=16)).eval()
     inputs = inputs_for("pooled", 2, 192, 64)
     with torch.no_grad():
         features = network.features(**inputs)
@@ -305,7 +307,9 @@ def test_a_dropped_kernel_that_was_dead_is_not_missed(trunk, mask, tmp_path):
     plain.bn1.weight.data[17] = 0.0
     plain.bn1.bias.data[17] = 0.0
     save_file(plain.state_dict(), tmp_path / "plain.safetensors")
-    changed = MaskedTrunk(trunk, mask, 0.5, str(tmp_path / "plain.safetensors")).eval()
+    changed = MaskedTrunk(
+        small(trunk=trunk, mask=mask, weights=str(tmp_path / "plain.safetensors"))
+    ).eval()
     assert changed.conv1.weight.shape == (63, 3, 7, 7)
     image = torch.randn(2, 3, 48, 24)
     with torch.no_grad():
@@ -319,7 +323,7 @@ def test_a_dropped_kernel_that_was_dead_is_not_missed(trunk, mask, tmp_path):
 def test_a_convolved_mask_starts_as_a_mean_colour(tmp_path):
     plain = ResNet("thin18", last_stride=1).eval()
     save_file(plain.state_dict(), tmp_path / "plain.safetensors")
-    changed = MaskedTrunk("thin18", "channel", weights=str(tmp_path / "plain.safetensors")).eval()
+    changed = MaskedTrunk(small(mask="channel", weights=str(tmp_path / "plain.safetensors"))).eval()
     image, mask = torch.randn(1, 3, 32, 16), torch.rand(1, 1, 32, 16)
     with torch.no_grad():
         found = changed.conv1(torch.cat([image, mask], 1))
@@ -746,7 +750,7 @@ def test_switches_that_contradict_each_other():
     with pytest.raises(InputError, match="threshold is a share from 0 to 1; given 1.5"):
         small(threshold=1.5)
     with pytest.raises(InputError, match="threshold is a share from 0 to 1; given -1"):
-        MaskedTrunk("thin18", "pooled", -1)
+        small(threshold=-1)
     for changes in ({"candidates": 0}, {"kept": 0}, {"margin": -0.1}, {"margin": math.nan}):
         with pytest.raises(InputError, match="candidates and kept are at least 1, the margin"):
             small(**changes)
@@ -758,6 +762,6 @@ def test_switches_that_contradict_each_other():
 
 def test_ibn_b_is_refused_and_ibn_a_taken():
     with pytest.raises(InputError, match="thin18_ibn_b normalises otherwise"):
-        MaskedTrunk("thin18_ibn_b")
-    trunk = MaskedTrunk("thin18_ibn_a").eval()
+        MaskedTrunk(small(trunk="thin18_ibn_b"))
+    trunk = MaskedTrunk(small(trunk="thin18_ibn_a")).eval()
     assert trunk(torch.randn(1, 3, 64, 32), torch.ones(1, 1, 64, 32)).shape == (1, 256, 4, 2)

@@ -41,6 +41,10 @@ def small(**changes):
     return dataclasses.replace(Recipe.small(), **{"height": 32, "width": 16, **changes})
 
 
+def made(**changes):
+    return MSReID(Recipe(**{"trunk": "thin18", "weights": "none", **changes}))
+
+
 def parts(labels=ONE_EACH, **changes):
     torch.manual_seed(0)
     recipe = small(**changes)
@@ -198,7 +202,7 @@ def test_w_works_on_the_product():
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_folded_product_gives_the_unfolded_numbers(training, relu, pooling, layout):
     torch.manual_seed(1)
-    attention = SoftAttention(32, pooling=pooling, relu=relu).double()
+    attention = SoftAttention(32, Recipe(spatial_pooling=pooling, attention_relu=relu)).double()
     with torch.no_grad():
         for name, parameter in attention.named_parameters():
             if "bn" in name:
@@ -227,7 +231,7 @@ def test_the_folded_product_gives_the_unfolded_numbers(training, relu, pooling, 
 def test_spatial_attention_by_hand():
     """Each layer as a loop over pixels, BatchNorm as it stands in eval mode."""
     torch.manual_seed(3)
-    spatial = SoftAttention(5).spatial.double().eval()
+    spatial = SoftAttention(5, Recipe()).spatial.double().eval()
     with torch.no_grad():
         for norm in (spatial.bn1, spatial.bn2):
             for value in (norm.running_mean, norm.bias):
@@ -268,8 +272,8 @@ def test_spatial_attention_by_hand():
 
 def test_the_learned_average_starts_at_the_mean():
     torch.manual_seed(0)
-    learned = SoftAttention(8).eval()
-    plain = SoftAttention(8, pooling="mean").eval()
+    learned = SoftAttention(8, Recipe()).eval()
+    plain = SoftAttention(8, Recipe(spatial_pooling="mean")).eval()
     plain.load_state_dict(learned.state_dict(), strict=False)
     x = torch.randn(2, 8, 6, 4)
     torch.testing.assert_close(learned(x), plain(x))
@@ -281,7 +285,10 @@ def test_the_learned_average_starts_at_the_mean():
 def test_the_relu_keeps_the_map_above_a_half():
     torch.manual_seed(0)
     x = torch.randn(4, 16, 6, 4)
-    bound, free = (SoftAttention(16, relu=relu, start="random") for relu in (True, False))
+    bound, free = (
+        SoftAttention(16, Recipe(attention_relu=relu, attention_start="random"))
+        for relu in (True, False)
+    )
     assert bound.map(x).min() >= 0.5
     assert 0 < free.map(x).min() < 0.5
     assert free.map(x).max() < 1
@@ -290,7 +297,7 @@ def test_the_relu_keeps_the_map_above_a_half():
 @pytest.mark.parametrize(("relu", "level"), [(False, 0.5), (True, 1 / (1 + math.exp(-1)))])
 def test_attention_starts_flat_and_learns(relu, level):
     torch.manual_seed(0)
-    network = MSReID("thin18", attention_relu=relu)
+    network = made(attention_relu=relu)
     image = torch.randn(4, 3, 64, 32)
     maps = network.attention_maps(image)
     torch.testing.assert_close(maps, torch.full_like(maps, level))
@@ -340,7 +347,7 @@ def test_the_sizes_written_down():
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 def test_resnet50_at_the_papers_size(switches):
     with torch.device("meta"):
-        network = MSReID("resnet50", **switches)
+        network = made(trunk="resnet50", **switches)
         found = network.features(torch.empty(2, 3, 256, 128))
         embedding = network(torch.empty(2, 3, 256, 128))
         layer3, layer4 = network.maps(torch.empty(2, 3, 256, 128))
@@ -362,19 +369,19 @@ def test_resnet50_at_the_papers_size(switches):
 
 
 def test_thinner_trunks_have_thinner_branches():
-    network = MSReID("thin18")
+    network = made()
     assert network.width == 192
     assert network.reduce["global"].conv2.weight.shape == (64, 64, 3, 3)
     assert network.reduce["local"].conv2.weight.shape == (32, 32, 3, 3)
     assert network.masking.conv2.weight.shape == (64, 64, 3, 3)
-    assert MSReID("thin18", feature_width=40)(torch.randn(2, 3, 32, 16)).shape == (2, 80)
+    assert made(feature_width=40)(torch.randn(2, 3, 32, 16)).shape == (2, 80)
 
 
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 @pytest.mark.parametrize("early", [False, True], ids=["reduced maps", "trunk's maps"])
 def test_where_the_masks_lie(switches, early):
     torch.manual_seed(0)
-    network = MSReID("thin18", mask_before_reduction=early, **switches).eval()
+    network = made(mask_before_reduction=early, **switches).eval()
     image = torch.randn(3, 3, 64, 32)
     found = network.features(image)
     assert bool(network.attention) == switches["attention"]
@@ -396,7 +403,7 @@ def test_where_the_masks_lie(switches, early):
 
 def test_the_attention_stands_after_each_layer_and_not_after_the_stem():
     torch.manual_seed(0)
-    network = MSReID("thin18").eval()
+    network = made().eval()
     image = torch.randn(2, 3, 64, 32)
     trunk, x = network.trunk, network.trunk.taps(image).pool1
     for index in range(4):
@@ -408,10 +415,10 @@ def test_the_attention_stands_after_each_layer_and_not_after_the_stem():
 
 def test_no_mask_and_masks_of_two_sizes():
     with pytest.raises(InputError, match="without a mask"):
-        MSReID("thin18", mask=False).mask(torch.randn(1, 3, 32, 16))
+        made(mask=False).mask(torch.randn(1, 3, 32, 16))
     with pytest.raises(InputError, match="last_stride 1; given 2"):
-        MSReID("thin18", last_stride=2)
-    assert MSReID("thin18", last_stride=2, mask=False)(torch.randn(2, 3, 64, 32)).shape == (2, 384)
+        made(last_stride=2)
+    assert made(last_stride=2, mask=False)(torch.randn(2, 3, 64, 32)).shape == (2, 384)
 
 
 def test_the_blocks_last_activation():
@@ -427,7 +434,7 @@ def test_the_blocks_last_activation():
 @pytest.mark.parametrize("training", [True, False])
 def test_the_embedding_on_both_sides_of_the_neck(training):
     torch.manual_seed(0)
-    network = MSReID("thin18").train(training)
+    network = made().train(training)
     image = torch.randn(3, 3, 32, 16)
     found = network.features(image)
     before = torch.cat([found.f["global"], found.f["local"]], 1)

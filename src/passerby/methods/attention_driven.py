@@ -39,20 +39,15 @@ from torch.nn import functional
 from passerby.cues.parts import REGION_NAMES, Outside
 from passerby.data.samplers import Shuffled
 from passerby.losses.identity import label_smoothed_cross_entropy
-from passerby.losses.precision import at_least_float32, without_autocast
+from passerby.losses.precision import at_least_float32
 from passerby.method import Descriptor, Method, ScheduledOptimizer, Stage, Turn
+from passerby.methods.attention_branches import Branch, Maps, convolution, side_by_side
 from passerby.methods.regions import five_views
 from passerby.methods.schedules import step_decay
 from passerby.methods.weights import initialise_network
 from passerby.types import Augmentation, Batch, InputError
 
 PARTS = REGION_NAMES[1:]
-
-AttentionName = Literal["decomposed", "plain", "none"]
-FusionName = Literal["inter", "fc", "concatenation"]
-FeatureName = Literal["all", "whole", "parts", "head", "upper_body", "upper_leg", "lower_leg"]
-Upsampling = Literal["nearest", "bilinear"]
-Maps = list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -90,26 +85,28 @@ class Recipe:
     """Of conv1; all other channels go with it [T1]."""
     part_pool_stride: tuple[int, int] = (1, 2)
     """Vertical and horizontal stride of the parts' max pool ("S-1x2" [T1])."""
-    attention: AttentionName = "decomposed"
+    attention: Literal["decomposed", "plain", "none"] = "decomposed"
     """Intra-attention: decomposed (3.3), plain (without decomposition [T8]) or none [T6]."""
     attention_middle: tuple[int, int, int] = (32, 64, 128)
     """Channels inside the attention's units of B2, B3, B4 (not stated: a quarter of the block's;
     with [T1]'s stride the numbers of [T12] come out)."""
     attention_norm: bool = True
     """BatchNorm on S and on C (not stated; without it the maps saturate)."""
-    upsampling: Upsampling = "nearest"
+    upsampling: Literal["nearest", "bilinear"] = "nearest"
     """Of the attention's decoder (not stated)."""
     global_features: int = 256
     """Width of E_g [T1]."""
     part_features: int = 128
     """Width of each E_i [T1]."""
-    fusion: FusionName = "inter"
+    fusion: Literal["inter", "fc", "concatenation"] = "inter"
     """inter (3.4), fc, or concatenation at test time alone [T9]."""
     weigh_global: bool = False
     """A learned weight for E_g too (3.4)."""
     intra_weight: float = 0.5
     """Lambda: weight of the branches' losses beside the fused one (Eq. 11) [T10]."""
-    feature: FeatureName = "all"
+    feature: Literal["all", "whole", "parts", "head", "upper_body", "upper_leg", "lower_leg"] = (
+        "all"
+    )
     """What is embedded [T7]: all, whole, parts, or one part; the weights are the same."""
     weights: str = "none"
     """Starting weights: none, or the model.safetensors of a pre-training run."""
@@ -176,257 +173,7 @@ class Recipe:
         )
 
 
-# 3.1. The base network.
-
-
-def _convolution(
-    channels_in: int, channels: int, size: int = 1, stride: int = 1, *, bias: bool
-) -> nn.Conv2d:
-    layer = nn.Conv2d(channels_in, channels, size, stride, size // 2, bias=bias)
-    if layer.bias is None:
-        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    else:
-        nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
-    return layer
-
-
-class Unit(nn.Module):
-    """Residual unit [T1]: 1x1 (with the stride), 3x3, 1x1 convolutions and a shortcut."""
-
-    def __init__(self, channels_in: int, middle: int, channels: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv1 = _convolution(channels_in, middle, 1, stride, bias=False)
-        self.bn1 = nn.BatchNorm2d(middle)
-        self.conv2 = _convolution(middle, middle, 3, bias=False)
-        self.bn2 = nn.BatchNorm2d(middle)
-        self.conv3 = _convolution(middle, channels, bias=False)
-        self.bn3 = nn.BatchNorm2d(channels)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or channels_in != channels:
-            self.shortcut = nn.Sequential(
-                _convolution(channels_in, channels, 1, stride, bias=False),
-                nn.BatchNorm2d(channels),
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, channels_in, H, W) -> (B, channels, H / stride, W / stride)."""
-        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = functional.relu(self.bn2(self.conv2(y)), inplace=True)
-        return functional.relu(self.bn3(self.conv3(y)) + self.shortcut(x), inplace=True)
-
-
-@dataclass(frozen=True)
-class AttentionShape:
-    """How a block's attention is built (3.3)."""
-
-    middle: int
-    """Channels inside the residual unit before each pooling."""
-    pools: int
-    """How often the encoder halves the map: 2 in B2, 1 in B3 and B4."""
-    decomposed: bool
-    """S and C apart, or one convolution for both (Table 8)."""
-    upsampling: Upsampling
-    """Of the decoder."""
-    norm: bool = True
-    """BatchNorm on S and on C."""
-
-
-# 3.3. Intra-attention.
-
-
-def attention(s: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The map m = sigmoid(conv1x1(S * C)) of one view (3.3, behind Eq. 6): its definition.
-
-    Args:
-        s: S, (B, 1, h, w).
-        c: C, (B, c, 1, 1).
-        weight: of the 1x1 convolution, (c, c, 1, 1).
-        bias: (c,).
-
-    Returns:
-        (B, c, h, w) from 0 to 1.
-    """
-    return torch.sigmoid(functional.conv2d(s * c, weight, bias))
-
-
-def quick_attention(s: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`attention` of g views side by side, computed as S * (W C), which is the same.
-
-    Args:
-        s: S of each view, (B, g, h, w).
-        c: C, (B, g c, 1, 1).
-        weight: of the 1x1 convolutions, (g c, c, 1, 1).
-        bias: (g c,).
-
-    Returns:
-        (B, g c, h, w) from 0 to 1.
-    """
-    batch, groups, height, width = s.shape
-    mixed = functional.conv2d(c, weight, groups=groups).view(batch, groups, -1)
-    # S of one view meets W C of that view alone: (B, h w, g) x (B, g, g c), block by block. The
-    # product has its channels last in memory, as the map that it weights.
-    blocks = torch.diag_embed(mixed.transpose(1, 2)).permute(0, 2, 3, 1).flatten(2)
-    product = torch.baddbmm(bias.to(s.dtype), s.flatten(2).transpose(1, 2), blocks.to(s.dtype))
-    return torch.sigmoid(product.view(batch, height, width, -1).permute(0, 3, 1, 2))
-
-
-class IntraAttention(nn.Module):
-    """M of Eq. 4: encoder, decoder, spatial and channel attention (Figure 5).
-
-    Args:
-        channels_in: of the block's input v.
-        channels: of the block's output, c.
-        stride: of the block.
-        shape: the rest.
-    """
-
-    def __init__(self, channels_in: int, channels: int, stride: int, shape: AttentionShape) -> None:
-        super().__init__()
-        self.entry = Unit(channels_in, max(channels // 4, 1), channels, stride)
-        # Named so that weights of units behind their poolings, as they once were, do not fit.
-        self.before_pooling = nn.ModuleList(
-            Unit(channels, shape.middle, channels) for _ in range(shape.pools)
-        )
-        self.upsampling = shape.upsampling
-        self.spatial: nn.Sequential | None = None
-        self.channel: nn.Sequential | None = None
-        if shape.decomposed:
-            self.spatial = _normed(channels, 1, shape.norm)
-            self.channel = _normed(channels, channels, shape.norm)
-        self.join = _convolution(channels, channels, bias=True)
-        # Near 1/2: with usual weights half of the maps' values start near 0 or 1, and stay there.
-        nn.init.normal_(self.join.weight, std=0.001)
-
-    def scores(self, v: Tensor) -> Tensor:
-        """A of Eq. 6: the decoder's map, of the size of the block's output."""
-        a: Tensor = self.entry(v)
-        encoded: Maps = []
-        for unit in self.before_pooling:
-            encoded.append(unit(a))
-            a = functional.max_pool2d(encoded[-1], 2, ceil_mode=True)
-        for same_size in reversed(encoded):
-            a = same_size + functional.interpolate(a, same_size.shape[2:], mode=self.upsampling)
-        return a
-
-    def forward(self, v: Tensor) -> Tensor:
-        """The map m (B, c, H / stride, W / stride) of v (B, channels_in, H, W), from 0 to 1."""
-        a = self.scores(v)
-        if self.spatial is None or self.channel is None:
-            return torch.sigmoid(self.join(a))
-        s = self.spatial(a)
-        # BatchNorm divides C by how much averages differ, which half precision would round away.
-        with without_autocast(a.device):
-            c = self.channel(at_least_float32(a).mean(dim=(2, 3), keepdim=True))
-        assert self.join.bias is not None
-        return quick_attention(s, c, self.join.weight, self.join.bias)
-
-
-def _normed(channels_in: int, channels: int, norm: bool) -> nn.Sequential:
-    convolution = _convolution(channels_in, channels, bias=True)
-    if not norm:
-        return nn.Sequential(convolution)
-    convolution.bias = None
-    return nn.Sequential(convolution, nn.BatchNorm2d(channels))
-
-
-class Block(nn.Module):
-    """B_i: three residual units, and from B2 on an attention over their output (Figure 5)."""
-
-    def __init__(
-        self, channels_in: int, middle: int, stride: int, shape: AttentionShape | None
-    ) -> None:
-        super().__init__()
-        channels = 2 * middle
-        self.units = nn.Sequential(
-            Unit(channels_in, middle, channels, stride),
-            Unit(channels, middle, channels),
-            Unit(channels, middle, channels),
-        )
-        self.attention: IntraAttention | None = None
-        if shape is not None:
-            self.attention = IntraAttention(channels_in, channels, stride, shape)
-
-    def forward(self, v: Tensor) -> tuple[Tensor, Tensor | None]:
-        """v_i -> v_(i+1) = (1 + m_i) * a_i (Eq. 3, 4 and 7), and m_i."""
-        a: Tensor = self.units(v)
-        if self.attention is None:
-            return a, None
-        m = self.attention(v)
-        return torch.addcmul(a, a, m), m
-
-
-class Branch(nn.Module):
-    """A column of Table 1 behind conv1, for one view of the body.
-
-    Args:
-        channels_in: conv1's channels.
-        middle: channels inside conv2x; conv3x ... conv5x have 2, 4, 8 times as many.
-        pool_stride: 2 for the whole body, `part_pool_stride` of the recipe for parts.
-        features: width of the FC that reduces.
-        shapes: of the attention of B2, B3, B4; None: without.
-    """
-
-    def __init__(
-        self,
-        channels_in: int,
-        middle: int,
-        pool_stride: int | tuple[int, int],
-        features: int,
-        shapes: Sequence[AttentionShape] | None,
-    ) -> None:
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(channels_in)
-        self.pool = nn.MaxPool2d(3, pool_stride, 1)
-        widths = [middle << i for i in range(4)]
-        inputs = [channels_in, *(2 * width for width in widths[:-1])]
-        attentions: list[AttentionShape | None] = [None] * 4
-        if shapes is not None:
-            attentions[1:] = shapes
-        # The last down-sampling of ResNet is left out (3.1).
-        self.blocks = nn.ModuleList(
-            Block(channels, width, stride, shape)
-            for channels, width, stride, shape in zip(
-                inputs, widths, (1, 2, 2, 1), attentions, strict=True
-            )
-        )
-        self.reduce = _convolution(2 * widths[-1], features, bias=True)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Maps]:
-        """conv1's map (B, c, H/2, W/2) of a view -> its E (B, features), and m_2, m_3, m_4."""
-        v, maps = self.pool(functional.relu(self.bn1(x), inplace=True)), []
-        for block in self.blocks:
-            v, m = block(v)
-            if m is not None:
-                maps.append(m)
-        return self.reduce(v.mean(dim=(2, 3), keepdim=True)).flatten(1), maps
-
-
-def side_by_side(branches: Sequence[Branch]) -> Branch:
-    """Branches of one shape as one network in groups, between which nothing passes.
-
-    It takes and gives the views' channels one view's after the other's, and computes what the
-    branches would compute one by one, in fewer and larger products. The first branch is changed.
-    """
-    count, together = len(branches), branches[0]
-    for module, *others in zip(*(branch.modules() for branch in branches), strict=True):
-        if isinstance(module, nn.Conv2d):
-            module.groups = count
-            module.in_channels, module.out_channels = (
-                count * module.in_channels,
-                count * module.out_channels,
-            )
-        elif isinstance(module, nn.BatchNorm2d):
-            module.num_features *= count
-        tensors = {**module._parameters, **module._buffers}
-        for name, own in tensors.items():
-            if own is None or own.ndim == 0:
-                continue
-            joined = torch.cat([own.data, *(getattr(other, name).data for other in others)])
-            setattr(module, name, nn.Parameter(joined) if name in module._parameters else joined)
-    return together
-
-
+# 3.1 and 3.3, base network and intra-attention: `attention_branches`. 3.2, regions: `regions`.
 # 3.4. Inter-attention.
 
 
@@ -468,71 +215,31 @@ class Features:
 
 
 class AttentionDrivenNetwork(nn.Module):
-    """Five branches behind one conv1, and their fusion (Figure 3).
+    """Five branches behind one conv1, and their fusion (Figure 3)."""
 
-    Args:
-        channels: of conv1; 32 gives Table 1.
-        attention: within the branches: spatial and channel-wise, undivided (Table 8), or none.
-        part_pool_stride: vertical and horizontal stride of the parts' max pool.
-        attention_middle: channels inside the attention's units of B2, B3, B4 for conv1's 32.
-        attention_norm: BatchNorm on S and on C.
-        upsampling: of the attention's decoder.
-        global_features: width of E_g.
-        part_features: width of each E_i.
-        fusion: `inter` (Eq. 8-9), `fc`, or `concatenation` at test time alone (Table 9).
-        weigh_global: a learned weight for E_g too (3.4).
-        centre: `picture` takes each input's own channel means away.
-        feature: what is embedded (Table 7); the weights are the same.
-    """
-
-    def __init__(
-        self,
-        *,
-        channels: int = 32,
-        attention: AttentionName = "decomposed",
-        part_pool_stride: tuple[int, int] = (1, 2),
-        attention_middle: tuple[int, int, int] = (32, 64, 128),
-        attention_norm: bool = True,
-        upsampling: Upsampling = "nearest",
-        global_features: int = 256,
-        part_features: int = 128,
-        fusion: FusionName = "inter",
-        weigh_global: bool = False,
-        centre: Literal["data", "picture"] = "data",
-        feature: FeatureName = "all",
-    ) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        if min(part_pool_stride) < 1 or max(part_pool_stride) > 2:
-            raise InputError(f"part_pool_stride must be 1 or 2 each way; given {part_pool_stride}")
+        channels, stride = recipe.channels, recipe.part_pool_stride
+        if min(stride) < 1 or max(stride) > 2:
+            raise InputError(f"part_pool_stride must be 1 or 2 each way; given {stride}")
         if channels < 2 or channels % 2:
             raise InputError(f"channels must be even and at least 2; given {channels}")
-        if weigh_global and fusion != "inter":
-            raise InputError(f"weigh_global goes with the fusion inter; given {fusion}")
-        self.fusion, self.centre, self.feature = fusion, centre, feature
-        self.conv1 = _convolution(3, channels, 3, 2, bias=False)
-
-        def shapes(share: float) -> list[AttentionShape] | None:
-            if attention == "none":
-                return None
-            widths = [max(round(middle * share * channels / 32), 1) for middle in attention_middle]
-            decomposed = attention == "decomposed"
-            return [
-                AttentionShape(width, pools, decomposed, upsampling, attention_norm)
-                for width, pools in zip(widths, (2, 1, 1), strict=True)
-            ]
-
-        half = channels // 2
-        self.whole = Branch(channels, channels, 2, global_features, shapes(1.0))
-        self.parts = side_by_side(
-            [Branch(channels, half, part_pool_stride, part_features, shapes(0.5)) for _ in PARTS]
-        )
-        self.global_features, self.part_features = global_features, part_features
-        self.fused_features = global_features + 4 * part_features
-        if fusion == "inter":
-            self.weights = nn.ModuleDict({name: _linear(part_features, 1) for name in PARTS})
-        self.global_weight = _linear(global_features, 1) if weigh_global else None
-        if fusion == "fc":
+        if recipe.weigh_global and recipe.fusion != "inter":
+            raise InputError(f"weigh_global goes with the fusion inter; given {recipe.fusion}")
+        self.fusion, self.centre, self.feature = recipe.fusion, recipe.centre, recipe.feature
+        self.conv1 = convolution(3, channels, 3, 2, bias=False)
+        e_g, e_i = recipe.global_features, recipe.part_features
+        self.whole = Branch(recipe, channels, 2, e_g)
+        self.parts = side_by_side([Branch(recipe, channels // 2, stride, e_i) for _ in PARTS])
+        self.global_features, self.part_features = e_g, e_i
+        self.fused_features = e_g + 4 * e_i
+        if self.fusion == "inter":
+            self.weights = nn.ModuleDict({name: _linear(e_i, 1) for name in PARTS})
+        self.global_weight = _linear(e_g, 1) if recipe.weigh_global else None
+        if self.fusion == "fc":
             self.fc = _linear(self.fused_features, self.fused_features)
+        may_lack = ("weights.", "fc.", "global_weight.")
+        initialise_network(self, recipe.weights, may_lack)
 
     def _first(self, *views: Tensor) -> Tensor:
         """What all views share: conv1, its maps (B, c, H/2, W/2) one view's after the other's."""
@@ -679,25 +386,6 @@ class AttentionDrivenTurn(Turn):
         return terms
 
 
-def _network(recipe: Recipe) -> AttentionDrivenNetwork:
-    network = AttentionDrivenNetwork(
-        channels=recipe.channels,
-        part_pool_stride=recipe.part_pool_stride,
-        attention=recipe.attention,
-        attention_middle=recipe.attention_middle,
-        attention_norm=recipe.attention_norm,
-        upsampling=recipe.upsampling,
-        global_features=recipe.global_features,
-        part_features=recipe.part_features,
-        fusion=recipe.fusion,
-        weigh_global=recipe.weigh_global,
-        centre=recipe.centre,
-        feature=recipe.feature,
-    )
-    initialise_network(network, recipe.weights, may_lack=("weights.", "fc.", "global_weight."))
-    return network
-
-
 def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
     assert isinstance(network, AttentionDrivenNetwork)
     return Criterion(identities, network, recipe.dropout)
@@ -728,7 +416,7 @@ METHOD = Method(
     title="Yang et al. 2019: Attention Driven Person Re-identification",
     recipe=Recipe,
     inputs=five_views,
-    network=_network,
+    network=AttentionDrivenNetwork,
     criterion=_criterion,
     stages=_stages,
     descriptor=_descriptor,

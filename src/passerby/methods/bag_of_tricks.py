@@ -172,34 +172,16 @@ class Features:
 
 
 class BagOfTricks(nn.Module):
-    """Trunk, global pooling, BNNeck (section 3).
+    """Trunk, global pooling, BNNeck (section 3)."""
 
-    Args:
-        trunk: a name in `methods.trunks.TRUNKS`.
-        weights: `none`, `imagenet`, `passerby`, a run or a file.
-        last_stride: 1 (section 3.4) or 2.
-        pooling: `average`, or `gem`: the generalised mean.
-        feature: which side of the neck the embedding is taken from.
-        mirror: the embedding is the mean of the picture's and of its mirror image's.
-    """
-
-    def __init__(
-        self,
-        trunk: str = "resnet50",
-        *,
-        weights: str = "none",
-        last_stride: int = 1,
-        pooling: Literal["average", "gem"] = "average",
-        feature: Literal["after", "before"] = "after",
-        mirror: bool = False,
-    ) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.trunk = make_trunk(trunk, last_stride=last_stride)
-        self.pool = GeneralisedMean() if pooling == "gem" else None
+        self.trunk = make_trunk(recipe.trunk, last_stride=recipe.last_stride)
+        self.pool = GeneralisedMean() if recipe.pooling == "gem" else None
         self.neck = bnneck(self.trunk.channels)
-        self.feature = feature
-        self.mirror = mirror
-        initialise_trunk(self.trunk, trunk, weights)
+        self.feature = recipe.feature
+        self.mirror = recipe.mirror
+        initialise_trunk(self.trunk, recipe.trunk, recipe.weights)
 
     def features(self, image: Tensor) -> Features:
         """(B, 3, H, W) -> the features on both sides of the neck."""
@@ -272,17 +254,6 @@ def _inputs(recipe: Recipe) -> Inputs:
     return whole_picture(recipe.height, recipe.width, erase=True)
 
 
-def _network(recipe: Recipe) -> BagOfTricks:
-    return BagOfTricks(
-        recipe.trunk,
-        weights=recipe.weights,
-        last_stride=recipe.last_stride,
-        pooling=recipe.pooling,
-        feature=recipe.feature,
-        mirror=recipe.mirror,
-    )
-
-
 def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
     assert isinstance(network, BagOfTricks)
     return Criterion(identities, network.trunk.channels, recipe.center_weight)
@@ -328,7 +299,7 @@ METHOD = Method(
     title="Luo et al. 2019: Bag of Tricks and a Strong Baseline for Person Re-identification",
     recipe=Recipe,
     inputs=_inputs,
-    network=_network,
+    network=BagOfTricks,
     criterion=_criterion,
     stages=_stages,
     descriptor=_descriptor,

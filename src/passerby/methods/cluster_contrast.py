@@ -33,6 +33,7 @@ from passerby.data.samplers import IdentityBalanced
 from passerby.losses.gather import gathered
 from passerby.losses.memory import cluster_contrast, cosines, inter_camera, intra_camera, updated
 from passerby.method import Descriptor, EpochStart, Inputs, Method, ScheduledOptimizer, Stage, Turn
+from passerby.methods import bag_of_tricks
 from passerby.methods.bag_of_tricks import BagOfTricks
 from passerby.methods.clusters import OUTLIER, Clustering, clusters, without_cameras
 from passerby.methods.inputs import whole_picture
@@ -340,14 +341,9 @@ def _inputs(recipe: Recipe) -> Inputs:
 
 
 def _network(recipe: Recipe) -> BagOfTricks:
-    network = BagOfTricks(
-        recipe.trunk,
-        weights=recipe.weights,
-        last_stride=recipe.last_stride,
-        pooling=recipe.pooling,
-        feature=recipe.feature,
-        mirror=recipe.mirror,
-    )
+    names = ("trunk", "weights", "last_stride", "pooling", "feature", "mirror")
+    same: dict[str, Any] = {name: getattr(recipe, name) for name in names}
+    network = BagOfTricks(bag_of_tricks.Recipe(**same))
     initialise_rest(network, recipe.weights)
     return network
 

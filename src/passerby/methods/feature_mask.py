@@ -51,9 +51,6 @@ LAYERS = ("layer1", "layer2", "layer3", "layer4")
 TAPS = {"pool1": 0, "res2": 1, "res3": 2, "res4": 3}
 """Taps of Table 5: how many of the trunk's layers lie before the masked map; LAN has the rest."""
 
-TapName = Literal["pool1", "res2", "res3", "res4"]
-FeatureName = Literal["fmn", "grn", "lan"]
-MaskName = Literal["own", "exchanged", "none"]
 BoundName = Literal["tanh", "clamp"]
 
 
@@ -80,11 +77,11 @@ class Recipe:
     """Trunk (4.2); resnet18, resnet34, resnet50, resnet101 or thin18."""
     weights: str = "imagenet"
     """Starting weights of GRN and LAN (4.2): none, imagenet or a file."""
-    tap: TapName = "pool1"
+    tap: Literal["pool1", "res2", "res3", "res4"] = "pool1"
     """Which map of GRN is masked [T5]."""
     fc_width: int | None = None
     """Width of a last layer after each pooling; None: the pooled features, 2048 [T1]."""
-    mask: MaskName = "own"
+    mask: Literal["own", "exchanged", "none"] = "own"
     """Each picture's own mask (3.2), or a control: that of another picture of the batch, half a
     batch on, or none at all."""
     mask_limit: float = 5.0
@@ -118,7 +115,7 @@ class Recipe:
     """Of the rank loss (not stated)."""
     rank_weight: float = 1.0
     """Weight of the rank loss beside the cross entropy (not stated); 0 leaves it out."""
-    feature: FeatureName = "fmn"
+    feature: Literal["fmn", "grn", "lan"] = "fmn"
     """What is embedded [T1]: fmn, grn or lan; the weights are the same."""
     alpha: float = 0.5
     """Weight of GRN's half of the descriptor (3.4)."""
@@ -195,11 +192,11 @@ def _unit(feature: Tensor) -> Tensor:
 class GlobalNetwork(nn.Module):
     """GRN: the trunk, average pooling, and a last layer where one is wanted (section 3.1)."""
 
-    def __init__(self, trunk: str, weights: str, fc_width: int | None) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.trunk = ResNet(trunk)
-        initialise_trunk(self.trunk, trunk, weights)
-        self.fc = _last_layer(self.trunk.channels, fc_width)
+        self.trunk = ResNet(recipe.trunk)
+        initialise_trunk(self.trunk, recipe.trunk, recipe.weights)
+        self.fc = _last_layer(self.trunk.channels, recipe.fc_width)
 
     def forward(self, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """(B, 3, H, W) -> g (B, D), and the maps before each layer by the name of their tap."""
@@ -218,9 +215,7 @@ class MixingNetwork(nn.Module):
         bound: how it is kept.
     """
 
-    def __init__(
-        self, width: int, size: tuple[int, int], limit: float, bound: BoundName = "tanh"
-    ) -> None:
+    def __init__(self, width: int, size: tuple[int, int], limit: float, bound: BoundName) -> None:
         super().__init__()
         self.size, self.limit, self.bound = size, limit, bound
         self.transform = nn.Linear(width, size[0] * size[1], bias=False)
@@ -248,13 +243,13 @@ class MixingNetwork(nn.Module):
 class LocalNetwork(nn.Module):
     """LAN: a second set of the layers behind the tap, average pooling, a last layer as GRN's."""
 
-    def __init__(self, trunk: str, weights: str, fc_width: int | None, tap: str) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        whole = ResNet(trunk)
-        initialise_trunk(whole, trunk, weights)
-        remaining = LAYERS[TAPS[tap] :]
+        whole = ResNet(recipe.trunk)
+        initialise_trunk(whole, recipe.trunk, recipe.weights)
+        remaining = LAYERS[TAPS[recipe.tap] :]
         self.layers = nn.Sequential(OrderedDict((n, getattr(whole, n)) for n in remaining))
-        self.fc = _last_layer(whole.channels, fc_width)
+        self.fc = _last_layer(whole.channels, recipe.fc_width)
 
     def forward(self, o: Tensor) -> Tensor:
         """(B, c, h, w) -> l (B, D)."""
@@ -286,51 +281,27 @@ class Features:
 class FeatureMaskNetwork(nn.Module):
     """GRN, MN and LAN (Figure 2).
 
-    Args:
-        trunk: a name in `methods.trunks.resnet.RESNETS`.
-        height: of the pictures, in pixels.
-        width: of the pictures, in pixels.
-        tap: where GRN's map is masked, a key of `TAPS`.
-        weights: starting weights of GRN and LAN: `none`, `imagenet` or a file.
-        fc_width: width of a last layer after each pooling; None: the pooled features are g, l.
-        mask: each picture's own, or a control: another picture's of the batch, or none.
-        limit: greatest m'.
-        bound: how it is kept: by `tanh`, or by `clamp`.
-        feature: what is embedded: both features, or one.
-        alpha: weight of g in the descriptor (Eq. 6).
-
     Raises:
         InputError: for an unknown trunk, weights that do not fit, alpha outside 0 to 1, or a limit
             that is not above 0.
     """
 
-    def __init__(
-        self,
-        trunk: str = "resnet50",
-        *,
-        height: int = 224,
-        width: int = 224,
-        tap: TapName = "pool1",
-        weights: str = "none",
-        fc_width: int | None = None,
-        mask: MaskName = "own",
-        limit: float = 5.0,
-        bound: BoundName = "tanh",
-        feature: FeatureName = "fmn",
-        alpha: float = 0.5,
-    ) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        if not 0 <= alpha <= 1:
-            raise InputError(f"alpha must be from 0 to 1; given {alpha}")
+        limit, bound = recipe.mask_limit, recipe.mask_bound
+        if not 0 <= recipe.alpha <= 1:
+            raise InputError(f"alpha must be from 0 to 1; given {recipe.alpha}")
         if bound == "tanh" and not limit > 0:
             raise InputError(f"mask_limit must be above 0 (no mask: mask none); given {limit}")
-        self.tap, self.feature, self.alpha, self.masked_by = tap, feature, alpha, mask
-        self.grn = GlobalNetwork(trunk, weights, fc_width)
-        self.width = fc_width or self.grn.trunk.channels
-        self.lan = LocalNetwork(trunk, weights, fc_width, tap)
+        self.tap, self.feature, self.alpha = recipe.tap, recipe.feature, recipe.alpha
+        self.masked_by = recipe.mask
+        self.grn = GlobalNetwork(recipe)
+        self.width = recipe.fc_width or self.grn.trunk.channels
+        self.lan = LocalNetwork(recipe)
         self.mixing: MixingNetwork | None = None
-        if mask != "none":
-            self.mixing = MixingNetwork(self.width, mask_size(height, width, tap), limit, bound)
+        if recipe.mask != "none":
+            size = mask_size(recipe.height, recipe.width, recipe.tap)
+            self.mixing = MixingNetwork(self.width, size, limit, bound)
 
     def features(self, image: Tensor) -> Features:
         """(B, 3, H, W) -> everything from g to l."""
@@ -372,17 +343,14 @@ class Criterion(nn.Module):
     Args:
         identities: of the training pictures.
         width: of g and l.
-        dropout: share of a feature that its classifier does not see.
-        feature: whose classifiers figures ask.
+        recipe: its dropout, and the feature whose classifiers figures ask.
     """
 
-    def __init__(
-        self, identities: int, width: int, dropout: float, feature: FeatureName = "fmn"
-    ) -> None:
+    def __init__(self, identities: int, width: int, recipe: Recipe) -> None:
         super().__init__()
-        self.feature = feature
-        self.grn = _classifier(width, identities, dropout)
-        self.lan = _classifier(width, identities, dropout)
+        self.feature = recipe.feature
+        self.grn = _classifier(width, identities, recipe.dropout)
+        self.lan = _classifier(width, identities, recipe.dropout)
 
     def identity_logits(self, features: Features) -> Tensor:
         """(B, identities), for figures of where the networks look: of both the sum."""
@@ -462,25 +430,9 @@ def _inputs(recipe: Recipe) -> Inputs:
     return whole_picture(recipe.height, recipe.width)
 
 
-def _network(recipe: Recipe) -> FeatureMaskNetwork:
-    return FeatureMaskNetwork(
-        recipe.trunk,
-        height=recipe.height,
-        width=recipe.width,
-        tap=recipe.tap,
-        weights=recipe.weights,
-        fc_width=recipe.fc_width,
-        mask=recipe.mask,
-        limit=recipe.mask_limit,
-        bound=recipe.mask_bound,
-        feature=recipe.feature,
-        alpha=recipe.alpha,
-    )
-
-
 def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
     assert isinstance(network, FeatureMaskNetwork)
-    return Criterion(identities, network.width, recipe.dropout, recipe.feature)
+    return Criterion(identities, network.width, recipe)
 
 
 def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequence[Stage]:
@@ -514,7 +466,7 @@ METHOD = Method(
     title="Ding et al. 2017: Let Features Decide for Themselves: Feature Mask Network",
     recipe=Recipe,
     inputs=_inputs,
-    network=_network,
+    network=FeatureMaskNetwork,
     criterion=_criterion,
     stages=_stages,
     descriptor=_descriptor,

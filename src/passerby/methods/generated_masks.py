@@ -247,31 +247,17 @@ class Features:
 
 
 class FeatureExtractor(nn.Module):
-    """F: the trunk, average pooling, 1x1 convolution, BatchNorm, ReLU (section 2.1).
+    """F: the trunk, average pooling, 1x1 convolution, BatchNorm, ReLU (section 2.1)."""
 
-    Args:
-        trunk: a name in `methods.trunks.resnet.RESNETS`.
-        weights: `none`, `imagenet` or a file.
-        last_stride: 2, or 1 as other papers.
-        feature_width: of the embedding.
-    """
-
-    def __init__(
-        self,
-        trunk: str = "resnet50",
-        *,
-        weights: str = "none",
-        last_stride: int = 2,
-        feature_width: int = 512,
-    ) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.trunk = ResNet(trunk, last_stride=last_stride)
+        self.trunk = ResNet(recipe.trunk, last_stride=recipe.last_stride)
         self.head = nn.Sequential(
-            nn.Conv2d(self.trunk.channels, feature_width, 1, bias=False),
-            nn.BatchNorm2d(feature_width),
+            nn.Conv2d(self.trunk.channels, recipe.feature_width, 1, bias=False),
+            nn.BatchNorm2d(recipe.feature_width),
             nn.ReLU(inplace=True),
         )
-        initialise_trunk(self.trunk, trunk, weights)
+        initialise_trunk(self.trunk, recipe.trunk, recipe.weights)
 
     def features(self, image: Tensor) -> Features:
         """(B, 3, H, W) -> the features on both sides of the head."""
@@ -391,15 +377,6 @@ def _inputs(recipe: Recipe) -> Inputs:
     return whole_picture(recipe.height, recipe.width)
 
 
-def _network(recipe: Recipe) -> FeatureExtractor:
-    return FeatureExtractor(
-        recipe.trunk,
-        weights=recipe.weights,
-        last_stride=recipe.last_stride,
-        feature_width=recipe.feature_width,
-    )
-
-
 def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
     if not recipe.filters or min(recipe.filters) < 1:
         raise InputError(f"filters must be numbers of at least 1; given {recipe.filters}")
@@ -449,7 +426,7 @@ METHOD = Method(
     "Masks",
     recipe=Recipe,
     inputs=_inputs,
-    network=_network,
+    network=FeatureExtractor,
     criterion=_criterion,
     stages=_stages,
     descriptor=_descriptor,

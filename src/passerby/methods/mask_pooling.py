@@ -31,51 +31,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
 from passerby.data.samplers import IdentityBalanced, Passes, Shuffled
-from passerby.data.transforms import resize
 from passerby.losses.gather import gathered
-from passerby.losses.identity import label_smoothed_cross_entropy
+from passerby.losses.local_triplet import (
+    MetricName,
+    global_level_triplet_loss,
+    identity_loss,
+    local_level_triplet_loss,
+)
 from passerby.losses.precision import at_least_float32
 from passerby.losses.triplet import hardest_pairs
-from passerby.method import (
-    Descriptor,
-    EpochStart,
-    Inputs,
-    Method,
-    ScheduledOptimizer,
-    Stage,
-    Turn,
-)
+from passerby.method import Descriptor, Method, ScheduledOptimizer, Stage, Turn
+from passerby.methods.mask_triplets import TripletSelection, picture_and_mask
 from passerby.methods.schedules import step_decay
 from passerby.methods.stem_weights import changed_alike, convolve_fourth_channel, make_room
 from passerby.methods.trunks.resnet import RESNETS, ResNet
 from passerby.methods.weights import initialise_trunk, load_trunk
-from passerby.randomness import keyed
-from passerby.ranking.triplets import (
-    PackedMasks,
-    mask_guided_triplets,
-    packed_masks,
-    random_triplets,
-)
-from passerby.types import JUNK_ID, Augmentation, Batch, InputError, InputSpec, Picture, Sampler
-
-MaskName = Literal["none", "channel", "resized", "pooled"]
-TripletName = Literal["none", "global", "local"]
-SelectionName = Literal["random", "batch_hard", "mask_guided"]
-MetricName = Literal["euclidean", "cosine"]
-PartCount = Literal[1, 3, 6, 12, 18]
+from passerby.types import Augmentation, Batch, InputError, Sampler
 
 GRIDS = {1: (1, 1), 3: (3, 1), 6: (6, 1), 12: (6, 2), 18: (6, 3)}
 """Parts (Figure 6): how many from top to bottom, and from left to right."""
-
-PERSON = 255
-"""A person's pixels in the mask, as bytes; 1 once they are numbers."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +81,12 @@ class Recipe:
     """Trunk (III-C); resnet18, resnet34, resnet50, resnet101 or thin18."""
     weights: str = "imagenet"
     """The trunk's starting weights: none, imagenet or a file."""
-    mask: MaskName = "pooled"
+    mask: Literal["none", "channel", "resized", "pooled"] = "pooled"
     """How the mask goes in [T1]: not at all (1), as a channel that is convolved (2), resized
     bilinearly (3) or by mask pooling (4 to 7)."""
     threshold: float = 0.5
     """Of the mask pooling (IV-B.2): 0.4 for Market-1501, 0.5 for the others."""
-    parts: PartCount = 6
+    parts: Literal[1, 3, 6, 12, 18] = 6
     """k (IV-B.2, Figure 6): 3, 6, 12 (6 x 2) or 18 (6 x 3); 1 is the undivided map."""
     part_width: int = 256
     """Numbers that describe a part (IV-B.2)."""
@@ -122,9 +101,9 @@ class Recipe:
     """Width of the input in pixels (IV-B.2)."""
     flip: float = 0.5
     """Probability of a left-right flip (not stated)."""
-    triplet: TripletName = "local"
+    triplet: Literal["none", "global", "local"] = "local"
     """Triplet loss of stage 3 [T1]: none (1-4), of whole descriptors (5), of each part (6, 7)."""
-    selection: SelectionName = "mask_guided"
+    selection: Literal["random", "batch_hard", "mask_guided"] = "mask_guided"
     """Its triplets (III-E, Figure 9): random, the hardest in a batch, or by Algorithm 1."""
     margin: float = 0.5
     """Alpha of the triplet loss (IV-B.2)."""
@@ -233,87 +212,21 @@ def mask_pool(mask: Tensor, kernel: int, stride: int, padding: int, threshold: f
     return (sums / counts > threshold).float().unsqueeze(1)
 
 
-def distance(x: Tensor, y: Tensor, metric: MetricName = "euclidean") -> Tensor:
-    """Euclidean |x - y|, or 1 - cosine, over the last axis: (..., D) twice -> (...)."""
-    if metric == "cosine":
-        return 1 - torch.cosine_similarity(x, y, dim=-1)
-    d: Tensor = torch.linalg.vector_norm(x - y, dim=-1)
-    return d
-
-
-def triplet_loss(
-    anchor: Tensor,
-    positive: Tensor,
-    negative: Tensor,
-    margin: float,
-    metric: MetricName = "euclidean",
-) -> Tensor:
-    """Eq. 1, (d_ap - d_an + margin)_+, mean over triplets.
-
-    Args:
-        anchor: (..., D), as the other two; half precision is computed in float32.
-        positive: of the anchor's identity.
-        negative: of another identity.
-        margin: alpha.
-        metric: of d.
-
-    Returns:
-        Scalar; 0 (with zero gradients) of no triplets. Where d = 0 its gradient is taken as 0.
-    """
-    a, p, n = (at_least_float32(x) for x in (anchor, positive, negative))
-    if len(a) == 0:
-        return (a * 0).sum()
-    return functional.relu(distance(a, p, metric) - distance(a, n, metric) + margin).mean()
-
-
-def global_level_triplet_loss(
-    h_a: Tensor, h_p: Tensor, h_n: Tensor, margin: float, metric: MetricName = "euclidean"
-) -> Tensor:
-    """Eq. 1 of the whole descriptors, the parts side by side: three times (T, k, D) -> scalar."""
-    return triplet_loss(h_a.flatten(1), h_p.flatten(1), h_n.flatten(1), margin, metric)
-
-
-def local_level_triplet_loss(
-    h_a: Tensor, h_p: Tensor, h_n: Tensor, margin: float, metric: MetricName = "euclidean"
-) -> Tensor:
-    """Eq. 2, the mean over the k parts of Eq. 1 of each part: three times (T, k, D) -> scalar."""
-    return triplet_loss(h_a, h_p, h_n, margin, metric)
-
-
-def identity_loss(logits: Sequence[Tensor], labels: Tensor) -> Tensor:
-    """Eq. 3 and 4, the mean over the k parts, and over anchors, positives and negatives.
-
-    Args:
-        logits: of each part, (B, identities).
-        labels: (B,), anchors, positives and negatives in whatever order.
-    """
-    losses = [label_smoothed_cross_entropy(part, labels, 0.0) for part in logits]
-    return torch.stack(losses).mean()
-
-
 class MaskedTrunk(ResNet):
     """The ResNet with a mask beside its first maps (III-C), or without one.
 
-    Args:
-        name: a name in `methods.trunks.resnet.RESNETS`.
-        mask: how the mask goes in: not at all, as a fourth channel that is convolved, as a last
-            channel of pool1 resized bilinearly, or as one made by mask pooling.
-        threshold: of the mask pooling.
-        weights: `none`, `imagenet`, or a file: of a plain trunk, or of one changed alike.
+    Weights in a file are those of a plain trunk, or of one changed alike.
 
     Raises:
-        InputError: for an unknown trunk, weights that do not fit, or a threshold outside 0 to 1.
+        InputError: for an unknown trunk, or weights that do not fit.
     """
 
-    def __init__(
-        self, name: str, mask: MaskName = "pooled", threshold: float = 0.5, weights: str = "none"
-    ) -> None:
+    def __init__(self, recipe: Recipe) -> None:
+        name, mask, weights = recipe.trunk, recipe.mask, recipe.weights
         super().__init__(name, last_stride=1)
         if RESNETS[name].ibn == "b":
             raise InputError(f"mask_pooling changes the stem, which {name} normalises otherwise")
-        if not 0 <= threshold <= 1:
-            raise InputError(f"threshold is a share from 0 to 1; given {threshold}")
-        self.mask_as, self.threshold = mask, threshold
+        self.mask_as, self.threshold = mask, recipe.threshold
         width = self.conv1.out_channels
         shapes = {"none": (width, 3, 7, 7), "channel": (width, 4, 7, 7)}
         changed = changed_alike(weights, shapes.get(mask, (width - 1, 3, 7, 7)))
@@ -374,39 +287,18 @@ class Features:
 class MaskPoolingModel(nn.Module):
     """MPM: trunk with mask, parts, a 1x1 convolution for each part (Figure 3).
 
-    Args:
-        trunk: a name in `methods.trunks.resnet.RESNETS`.
-        mask: see `MaskedTrunk`, as for threshold and weights.
-        threshold: of the mask pooling.
-        weights: starting weights of the trunk.
-        parts: k, a key of `GRIDS`.
-        width: of each part's descriptor.
-        norm: BatchNorm and ReLU after the 1x1 convolutions.
-        unit_length: each part's descriptor has length 1 in the embedding.
-
     Raises:
         InputError: see `MaskedTrunk`.
     """
 
-    def __init__(
-        self,
-        trunk: str = "resnet50",
-        *,
-        mask: MaskName = "pooled",
-        threshold: float = 0.5,
-        weights: str = "none",
-        parts: int = 6,
-        width: int = 256,
-        norm: bool = True,
-        unit_length: bool = False,
-    ) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        self.unit_length = unit_length
-        self.trunk = MaskedTrunk(trunk, mask, threshold, weights)
-        self.grid = GRIDS[parts]
-        self.width = width
+        self.unit_length = recipe.unit_length
+        self.trunk = MaskedTrunk(recipe)
+        self.grid = GRIDS[recipe.parts]
         self.reduce = nn.ModuleList(
-            _reduction(self.trunk.channels, width, norm) for _ in range(parts)
+            _reduction(self.trunk.channels, recipe.part_width, recipe.norm)
+            for _ in range(recipe.parts)
         )
 
     def features(self, image: Tensor, mask: Tensor | None = None) -> Features:
@@ -542,100 +434,6 @@ def _sgd(
     return ScheduledOptimizer(sgd, step_decay(stage.milestones))
 
 
-class TripletSelection:
-    """Draws the triplets of an epoch (III-E) and lays them out in batches.
-
-    Args:
-        recipe: says which, and how many.
-    """
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.masks: PackedMasks | None = None
-        """Of the training pictures, at the input's size; read once."""
-        self.unmasked = np.zeros(0, bool)
-        """Which of them have none."""
-
-    def __call__(self, start: EpochStart) -> Sequence[NDArray[np.int64]]:
-        """Batches of anchor, positive, negative, anchor, ...
-
-        Raises:
-            InputError: no anchor has both a positive and a negative.
-        """
-        random = keyed(start.seed, start.key)
-        count = len(start.samples)
-        anchors = random.permutation(count)[: max(1, round(self.recipe.anchors * count))]
-        found = self._triplets(start, random, anchors)
-        start.note("anchors", len(found))
-        start.note("anchors_left_out", len(anchors) - len(found))
-        if len(found) == 0:
-            raise InputError(
-                f"{self.recipe.selection} selection found no triplet among {count} pictures: no "
-                "anchor has both a positive and a negative"
-            )
-        size = self.recipe.triplets
-        return [found[i : i + size].reshape(-1) for i in range(0, len(found), size)]
-
-    def _triplets(
-        self, start: EpochStart, random: np.random.Generator, anchors: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        if self.recipe.selection == "random":
-            return random_triplets(start.labels, random, anchors)
-        if self.masks is None:
-            self.masks = self._read_masks(start)
-        return mask_guided_triplets(
-            start.embed(),
-            # A picture whose mask nobody knows is no candidate: taken as all person, it would
-            # share most with everybody.
-            np.where(self.unmasked, JUNK_ID, start.labels),
-            start.cameras,
-            self.masks,
-            anchors,
-            candidates=self.recipe.candidates,
-            kept=self.recipe.kept,
-            metric=self.recipe.metric,
-        )
-
-    def _read_masks(self, start: EpochStart) -> PackedMasks:
-        make = _inputs(self.recipe).make
-        self.unmasked = np.zeros(len(start.samples), bool)
-        packed = []
-        for index in range(len(start.samples)):
-            picture = start.pictures(index)
-            self.unmasked[index] = picture.mask is None
-            packed.append(packed_masks(make(picture)["mask"][None] > PERSON // 2))
-        return np.concatenate(packed)
-
-
-def _inputs(recipe: Recipe) -> Inputs:
-    size = (recipe.height, recipe.width)
-
-    def make(picture: Picture) -> dict[str, NDArray[np.uint8]]:
-        sized = resize(picture, *size)
-        if recipe.mask == "none":
-            return {"image": sized.image}
-        mask = np.full(size, PERSON, np.uint8) if sized.mask is None else sized.mask
-        return {"image": sized.image, "mask": mask}
-
-    specs = {"image": InputSpec(*size)}
-    if recipe.mask != "none":
-        specs["mask"] = InputSpec(*size, mean=(0.0,), std=(1.0,))
-    return Inputs(specs, make, frozenset(specs) - {"image"})
-
-
-def _network(recipe: Recipe) -> MaskPoolingModel:
-    return MaskPoolingModel(
-        recipe.trunk,
-        mask=recipe.mask,
-        threshold=recipe.threshold,
-        weights=recipe.weights,
-        parts=recipe.parts,
-        width=recipe.part_width,
-        norm=recipe.norm,
-        unit_length=recipe.unit_length,
-    )
-
-
 def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
     return Criterion(identities, recipe.parts, recipe.part_width)
 
@@ -678,8 +476,8 @@ METHOD = Method(
     name="mask_pooling",
     title="Zheng et al. 2020: A Mask-Pooling Model With Local-Level Triplet Loss",
     recipe=Recipe,
-    inputs=_inputs,
-    network=_network,
+    inputs=picture_and_mask,
+    network=MaskPoolingModel,
     criterion=_criterion,
     stages=_stages,
     descriptor=_descriptor,

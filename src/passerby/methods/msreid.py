@@ -49,8 +49,6 @@ from passerby.methods.weights import initialise_trunk
 from passerby.types import Augmentation, Batch, InputError
 
 Pooling = Literal["learned", "mean"]
-Side = Literal["before", "after"]
-Start = Literal["flat", "random"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Recipe:
     attention_relu: bool = False
     """A ReLU before the attention's sigmoid too, as HA-CNN has and Figure 3's caption can be read:
     it names one after each convolution."""
-    attention_start: Start = "flat"
+    attention_start: Literal["flat", "random"] = "flat"
     """How attention maps start (not stated): flat, or random, as BatchNorm's usual scale has it."""
     mask_before_reduction: bool = False
     """The mask lies on the trunk's maps (3.3) instead of on the reduced ones (Figure 2)."""
@@ -127,7 +125,7 @@ class Recipe:
     """One table of centers for both features, as in the authors' program."""
     reduction: Literal["mean", "sum"] = "mean"
     """Triplet and center loss over the batch: its mean, or the sum of Eq. 1 and 2."""
-    feature: Side = "before"
+    feature: Literal["before", "after"] = "before"
     """Side of the necks that pictures are compared on (not stated)."""
 
     @classmethod
@@ -245,28 +243,19 @@ class SoftAttention(nn.Module):
 
     Args:
         channels: C.
-        pooling: of the spatial attention.
-        relu: a ReLU before the sigmoid, as HA-CNN has it: the map then lies in [0.5, 1).
-        start: `flat`, or `random`: with BatchNorm's usual scale of 1.
+        recipe: its fields of the attention.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        *,
-        pooling: Pooling = "learned",
-        relu: bool = False,
-        start: Start = "flat",
-    ) -> None:
+    def __init__(self, channels: int, recipe: Recipe) -> None:
         super().__init__()
-        self.spatial = SpatialAttention(channels, pooling)
+        self.spatial = SpatialAttention(channels, recipe.spatial_pooling)
         self.channel = ChannelAttention(channels)
         self.join = nn.Linear(channels, channels, bias=False)
         self.bn = nn.BatchNorm2d(channels)
-        if start == "flat":
+        self.relu = recipe.attention_relu
+        if recipe.attention_start == "flat":
             nn.init.zeros_(self.bn.weight)
-            nn.init.constant_(self.bn.bias, 1.0 if relu else 0.0)
-        self.relu = relu
+            nn.init.constant_(self.bn.bias, 1.0 if self.relu else 0.0)
 
     def map(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, C, h, w), from 0 to 1."""
@@ -332,62 +321,32 @@ class MSReID(nn.Module):
     three quarters of layer4's channels: for ResNet-50 the paper's 512, 256 and 1536, for `thin18`
     64, 32 and 192.
 
-    Args:
-        trunk: a name in `methods.trunks.resnet.RESNETS`.
-        weights: `none`, `imagenet` or a file.
-        last_stride: 1 (3.1); 2 only without L or M, whose maps must have one size.
-        attention: A, soft attention after layer1 ... layer4.
-        local: L, the local feature.
-        mask: M; off, both masks are 1.
-        spatial_pooling: of the attention's channels.
-        attention_relu: a ReLU before the attention's sigmoid.
-        attention_start: see `SoftAttention`.
-        mask_before_reduction: the mask lies on the trunk's maps (3.3), not on the reduced ones.
-        feature_width: width of each feature; None: three quarters of layer4's channels.
-        feature: which side of the necks the embedding is taken from.
-
     Raises:
         InputError: unknown trunk, weights that do not fit, a last stride that parts the masks.
     """
 
-    def __init__(
-        self,
-        trunk: str = "resnet50",
-        *,
-        weights: str = "none",
-        last_stride: int = 1,
-        attention: bool = True,
-        local: bool = True,
-        mask: bool = True,
-        spatial_pooling: Pooling = "learned",
-        attention_relu: bool = False,
-        attention_start: Start = "flat",
-        mask_before_reduction: bool = False,
-        feature_width: int | None = None,
-        feature: Side = "before",
-    ) -> None:
+    def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        if last_stride != 1 and local and mask:
-            raise InputError(f"MSReID's two masks need last_stride 1; given {last_stride}")
-        self.trunk = ResNet(trunk, last_stride=last_stride)
+        stride = recipe.last_stride
+        if stride != 1 and recipe.local and recipe.mask:
+            raise InputError(f"MSReID's two masks need last_stride 1; given {stride}")
+        self.trunk = ResNet(recipe.trunk, last_stride=stride)
         c4 = self.trunk.channels
         c3 = c4 // 2
         self.attention = nn.ModuleList(
-            SoftAttention(
-                channels, pooling=spatial_pooling, relu=attention_relu, start=attention_start
-            )
-            for channels in ((c4 // 8, c4 // 4, c3, c4) if attention else ())
+            SoftAttention(channels, recipe)
+            for channels in ((c4 // 8, c4 // 4, c3, c4) if recipe.attention else ())
         )
-        self.width = c4 * 3 // 4 if feature_width is None else feature_width
+        self.width = c4 * 3 // 4 if recipe.feature_width is None else recipe.feature_width
         blocks = {"global": BottleneckBlock(c4, c4 // 4, self.width)}
-        if local:
+        if recipe.local:
             blocks["local"] = BottleneckBlock(c3, c3 // 4, self.width)
         self.reduce = nn.ModuleDict(blocks)
-        self.masking = BottleneckBlock(c4, c4 // 4, 1, sigmoid=True) if mask else None
+        self.masking = BottleneckBlock(c4, c4 // 4, 1, sigmoid=True) if recipe.mask else None
         self.necks = nn.ModuleDict({branch: bnneck(self.width) for branch in blocks})
-        self.mask_before_reduction = mask_before_reduction
-        self.feature = feature
-        initialise_trunk(self.trunk, trunk, weights)
+        self.mask_before_reduction = recipe.mask_before_reduction
+        self.feature = recipe.feature
+        initialise_trunk(self.trunk, recipe.trunk, recipe.weights)
 
     def layers(self, image: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """(B, 3, H, W) -> each layer's map, before its attention and after it."""
@@ -518,23 +477,6 @@ def _inputs(recipe: Recipe) -> Inputs:
     return whole_picture(recipe.height, recipe.width, erase=True)
 
 
-def _network(recipe: Recipe) -> MSReID:
-    return MSReID(
-        recipe.trunk,
-        weights=recipe.weights,
-        last_stride=recipe.last_stride,
-        attention=recipe.attention,
-        local=recipe.local,
-        mask=recipe.mask,
-        spatial_pooling=recipe.spatial_pooling,
-        attention_relu=recipe.attention_relu,
-        attention_start=recipe.attention_start,
-        mask_before_reduction=recipe.mask_before_reduction,
-        feature_width=recipe.feature_width,
-        feature=recipe.feature,
-    )
-
-
 def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion:
     assert isinstance(network, MSReID)
     return Criterion(identities, network.width, list(network.necks), recipe)
@@ -570,7 +512,7 @@ METHOD = Method(
     title="Kim, Kim: Mask Separated Feature Learning for Person Re-Identification",
     recipe=Recipe,
     inputs=_inputs,
-    network=_network,
+    network=MSReID,
     criterion=_criterion,
     stages=_stages,
     descriptor=_descriptor,
