@@ -227,7 +227,7 @@ def test_by_command(tmp_path, capsys):
     told = shown(capsys, ["profile", place])
     assert "camera profiles: on: cameras differ" in told
     assert "door" in told
-    assert "the threshold was one of other distances and is gone: calibrate again" in told
+    assert "the old threshold no longer holds and was removed: calibrate again" in told
     assert "on: cameras differ" in shown(capsys, ["statistics", place])
     with Gallery.open(place) as gallery:
         gallery.add(

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from passerby.cli.cue_options import (
-    FileOptions,
-    NetworkOptions,
-    embed_queries,
-    with_files,
-    with_networks,
-)
-from passerby.cli.gallery_identify import DecideOptions, IdentifyOptions, decide, identify
+from passerby.cli import gallery_distances, gallery_files, gallery_identify, gallery_names
+from passerby.cli.cue_options import embed_queries, with_files, with_networks
 from passerby.cli.gallery_options import (
+    MODEL,
+    Command,
     FilterOptions,
-    ModelOptions,
     OutputOptions,
     Place,
     age_of,
@@ -30,33 +24,26 @@ from passerby.cli.gallery_options import (
     load_model,
     open_gallery,
     seconds_of,
-    token_of,
 )
 from passerby.cli.gallery_output import (
-    MISSES_MOST,
     answer_table,
     answers_plain,
     as_json,
-    calibration_table,
     log_text,
-    profiles_table,
     removal_text,
     statistics_table,
+    tell,
+    tell_added,
 )
 from passerby.cli.gallery_pictures import (
-    names_in_files,
     note_numbers,
     pictures_to_add,
     query_pictures,
 )
 from passerby.cli.options import flat, named, parse_options, value_of
-from passerby.ranking.profiles import RETURNS, Profiles
+from passerby.ranking.profiles import Profiles
 from passerby.terminal import say, show, terminal
 from passerby.types import InputError
-
-if TYPE_CHECKING:
-    from passerby.gallery.corrections import Changed
-    from passerby.gallery.gallery import Added
 
 USAGE = """usage: passerby gallery COMMAND GALLERY ...
 
@@ -133,115 +120,6 @@ class ExpireOptions:
 
 
 @dataclass(frozen=True)
-class CalibrateOptions:
-    """The rate of false matches."""
-
-    fmr: float = 1e-3
-    """Highest false match rate: the share of different-person pairs below the threshold."""
-    pairs: Literal["other-camera", "any"] = "other-camera"
-    """Measure on pairs of pictures of two cameras, as a search with --query-camera compares them,
-    or on any; one rule for pairs of one person and of two."""
-    labelled: tuple[Path, ...] = ()
-    """Parquet files of embeddings of known people (`passerby embed`, `gallery export`), or folders
-    of them, to measure on instead of the gallery's own entries."""
-    histogram: Path | None = None
-    """Draw the distances of same-person and different-person pairs to this .png or .svg."""
-
-
-@dataclass(frozen=True)
-class ProfileOptions:
-    """What counts as one person."""
-
-    returns: float = RETURNS
-    """Number of tracks in a camera that may be the same person coming back."""
-    untracked: int | None = None
-    """Take so many entries without a track that follow each other (by time, then by key) for one
-    track; if not given they do not count."""
-    off: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Drop the profiles and search raw embeddings."""
-
-
-@dataclass(frozen=True)
-class MergeOptions:
-    """Which identities."""
-
-    persons: Annotated[tyro.conf.Positional[tuple[str, ...]], named("NAME ...")]
-    """Names that belong to one person."""
-    into: str | None = None
-    """Name to keep. If not given, the first."""
-
-
-@dataclass(frozen=True)
-class SplitOptions:
-    """Which entries."""
-
-    keys: Annotated[tyro.conf.Positional[tuple[str, ...]], named("KEY ...")]
-    """Keys of the entries that show another person."""
-    into: str | None = None
-    """Name of that person. If not given, a new one."""
-
-
-@dataclass(frozen=True)
-class RenameOptions:
-    """Who, or which camera."""
-
-    old: Annotated[tyro.conf.Positional[str], named("NAME")]
-    """Current name."""
-    new: Annotated[tyro.conf.Positional[str], named("NEW")]
-    """New name; it must not exist yet."""
-    camera: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Rename a camera instead of a person."""
-
-
-@dataclass(frozen=True)
-class UndoOptions:
-    """Which correction."""
-
-    change: str | None = None
-    """The change to undo, as the audit log names it. If not given, the last one."""
-
-
-@dataclass(frozen=True)
-class FolderOption:
-    """Where to."""
-
-    folder: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
-    """Folder of the files."""
-
-
-@dataclass(frozen=True)
-class ImportOptions:
-    """Parquet files."""
-
-    files: Annotated[tyro.conf.Positional[tuple[Path, ...]], named("FILE ...")]
-    """Files or folders of exported entries or embeddings."""
-    namespace: str | None = None
-    """Prefix of all names, as in site-a/0001, to keep sources apart."""
-    fingerprint: str | None = None
-    """Fingerprint of the model, for files that do not state it."""
-    metric: Literal["euclidean", "squared_euclidean", "cosine"] = "euclidean"
-    """Distance of the embeddings; required with --fingerprint."""
-
-
-@dataclass(frozen=True)
-class UpgradeOptions:
-    """Where the pictures are."""
-
-    root: Path | None = None
-    """Folder that the entries' file names start from; searches then recognise their pictures."""
-
-
-@dataclass(frozen=True)
-class ReEmbedOptions:
-    """Where the pictures are, and where the new gallery shall be."""
-
-    target: str
-    """The new gallery."""
-    root: Path
-    """Folder that the entries' file names start from."""
-
-
-@dataclass(frozen=True)
 class CheckOptions:
     """What is taken for right."""
 
@@ -279,11 +157,6 @@ def run(arguments: list[str]) -> None:
         raise InputError(f"name a gallery command first: {', '.join(COMMANDS)}")
 
 
-def _tell(command: Any, found: Any, text: str) -> None:
-    """The answer, for programs or for people."""
-    show(as_json(found) if command.OutputOptions.json else text)
-
-
 def _add(command: Any) -> None:
     model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     options: AddOptions = command.AddOptions
@@ -318,12 +191,7 @@ def _add(command: Any) -> None:
             "sources apart",
         )
     _tell_raw(profiles, {each for one in samples if (each := one.camera)}, options.namespace)
-    _tell_added(command, found)
-
-
-def _tell_added(command: Any, found: Added) -> None:
-    text = f"added: {found.added:,}   there already: {found.known:,}"
-    _tell(command, found, text)
+    tell_added(command, found)
 
 
 def _search(command: Any) -> None:
@@ -381,12 +249,12 @@ def _remove(command: Any) -> None:
         people = gallery.people(where)
         count, text = sum(one.entries for one in people), removal_text(people)
         if options.dry_run:
-            _tell(command, {"would_remove": count, "people": people}, f"would remove: {text}")
+            tell(command, {"would_remove": count, "people": people}, f"would remove: {text}")
             return
         if count and not options.yes:
             confirm(f"{text}. Remove them for good, out of the files too?")
         removed = gallery.remove(where)
-    _tell(command, {"removed": removed}, f"removed: {removed:,}")
+    tell(command, {"removed": removed}, f"removed: {removed:,}")
 
 
 def _expire(command: Any) -> None:
@@ -397,7 +265,7 @@ def _expire(command: Any) -> None:
             people = gallery.people_to_expire(age)
             count = sum(one.entries for one in people)
             found = {"would_remove": count, "people": people}
-            _tell(command, found, f"would remove: {removal_text(people)}")
+            tell(command, found, f"would remove: {removal_text(people)}")
             return
         told = {"removed": gallery.expire(age, most=1 if options.yes else 0.5)}
         text = f"removed: {told['removed']:,}"
@@ -405,141 +273,13 @@ def _expire(command: Any) -> None:
             now = time.time()
             told["log_lines"] = gallery.audit.forget(now - age_of(options.log_older_than), now)
             text += f"\nlines of the audit log removed: {told['log_lines']:,}"
-    _tell(command, told, text)
-
-
-def _calibrate(command: Any) -> None:
-    options: CalibrateOptions = command.CalibrateOptions
-    if options.histogram is not None:
-        from passerby.figures.saving import check_target
-
-        check_target(options.histogram, "distances")
-    with open_gallery(command.Place) as gallery:
-        known: Any = ()
-        if options.labelled:
-            from passerby.gallery.labelled import read_labelled
-
-            known = read_labelled(options.labelled, gallery.settings.space)
-        found = gallery.calibrate(options.fmr, *known, pairs=options.pairs)
-    if options.histogram is not None:
-        from passerby.figures.calibration import draw_calibration
-
-        draw_calibration(found, options.histogram)
-    if command.OutputOptions.json:
-        show(as_json(found))
-        return
-    terminal().print(calibration_table(found))
-    show(
-        f"threshold {found.threshold:.6g}: false match rate {found.false_match_rate:g}, false "
-        f"non-match rate {found.false_non_match_rate:.4g}, measured on {found.genuine:,} pairs of "
-        f"one person and {found.impostor:,} of two"
-    )
-    if found.misses_most:
-        show(MISSES_MOST)
-
-
-def _profile(command: Any) -> None:
-    options: ProfileOptions = command.ProfileOptions
-    with open_gallery(command.Place) as gallery:
-        calibrated = gallery.settings.calibration is not None
-        found = None
-        if options.off:
-            gallery.forget_profiles()
-        else:
-            found = gallery.profile(options.returns, options.untracked)
-        gone = calibrated and gallery.settings.calibration is None
-    reason = "off, as asked" if found is None else found.reason
-    if command.OutputOptions.json:
-        show(
-            as_json(
-                {"on": found is not None and found.on, "reason": reason, "threshold_gone": gone}
-            )
-        )
-        return
-    if found is not None:
-        terminal().print(profiles_table(found))
-    terminal().print(f"camera profiles: {reason}")
-    if gone:
-        show("the threshold was one of other distances and is gone: calibrate again")
-
-
-def _index(command: Any) -> None:
-    with open_gallery(command.Place) as gallery:
-        gallery.index()
-    _tell(command, {"index": True}, "index made: search with --approximate")
-
-
-def _tell_changed(command: Any, found: Changed, more: str = "") -> None:
-    _tell(command, found, f"entries changed: {found.entries:,}{more}")
-
-
-def _merge(command: Any) -> None:
-    options: MergeOptions = command.MergeOptions
-    with open_gallery(command.Place) as gallery:
-        found = gallery.merge(options.persons, options.into)
-    _tell_changed(command, found, f"   identity: {found.name}")
-
-
-def _split(command: Any) -> None:
-    options: SplitOptions = command.SplitOptions
-    with open_gallery(command.Place) as gallery:
-        found = gallery.split(options.keys, options.into)
-    _tell_changed(command, found, f"   identity: {found.name}")
-
-
-def _rename(command: Any) -> None:
-    options: RenameOptions = command.RenameOptions
-    with open_gallery(command.Place) as gallery:
-        found = gallery.rename(options.old, options.new, "camera" if options.camera else "person")
-    _tell_changed(command, found)
-
-
-def _undo(command: Any) -> None:
-    with open_gallery(command.Place) as gallery:
-        found = gallery.undo(command.UndoOptions.change)
-    _tell_changed(command, found, f"   correction undone: {found.change}")
-
-
-def _export(command: Any) -> None:
-    with open_gallery(command.Place) as gallery:
-        found = gallery.export(command.FolderOption.folder, filter_of(command.FilterOptions))
-    _tell(command, found, f"written: {found.rows:,} entries in {len(found.files)} files")
-
-
-def _import(command: Any) -> None:
-    from passerby.gallery.settings import Space
-
-    options: ImportOptions = command.ImportOptions
-    space = Space(options.fingerprint, options.metric) if options.fingerprint else None
-    source = options.files[0].resolve() if options.files else Path()
-    names = [] if options.namespace else names_in_files(options.files)
-    with open_gallery(command.Place, space) as gallery:
-        numbers = note_numbers(gallery, source, names, terminal(errors=True))
-        found = gallery.import_files(options.files, namespace=options.namespace)
-        if numbers:
-            gallery.note_numbered(str(source))
-    _tell_added(command, found)
-
-
-def _backup(command: Any) -> None:
-    with open_gallery(command.Place) as gallery:
-        found = gallery.backup(command.FolderOption.folder)
-    _tell(command, found, f"written: {found.rows:,} entries")
-
-
-def _restore(command: Any) -> None:
-    with open_gallery(command.Place) as gallery:
-        found = gallery.restore(command.FolderOption.folder)
-    _tell_added(command, found)
+    tell(command, told, text)
 
 
 def _statistics(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         found = gallery.statistics()
-    if command.OutputOptions.json:
-        show(as_json(found))
-    else:
-        terminal().print(statistics_table(found))
+    tell(command, found, statistics_table(found))
 
 
 def _check(command: Any) -> None:
@@ -550,38 +290,7 @@ def _check(command: Any) -> None:
     text = f"whole: {found:,} entries"
     if log.lines:
         text += f"\naudit log: {log.lines:,} lines, the last one's hash is {log.head}"
-    _tell(command, {"whole": found, "log_lines": log.lines, "log_head": log.head}, text)
-
-
-def _re_embed(command: Any) -> None:
-    from passerby.gallery.pictures import re_embed
-    from passerby.training.progress import counting
-
-    options: ReEmbedOptions = command.ReEmbedOptions
-    model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
-    model = with_files(model, command.FileOptions, options.root)
-    target = dataclasses.replace(command.Place, gallery=options.target, audit=None)
-    with (
-        open_gallery(command.Place) as old,
-        open_gallery(target, model) as new,
-        counting("embedding", terminal(errors=True)) as progress,
-    ):
-        found = re_embed(old, new, model, options.root, progress=progress)
-    text = f"embedded: {found.added:,}   there already: {found.known:,}   now calibrate it"
-    _tell(command, found, text)
-
-
-def _upgrade(command: Any) -> None:
-    from passerby.gallery.settings import FORMAT
-    from passerby.gallery.upgrade import upgrade
-
-    place: Place = command.Place
-    found = upgrade(
-        place.gallery, root=command.UpgradeOptions.root, token=token_of(place),
-        audit=place.audit, who=place.who, now=time.time(),
-    )  # fmt: skip
-    what = f"embeddings in {found.files} files" if found.files else "entries"
-    _tell(command, found, f"brought to format {FORMAT}: {found.rows:,} {what}")
+    tell(command, {"whole": found, "log_lines": log.lines, "log_head": log.head}, text)
 
 
 def _log(command: Any) -> None:
@@ -593,36 +302,18 @@ def _log(command: Any) -> None:
                 show(as_json(line, None) if command.OutputOptions.json else log_text(line))
 
 
-_MODEL = (ModelOptions, FileOptions, NetworkOptions)
-
-COMMANDS: dict[str, tuple[tuple[Any, ...], Callable[[Any], None], str]] = {
-    "add": ((AddOptions, *_MODEL), _add, "embed pictures and add them"),
-    "search": ((SearchOptions, FilterOptions, *_MODEL), _search, "find people by pictures"),
+COMMANDS: dict[str, Command] = {
+    "add": ((AddOptions, *MODEL), _add, "embed pictures and add them"),
+    "search": ((SearchOptions, FilterOptions, *MODEL), _search, "find people by pictures"),
     "remove": ((RemoveOptions, FilterOptions), _remove, "remove entries for good"),
     "expire": ((ExpireOptions,), _expire, "remove entries that have expired or are too old"),
-    "calibrate": ((CalibrateOptions,), _calibrate, "set the threshold for a false match rate"),
-    "profile": ((ProfileOptions,), _profile, "learn camera profiles, without labels"),
-    "identify": ((IdentifyOptions,), identify, "suggest which tracks are one person"),
-    "decide": ((DecideOptions,), decide, "say whether two entries are one person"),
-    "merge": ((MergeOptions,), _merge, "merge names of the same person"),
-    "split": ((SplitOptions,), _split, "move entries to another person"),
-    "rename": ((RenameOptions,), _rename, "rename a person or a camera"),
-    "undo": ((UndoOptions,), _undo, "undo a merge, split, rename, confirmation or decision"),
-    "index": ((), _index, "build the index for approximate search"),
-    "export": ((FolderOption, FilterOptions), _export, "write entries to Parquet files"),
-    "import": ((ImportOptions,), _import, "add entries from Parquet files"),
-    "backup": ((FolderOption,), _backup, "back everything up to a folder, with checksums"),
-    "restore": ((FolderOption,), _restore, "restore a backup"),
-    "re-embed": (
-        (ReEmbedOptions, *_MODEL),
-        _re_embed,
-        "embed all pictures by another model, into a new gallery",
-    ),
-    "upgrade": ((UpgradeOptions,), _upgrade, "convert a gallery or files of an older format"),
+    **gallery_distances.COMMANDS,
+    **gallery_identify.COMMANDS,
+    **gallery_names.COMMANDS,
+    **gallery_files.COMMANDS,
     "statistics": ((), _statistics, "show counts and settings"),
     "check": ((CheckOptions,), _check, "check all entries and the audit log for damage"),
     "log": ((LogOptions,), _log, "print the audit log"),
 }
-"""By name: the options, what it does, and that in words."""
 
 _WITH_DATA = {"add"}

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.table import Table
 
-from passerby.cli.gallery_options import open_gallery
-from passerby.cli.gallery_output import as_json, time_text
+from passerby.cli.gallery_options import Command, open_gallery
+from passerby.cli.gallery_output import as_json, tell, time_text
 from passerby.cli.options import named
 from passerby.gallery.identified import PRECISION, Group, Identified
 from passerby.gallery.tracklet_ends import NOTE, ends_of
@@ -55,8 +55,7 @@ class DecideOptions:
     """One person; two persons, never joined again; asked last."""
 
 
-def identify(command: Any) -> None:
-    """Suggests, and merges where that is asked for."""
+def _identify(command: Any) -> None:
     options: IdentifyOptions = command.IdentifyOptions
     travel = Travel() if options.travel is None else read_travel(options.travel)
     ends = None if options.pictures is None else ends_of(options.pictures)
@@ -79,17 +78,13 @@ def identify(command: Any) -> None:
     show(_told(found, options, sum(each.entries for each in changed), len(changed)))
 
 
-def decide(command: Any) -> None:
-    """Keeps an answer."""
+def _decide(command: Any) -> None:
     options: DecideOptions = command.DecideOptions
     with open_gallery(command.Place) as gallery:
         found = gallery.decide(options.one, options.other, options.decision)
-    if command.OutputOptions.json:
-        show(as_json(found))
-        return
     text = {"yes": f"one person: {found.name}   entries changed: {found.entries:,}",
             "no": "two persons, never joined again", "later": "asked last from now on"}  # fmt: skip
-    show(text[options.decision])
+    tell(command, found, text[options.decision])
 
 
 def groups_table(found: Identified) -> Table:
@@ -129,3 +124,9 @@ def _told(found: Identified, options: IdentifyOptions, entries: int, merged: int
     if options.dry_run:
         return f"{text}\nwould merge: {len(found.groups):,} groups"
     return f"{text}\nmerged: {merged:,} groups, {entries:,} entries changed (undo takes back each)"
+
+
+COMMANDS: dict[str, Command] = {
+    "identify": ((IdentifyOptions,), _identify, "suggest which tracks are one person"),
+    "decide": ((DecideOptions,), _decide, "say whether two entries are one person"),
+}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from passerby.cli.cue_options import FileOptions, NetworkOptions
 from passerby.cli.options import named
 from passerby.embedding.shipped import SHIPPED
 from passerby.terminal import show
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from passerby.gallery.filters import Filter
     from passerby.gallery.gallery import Gallery
     from passerby.gallery.settings import Model, Space
+
+Command = tuple[tuple[Any, ...], Callable[[Any], None], str]
+"""Options, what is done with them, and that in words."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -59,6 +64,9 @@ class ModelOptions:
     passerby asks before it runs the file that the run names."""
     device: str = "cpu"
     """Device to compute on, e.g. cuda."""
+
+
+MODEL = (ModelOptions, FileOptions, NetworkOptions)
 
 
 @dataclass(frozen=True)

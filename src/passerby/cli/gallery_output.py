@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from passerby.evaluation.results import NOT_ENOUGH
-from passerby.terminal import printable, printable_json
+from passerby.terminal import printable, printable_json, show, terminal
 
 if TYPE_CHECKING:
     from passerby.gallery.answers import Answer
+    from passerby.gallery.gallery import Added
     from passerby.gallery.people import Person
     from passerby.gallery.settings import Calibration
     from passerby.gallery.statistics import Statistics
@@ -222,3 +223,17 @@ def _interval(interval: tuple[float, float] | None) -> str:
 
 def _or_dash(value: str | None) -> str:
     return "-" if value is None else printable(value)
+
+
+def tell(command: Any, found: Any, *parts: str | Table) -> None:
+    """Prints the answer: all of it for programs, texts and tables for people."""
+    if command.OutputOptions.json:
+        show(as_json(found))
+        return
+    for part in parts:
+        show(part) if isinstance(part, str) else terminal().print(part)
+
+
+def tell_added(command: Any, found: Added) -> None:
+    """Prints how many entries came in."""
+    tell(command, found, f"added: {found.added:,}   there already: {found.known:,}")
