@@ -56,8 +56,17 @@ def test_a_run_whose_method_moved(runs, tmp_path, capsys, monkeypatch):
     moved = tmp_path / "moved"
     moved.mkdir()
     (moved / "config.yaml").write_text(config.replace("own_method.py", "gone.py"))
-    typed = io.StringIO("y\n")
-    typed.isatty = lambda: True
-    monkeypatch.setattr("sys.stdin", typed)
+    monkeypatch.setattr("passerby.cli.models._agrees", lambda _: pytest.fail("asked in vain"))
     assert run(["evaluate", str(moved)]) == 2
-    assert "gone.py to take the method METHOD from" in capsys.readouterr().err
+    assert "gone.py:METHOD, but there is no such file" in capsys.readouterr().err
+
+
+def test_a_method_that_the_run_is_not_of(runs, tmp_path, capsys):
+    lists = ["figures", "lists", str(runs / "ours"), "--beside", str(runs / "own")]
+    for command in (
+        ["evaluate", str(runs / "ours"), "--method", METHOD],
+        [*lists, "--method", METHOD, "--out", str(tmp_path / "lists.png")],
+        ["evaluate", str(runs / "own"), "--method", "msreid"],
+    ):
+        assert run(command) == 2
+        assert "is of the method" in capsys.readouterr().err

@@ -69,7 +69,7 @@ def load_run_split(options: Any, run: Path, console: Console) -> Split:
         raise InputError(f"{run}: no such run")
     source = source_of(run)
     if options.root is None:
-        trained = f"was trained on {source.data}" if source else "does not say what on"
+        trained = f"was trained on {source.data}" if source else "does not name its data set"
         raise InputError(
             f"--root DIR is missing, the place of the {options.data} pictures: {run} {trained}"
             + (", and does not say where that is" if source and source.data == options.data else "")

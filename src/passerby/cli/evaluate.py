@@ -46,6 +46,7 @@ DESCRIPTION = """Evaluate a run, or a file of embeddings:
   passerby evaluate --embeddings FILE    embeddings from elsewhere
   passerby evaluate --histogram STRIPES  a data set by its colours alone
   passerby evaluate --mean-of FILES      the mean of results of several splits
+
 Each has options of its own: add --help to it. Of a run:"""
 
 

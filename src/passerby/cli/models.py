@@ -57,19 +57,28 @@ def method_of(place: Path, given: str | None, *, beside: bool = False) -> Method
         beside: take `given` only if the run is of that method.
 
     Raises:
-        InputError: the user does not agree, or cannot be asked; as `import_method`.
+        InputError: the run is of another method; the user does not agree, or cannot be asked; as
+            `import_method`.
     """
     config = read_config(place)
+    trained_by = config.get("method")
     if given is not None:
         method = import_method(given)
-        if not beside or method.name == config.get("method"):
+        if trained_by in (None, method.name):
             return method
+        if not beside:
+            raise InputError(f"{place} is of the method {trained_by!r}, not of {method.name!r}")
     named = config.get("method_file")
     if not isinstance(named, str):
         return None
+    if not Path(named.rpartition(":")[0]).is_file():
+        raise InputError(
+            f"{place} was trained with the method {named}, but there is no such file: "
+            "give --method path/to/file.py:METHOD"
+        )
     if not _agrees(f"{place} was trained with the method {named}: run the code in this file?"):
         raise InputError(
-            f"{place} is of the method {config.get('method')!r}, which passerby does not have: "
+            f"{place} is of the method {trained_by!r}, which passerby does not have: "
             f"give --method {named}"
         )
     return import_method(named)
