@@ -202,7 +202,7 @@ def test_times_and_ages(monkeypatch):
         assert seconds_of("1970-01-02T00:00:10Z") == 86_410
         assert seconds_of(time_text(86_410)) == 86_410
     assert time_text(86_410) == "1970-01-02 09:00:10+09:00"
-    assert as_json([{"time": 86_410}], None) == '[{"time": "1970-01-02T00:00:10Z"}]'
+    assert as_json([{"time": 86_410.0}], None) == '[{"time": "1970-01-02T00:00:10Z"}]'
     monkeypatch.undo()
     time.tzset()
     assert seconds_of("1970-01-01T02:00:00+02:00") == 0
@@ -213,6 +213,30 @@ def test_times_and_ages(monkeypatch):
     for text in ("", "-1d", "3y", "d"):
         with pytest.raises(InputError):
             age_of(text)
+
+
+def test_counts_in_json_are_no_times(market, model, tmp_path, capsys):
+    """`added` is a time in an entry and a count after an addition; a camera may be called so."""
+    place = str(tmp_path / "g")
+    add = ["add", place, "--model", model, "--root", str(market), "--json"]
+    assert json.loads(shown(capsys, add)) == {"added": 24, "known": 0, "others": []}
+    lines = shown(capsys, ["log", place, "--json"]).splitlines()
+    assert (json.loads(lines[0])["added"], json.loads(lines[0])["time"][-1]) == (24, "Z")
+    for camera, name in (("1", "first"), ("2", "added")):
+        shown(capsys, ["rename", place, camera, name, "--camera"])
+    found = json.loads(shown(capsys, ["statistics", place, "--json"]))
+    assert all(type(count) is int for count in found["cameras"].values())
+    assert {"first", "added"} <= set(found["cameras"])
+
+
+def test_notes_of_training_do_not_stand_beside_an_addition(model, tmp_path, capsys):
+    people = tmp_path / "people"
+    for name in ("anna", "bert"):
+        (people / name).mkdir(parents=True)
+        Image.new("RGB", (16, 40)).save(people / name / "lift_1.png")
+    add = ["gallery", "add", str(tmp_path / "g"), "--model", model, "--data", "folder"]
+    assert run([*add, "--root", str(people)]) == 0
+    assert "training" not in capsys.readouterr().err
 
 
 def test_statistics_as_json_whatever_the_settings_hold(tmp_path, capsys):

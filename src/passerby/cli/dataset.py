@@ -85,8 +85,13 @@ def load_run_split(options: Any, run: Path, console: Console) -> Split:
     return load_split(options, console)
 
 
-def load_split(options: Any, console: Console) -> Split:
-    """The split that the options name; what the loader noticed is printed.
+def load_split(options: Any, console: Console, *, notes: bool = True) -> Split:
+    """The split that the options name.
+
+    Args:
+        options: of `data_options`.
+        console: told what was noticed.
+        notes: say what the loader noticed.
 
     Raises:
         InputError: from the loader.
@@ -99,7 +104,7 @@ def load_split(options: Any, console: Console) -> Split:
             told = f"note: {options.root}: holds no finished set, people are drawn there first"
             say(console, told)
     split = load(values.pop("data"), values.pop("root"), **values)
-    for warning in split.warnings:
+    for warning in split.warnings if notes else ():
         say(console, f"note: {warning}")
     return split
 

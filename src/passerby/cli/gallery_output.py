@@ -26,14 +26,15 @@ _TIMES = {
     "timestamp", "added", "expires", "first", "last", "created", "measured", "time", "since",
     "until", "seen_before", "expired_by", "alive_at",
 }  # fmt: skip
-"""Fields that hold seconds since 1970."""
+"""Fields that hold seconds since 1970, as floats; `added` is also a count, an integer, and a camera
+may be called `first`."""
 
 
 def as_json(found: Any, indent: int | None = 1) -> str:
     """What a program reads: times in ISO 8601, UTC, and nothing that commands a terminal.
 
-    >>> as_json({"time": 0, "entries": 3}, None)
-    '{"time": "1970-01-01T00:00:00Z", "entries": 3}'
+    >>> as_json({"time": 0.0, "added": 3}, None)
+    '{"time": "1970-01-01T00:00:00Z", "added": 3}'
     """
     return printable_json(json.dumps(_plain(found), indent=indent, ensure_ascii=False))
 
@@ -192,7 +193,7 @@ def _plain(found: Any) -> Any:
         found = found.plain() if hasattr(found, "plain") else fields
     if isinstance(found, Mapping):
         return {
-            key: _iso(value) if key in _TIMES and type(value) in (int, float) else _plain(value)
+            key: _iso(value) if key in _TIMES and type(value) is float else _plain(value)
             for key, value in found.items()
         }
     if isinstance(found, (list, tuple)):

@@ -33,11 +33,13 @@ def pictures_to_add(data: Any, part: str | None, console: Console) -> tuple[list
     Raises:
         InputError: from the loader; no picture.
     """
-    found = _unlabelled(data, console) if data.data in OWN and part in (None, "all") else None
+    own = data.data in OWN and part in (None, "all")
+    found = _unlabelled(data, console) if own else None
     if found is None:
         from passerby.cli.dataset import load_split
 
-        split = load_split(data, console)
+        # How one's own pictures would be dealt for training says nothing of a gallery.
+        split = load_split(data, console, notes=not own)
         part = part or ("all" if data.data in OWN else "gallery")
         parts = ("train", "query", "gallery") if part == "all" else (part,)
         found = [one for each in parts for one in getattr(split, each)], split.root
