@@ -1,7 +1,7 @@
 """Who is who on the page: tracks as one card, questions before changes, and all of it undone."""
 
 import pytest
-from paged import choose, counts, opened, persons, pick, serving
+from paged import choose, counts, opened, persons, pick, serving, violations
 from served import profiled, two_adds, unlabelled
 from served import walks as walks_of
 
@@ -101,6 +101,63 @@ def test_a_merge_shows_both_people_and_is_undone(walks):
     page.click("#undo")
     page.wait_for_selector(".message:has-text('Undone: merge into Anna (6 entries)')")
     assert counts(page) == {"Anna": 6, "Bert": 6, None: 6}
+
+
+def test_a_person_is_renamed_after_a_question_and_it_is_undone(walks, tmp_path):
+    page = walks
+    pick(page, 0)
+    anna = card(page, "Anna")
+    anna.locator("summary").click()
+    anna.locator("[data-act=rename]").click()
+    assert question(page) == ["Anna: 6 entries"]
+    assert page.inner_text("#confirm-title") == "Rename Anna?"
+    assert page.input_value("#confirm-name") == "Anna"
+    assert violations(page) == []
+    for refused in ("", "   "):
+        page.fill("#confirm-name", refused)
+        page.keyboard.press("Enter")
+        assert page.is_visible("#confirm[open]")
+    page.keyboard.press("Escape")
+    assert counts(page)["Anna"] == 6
+    anna.focus()
+    page.keyboard.press("r")
+    page.wait_for_selector("#confirm[open]")
+    page.keyboard.type("  Zoë <b>[red] ")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".message:has-text('Anna is now Zoë <b>[red] (6 entries)')")
+    assert counts(page) == {"Zoë <b>[red]": 6, "Bert": 6, None: 6}
+    page.wait_for_selector("#query-name:has-text('Zoë <b>[red], car park')")
+    assert persons(page).count("Zoë <b>[red]") == 1
+    # The query is of that person: what is confirmed now gets the new name.
+    card(page, "unknown person").first.locator("[data-act=confirm]").click()
+    page.wait_for_selector(".message:has-text('Confirmed: Zoë <b>[red]')")
+    page.keyboard.press("u")
+    page.wait_for_selector(".message:has-text('Undone: confirmation')")
+    page.keyboard.press("u")
+    page.wait_for_selector(".message:has-text('Undone: rename to Zoë <b>[red] (6 entries)')")
+    assert counts(page) == {"Anna": 6, "Bert": 6, None: 6}
+    page.wait_for_selector("#query-name:has-text('Anna, car park')")
+
+
+def test_a_name_that_somebody_has_is_no_new_one(walks):
+    page = walks
+    pick(page, 0)
+    assert card(page, "unknown person").first.locator("[data-act=rename]").count() == 0
+    card(page, "Bert").first.focus()
+    page.keyboard.press("r")
+    page.wait_for_selector("#confirm[open]")
+    page.fill("#confirm-name", "Anna")
+    page.click("#confirm-yes")
+    page.wait_for_selector("#error:has-text('already: merge makes two')")
+    assert counts(page) == {"Anna": 6, "Bert": 6, None: 6}
+    page.click("#close-error")
+    card(page, "Bert").first.focus()
+    page.keyboard.press("r")
+    page.wait_for_selector("#confirm[open]")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#confirm", state="hidden")
+    assert page.locator(".message").count() == 0
+    assert counts(page)["Bert"] == 6
 
 
 def test_a_new_person_that_is_undone_is_nobody_to_the_query_either(walks, tmp_path):

@@ -79,7 +79,9 @@ class Corrections:
         name = persons[0] if into is None and persons else into
         others = [person for person in persons if person != name]
         if name is None or not others:
-            raise InputError(f"merge needs at least two persons: given {', '.join(persons) or 'none'}")
+            raise InputError(
+                f"merge needs at least two persons: given {', '.join(persons) or 'none'}"
+            )
         for person in others:
             self._known("person", person)
         return self.write(Filter(persons=others), name, now, "merge")

@@ -6,9 +6,9 @@ import { takePictures } from "./intake.js";
 import { wireKeys } from "./keys.js";
 import { showSession, wireLogin } from "./login.js";
 import { tell } from "./messages.js";
-import { canUndo, confirmMatch, rejectMatch, removeForGood, undoLast } from "./people.js";
+import { canUndo, confirmMatch, rejectMatch, removeForGood, renamePerson, undoLast } from "./people.js";
 import { fillPickCameras, pick } from "./pick.js";
-import { chooseEntry, choosePicture, current, fillFilters, forget, search, showQuery } from "./query.js";
+import { chooseEntry, choosePicture, current, fillFilters, forget, nameEntry, search, showQuery } from "./query.js";
 import { suggest } from "./suggest.js";
 import { moveFocus, showHits, summary } from "./results.js";
 import { counted, element, entries, people, personOf } from "./words.js";
@@ -87,7 +87,10 @@ async function run({ still = false } = {}) {
     answer = found;
     grouping = asked;
     // The entry as it stands now: a correction may have changed its person since it was chosen.
-    if (found.query) reference = { person: found.query.person, entry: found.query };
+    if (found.query) {
+      reference = { person: found.query.person, entry: found.query };
+      nameEntry(found.query);
+    }
     if (!still) marks.clear();
     show();
     if (narrow.matches && !still) byId("results").scrollIntoView();
@@ -141,6 +144,10 @@ async function act(name, hit, item) {
       await pick("All pictures of this track", { track: entry.track_id, camera: entry.camera }, use);
     } else if (name === "remove") {
       await removed(await removeForGood(hit, folded), hit, item);
+    } else if (name === "rename") {
+      const made = await renamePerson(reference, hit);
+      if (made) await renamed(made);
+      focusOn(entry.key);
     } else {
       const made = await (name === "confirm" ? confirmMatch : rejectMatch)(reference, hit, folded);
       if (made) await corrected(made, hit, name);
@@ -163,6 +170,12 @@ async function corrected(made, hit, name) {
   tell(made.note, made.change ? undo : null);
   show();
   await refresh();
+}
+
+async function renamed(made) {
+  tell(made.note, undo);
+  await refresh();
+  await run({ still: true });
 }
 
 async function undo() {

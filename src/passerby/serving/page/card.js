@@ -62,6 +62,7 @@ function wanted({ entry, entries }, write, grouping) {
     found.push(["track", text, "Show every picture of this track"]);
   }
   if (entry.person !== null) found.push(["person", `All of ${called("person", entry.person)}`, "Show every picture of this person"]);
+  if (write && entry.person !== null) found.push(["rename", "Rename …", "Give this person another name"]);
   if (write) found.push(["remove", "Remove …", "Remove from the gallery for good"]);
   return found;
 }

@@ -3,7 +3,7 @@
 import { moveFocus } from "./results.js";
 
 const byId = (id) => document.getElementById(id);
-const OF_A_CARD = { Enter: "search", y: "confirm", n: "reject", a: "person", t: "track", Delete: "remove" };
+const OF_A_CARD = { Enter: "search", y: "confirm", n: "reject", a: "person", t: "track", r: "rename", Delete: "remove" };
 
 const typing = (target) => target.matches("input:not([type=checkbox], [type=file]), select, textarea");
 // The same with Shift or without.

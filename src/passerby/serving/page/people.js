@@ -1,4 +1,4 @@
-// Corrections of identities: confirm, reject, remove, undo. The reference is who is looked for.
+// Corrections of identities: confirm, reject, rename, remove, undo. The reference is who is looked for.
 
 import { call, entriesOf, pictureAddress } from "./api.js";
 import { ask } from "./dialogs.js";
@@ -99,6 +99,27 @@ export async function rejectMatch(reference, hit, folded) {
     (to) => `split of ${named(to)}`,
   );
   return { ...made, keys };
+}
+
+export async function renamePerson(reference, { entry }) {
+  const { person } = entry;
+  const name = await ask({
+    title: `Rename ${named(person)}?`,
+    text: "All entries of this person get the new name. You can undo this.",
+    yes: "Rename",
+    shown: [await shownPerson(person, entry)],
+    name: person,
+  });
+  if (!name || name === person) return null;
+  const made = await correct(
+    reference,
+    "rename",
+    { old: person, new: name },
+    (answer) => `Renamed: ${named(person)} is now ${named(name)} (${entries(answer.changed)}).`,
+    () => `rename to ${named(name)}`,
+  );
+  if (reference.person === person) reference.person = name;
+  return made;
 }
 
 const AT_ONCE = 100;

@@ -20,9 +20,14 @@ export function choosePicture(file) {
 }
 
 export function chooseEntry(entry) {
+  nameEntry(entry);
+  changed();
+}
+
+// The entry as it stands now: a correction may have changed its name.
+export function nameEntry(entry) {
   chosen = { entry };
   byId("query-name").textContent = describe(entry);
-  changed();
 }
 
 export function forget() {
