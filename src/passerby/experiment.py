@@ -396,7 +396,7 @@ def broken_among(
     names = "; ".join(reason for _, reason in broken[:3])
     message = f"{len(broken)} of {len(samples)} pictures cannot be used: {names}"
     if not skip_broken:
-        raise InputError(f"{message} (--skip-broken leaves them out)")
+        raise InputError(f"{message} (--skip-broken skips them)")
     if console is not None:
-        say(console, f"left out: {message}")
+        say(console, f"skipped: {message}")
     return broken

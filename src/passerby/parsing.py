@@ -34,7 +34,7 @@ def read_json(file: Path) -> Any:
     try:
         return parse_json(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{file}: is not JSON as it was written: {error}") from error
+        raise InputError(f"{file}: damaged JSON: {error}") from error
 
 
 def parse_yaml(text: str) -> Any:

@@ -18,5 +18,7 @@ def keyed(seed: int, *key: int) -> np.random.Generator:
         InputError: the seed or a part of the key is negative.
     """
     if seed < 0 or min(key, default=0) < 0:
-        raise InputError(f"seeds and their keys are at least 0, got seed {seed} and key {key}")
+        raise InputError(
+            f"seeds and their keys must be at least 0; given seed {seed} and key {key}"
+        )
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))

@@ -104,14 +104,18 @@ def test_one_line_for_what_is_wrong(crops, tmp_path, capsys):
     says(capsys, ["--root", str(tmp_path / "absent"), *out], "absent: no such folder")
     pictures = sorted(crops.glob("*/*.jpg"))
     shutil.copy(pictures[0], root / "a.jpg")
-    says(capsys, ["--root", str(root), *out], "pictures of several people: there is 1")
+    says(capsys, ["--root", str(root), *out], "pictures of several people; there is 1")
     shutil.copy(pictures[-1], root / "b.jpg")
     says(capsys, ["--root", str(root), *out], "collapsed", "0 of 2 pictures into clusters")
     shutil.rmtree(tmp_path / "run")
     (root / "c.jpg").write_bytes(b"no picture")
     says(capsys, ["--root", str(root), *out], "1 of 3 pictures cannot be used", "--skip-broken")
     data = ["--root", str(crops), "--data", "manifest"]
-    says(capsys, [*data, *out, "--weights", "absent"], "--weights must be passerby or a run")
+    says(
+        capsys,
+        [*data, *out, "--weights", "absent"],
+        "--weights must be passerby or the folder of a run",
+    )
     (tmp_path / "msreid").mkdir()
     (tmp_path / "msreid" / "config.json").write_text('{"format": 1, "method": "msreid"}')
     says(capsys, [*data, *out, "--weights", str(tmp_path / "msreid")], "msreid")

@@ -86,9 +86,9 @@ def test_refusals_leave_nothing(video, capsys):
     folder = video.parent
     before = sorted(folder.iterdir())
     for more, message in (
-        (["--camera", "a/b"], "a camera's name is up to 64"),
-        (["--fps", "0"], "frames/s are above 0"),
-        (["--start", "noon"], "a time is like"),
+        (["--camera", "a/b"], "a camera's name must be up to 64"),
+        (["--fps", "0"], "frames/s must be above 0"),
+        (["--start", "noon"], "a time must look like"),
         (["--detector", "d.onnx"], "give one"),
         (["--crops", "0"], "at least 1 crop"),
     ):

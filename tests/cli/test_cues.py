@@ -98,9 +98,9 @@ def test_a_first_look_beside_the_data_is_not_trained_on(data, tmp_path, capsys, 
 @pytest.mark.parametrize(
     ("kind", "more", "words"),
     [
-        ("joints", (), "has joints already, in poses.json: say with --out where"),
-        ("masks", ("--limit", 0), "a number of pictures is at least 1: given 0"),
-        ("masks", ("--batch-size", 0), "a batch has at least one picture: given 0"),
+        ("joints", (), "has joints already, in poses.json: choose another place with --out"),
+        ("masks", ("--limit", 0), "--limit must be at least 1: given 0"),
+        ("masks", ("--batch-size", 0), "a batch needs at least one picture: given 0"),
     ],
 )
 def test_one_line(data, capsys, kind, more, words):

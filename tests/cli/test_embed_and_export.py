@@ -129,7 +129,7 @@ def test_without_a_model_it_takes_passerbys_own(pictures, tmp_path, capsys):
 
 
 def test_a_model_alone_is_no_picture(model, tmp_path):
-    with pytest.raises(InputError, match="embed needs pictures"):
+    with pytest.raises(InputError, match="name what to embed"):
         embed.run([str(model[1]), "--out", str(tmp_path / "out")])
 
 
@@ -160,7 +160,7 @@ def test_evaluation_and_figures_by_passerbys_own(market, tmp_path, monkeypatch, 
     assert read_results(file)["model"] == Embedder.default().fingerprint
     assert run(["figures", "lists", *data, "--out", "lists.png", "--rows", "2"]) == 0
     assert run(["figures", "report", *data]) == 2
-    assert "holds no run" in capsys.readouterr().err
+    assert "not a run: config.yaml is missing" in capsys.readouterr().err
     assert sorted(SHIPPED.iterdir()) == before
     assert run(["evaluate"]) == 2
     assert "--root DIR is missing" in capsys.readouterr().err

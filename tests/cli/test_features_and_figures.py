@@ -86,7 +86,7 @@ def test_masks_in_numbers(finished, market, tmp_path, capsys):
     # The method hides nothing: there is no number to tell.
     assert "hidden_on_person" not in said
     assert json.loads(target.read_text())["hidden_on_person"] is None
-    fails(capsys, [*command[:-1], str(tmp_path / "a.png")], "numbers, a .json", "a.png")
+    fails(capsys, [*command[:-1], str(tmp_path / "a.png")], "must end in .json", "a.png")
     assert not (tmp_path / "a.png").exists()
 
 
@@ -98,7 +98,7 @@ def test_a_figures_name_is_looked_at_first(finished, market, tmp_path, capsys):
 
 def test_sweep_over_ranges_on_the_command_line(finished, tmp_path, capsys):
     sweep = ["figures", "sweep", str(finished), "--over", "alpha", "--out", str(tmp_path / "a.png")]
-    fails(capsys, [*sweep, "--ranges", "0-1"], "LEAST:GREATEST", "'0-1'")
+    fails(capsys, [*sweep, "--ranges", "0-1"], "must look like 0.4:0.7", "'0-1'")
     fails(capsys, [*sweep, "--ranges", "0:1"], "at least two values")
 
 
@@ -110,7 +110,7 @@ def test_grn_beside_the_whole_network_from_one_run(finished, market, tmp_path, c
     beside = ["--beside", str(finished), "--choice", "lost"]
     assert run([*lists, "--change", "feature=grn", *beside]) == 0
     assert run([*lists, *beside, "--beside-change", "feature=lan"]) == 0
-    fails(capsys, [*lists, "--beside-change", "feature=lan"], "goes with --beside")
+    fails(capsys, [*lists, "--beside-change", "feature=lan"], "--beside-change needs --beside")
     fails(capsys, [*lists, "--change", "feature"], "NAME=VALUE")
 
 

@@ -185,9 +185,9 @@ def test_what_is_wrong_is_one_line(tmp_path, capsys):
         (["find"], "name a gallery command first"),
         (["statistics", str(tmp_path / "none")], "there is no gallery"),
         (["remove", str(tmp_path)], "there is no gallery"),
-        (["log", str(tmp_path), "--since", "yesterday"], "a time is like"),
-        (["expire", str(tmp_path), "--older-than", "30"], "an age is a number and"),
-        (["search", str(tmp_path), "--model", "m"], "search needs a picture of somebody"),
+        (["log", str(tmp_path), "--since", "yesterday"], "a time must look like"),
+        (["expire", str(tmp_path), "--older-than", "30"], "an age must be a number"),
+        (["search", str(tmp_path), "--model", "m"], "name a picture of the person to search for"),
     ]:
         line = shown(capsys, arguments, 2)
         assert words in line

@@ -213,8 +213,8 @@ def test_devices_and_numbers_that_cannot_be(capsys, market, tmp_path, finished):
     says(capsys, [*evaluate, "--device", "gpu"], "cannot compute on device 'gpu'")
     fresh = [*TRAIN, "--root", str(market), "--out", str(tmp_path / "run"), *TINY]
     says(capsys, [*fresh, "--height", "0"], "height and width must be at least 1")
-    says(capsys, [*fresh, "--epochs", "0"], "a run needs an epoch")
-    says(capsys, [*fresh, "--epochs", "-1"], "a run needs an epoch")
+    says(capsys, [*fresh, "--epochs", "0"], "a run needs at least one epoch")
+    says(capsys, [*fresh, "--epochs", "-1"], "a run needs at least one epoch")
     if not torch.cuda.is_available():
         says(capsys, [*evaluate, "--device", "cuda"], "cannot compute on device 'cuda'")
         says(capsys, [*fresh, "--accelerator", "cuda"], "no CUDA device")

@@ -23,7 +23,7 @@ def test_a_run_that_is_not_there_or_not_finished(market, tmp_path, capsys):
     figure = ["figures", "distances", str(tmp_path / "absent"), "--out", str(tmp_path / "a.svg")]
     says(capsys, figure, "absent: no such run")
     (tmp_path / "config.yaml").write_text("method: bag_of_tricks\n")
-    says(capsys, ["evaluate", str(tmp_path), *data], "is not finished: go on with --resume")
+    says(capsys, ["evaluate", str(tmp_path), *data], "is not finished: continue it with --resume")
     (tmp_path / "config.yaml").write_text("- a\n- list\n")
     says(capsys, ["evaluate", str(tmp_path), *data], "not the configuration of a run")
 
@@ -70,7 +70,7 @@ def test_a_run_of_a_method_of_ones_own(market, tmp_path, capsys):
 
 def test_options_have_their_dashes(market, tmp_path, capsys):
     train = ["train", "bag_of_tricks", "--accelerator", "cpu", "--out", str(tmp_path / "out")]
-    says(capsys, [*train, "--data", "manifest", "--root", str(market)], "or give --file NAME")
+    says(capsys, [*train, "--data", "manifest", "--root", str(market)], "Or give --file NAME")
     train += ["--root", str(market), "--preset", "small"]
     says(capsys, [*train, "--identities", "99"], "set --identities to that or less")
     wanted = "--weights must be none, imagenet, passerby, a run or a file"

@@ -61,14 +61,14 @@ def test_all_methods_in_one_table(market, tmp_path, capsys, monkeypatch):
         (["reproduce"], "name a method first"),
         (["reproduce", "pcb", "--root", "x"], "there are tables of bag_of_tricks, "),
         (["reproduce", "msreid", "--root", "x", "--table", "9"], "has the tables 1, figure-5"),
-        (["reproduce", "msreid", "--root", "x", "--part", "3/2"], "a part is I/N"),
+        (["reproduce", "msreid", "--root", "x", "--part", "3/2"], "--part must be I/N"),
         (["reproduce", "msreid", "--root", "x", "--runs", "0"], "runs must be 1 or more"),
         (["reproduce", "msreid", "--root", "x", "--found", "gone"], "--found gone: no such folder"),
         (["reproduce", "msreid", "--root", "x", "--change", "epochs"], "takes NAME=VALUE"),
         (["reproduce", "msreid", "--root", "x", "--change", "pcb:epochs=1"], "takes NAME=VALUE"),
         (
             ["reproduce", "msreid", "--root", "x", "--change", "msreid/BLM:epochs=1"],
-            "no table here has that configuration; there are bag_of_tricks/whole, msreid/A, ",
+            "no table has this configuration; there are bag_of_tricks/whole, msreid/A, ",
         ),
     ],
 )

@@ -63,7 +63,7 @@ def test_tokens_are_made_listed_and_removed(tmp_path, capsys):
     assert "desk" not in capsys.readouterr().out
     fails(capsys, ["serve", "token", "remove", place, "desk"], "no token 'desk'", "watcher")
     fails(capsys, ["serve", "token", "add", place, "a b"], "a token's name")
-    fails(capsys, ["serve", "token", "add", place, "b", "--expires", "soon"], "an age is")
+    fails(capsys, ["serve", "token", "add", place, "b", "--expires", "soon"], "an age must be")
     fails(capsys, ["serve", "token", "add", place, "b", "--expires", "0d"], "expires after")
     fails(capsys, ["serve", "token", "forge"], "add, list, remove")
 

@@ -285,11 +285,11 @@ def test_several_cameras_from_a_file(made, model, tmp_path, capsys, monkeypatch)
     ("more", "message"),
     [
         (["--camera", "a/b"], "a camera's name"),
-        (["--keep", "soon"], "an age is"),
+        (["--keep", "soon"], "an age must be"),
         (["--webhook", "http://127.0.0.1:9/"], "go together"),
         (["--metrics", "nowhere"], "takes host:port"),
-        (["--fps", "-1"], "frames/s are above 0"),
-        (["--cameras", "c.yaml"], "watch takes a PLACE"),
+        (["--fps", "-1"], "frames/s must be above 0"),
+        (["--cameras", "c.yaml"], "give a PLACE"),
     ],
 )
 def test_refusals(made, model, tmp_path, capsys, more, message):
@@ -390,7 +390,7 @@ def test_a_live_camera(made, model, tmp_path, capsys, monkeypatch):
     assert all(one["clock"] == "utc" and before < one["from"] < time.time() for one in told)
     # A live source tells the time itself.
     assert run(line) == 2
-    assert "--start is of files" in capsys.readouterr().err
+    assert "--start is for files only" in capsys.readouterr().err
 
 
 def test_a_stream_that_refuses_the_password_ends_the_command(model, made, tmp_path, capsys):

@@ -122,22 +122,22 @@ def test_secrets_and_addresses(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_secret(tmp_path / "none")
     (tmp_path / "short").write_text("abc\n")
-    with pytest.raises(InputError, match="at least 16 characters, this one 3"):
+    with pytest.raises(InputError, match="at least 16 characters; this one has 3"):
         read_secret(tmp_path / "short")
     (tmp_path / "good").write_bytes(SECRET + b"\n")
     assert read_secret(tmp_path / "good") == SECRET
-    with pytest.raises(InputError, match="is http:// or https://"):
+    with pytest.raises(InputError, match="must start with http:// or https://"):
         Webhook("file:///etc/passwd", SECRET)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "has no cameras"),
-        ("- a\n", "has no cameras"),
-        ("a: [\n", "is no YAML"),
-        ("gate: {start: 3}\n", "gate has a place"),
-        ("gate: {place: x, colour: red}\n", "gate has a place"),
+        ("", "contains no cameras"),
+        ("- a\n", "contains no cameras"),
+        ("a: [\n", "not YAML"),
+        ("gate: {start: 3}\n", "gate needs a place"),
+        ("gate: {place: x, colour: red}\n", "gate needs a place"),
         ("a/b: x.mp4\n", "a camera's name"),
     ],
 )

@@ -103,7 +103,7 @@ def test_events_arrive_under_their_camera(broker, capsys):
 def test_events_wait_for_a_broker_that_comes_later_and_is_started_again(broker, capsys):
     port = free_port()
     client = Mqtt(f"mqtt://127.0.0.1:{port}", answer=0.1)
-    assert f"MQTT 127.0.0.1:{port}: does not answer; tried again" in capsys.readouterr().err
+    assert f"MQTT 127.0.0.1:{port}: does not answer; trying again" in capsys.readouterr().err
     client.tell(EVENT | {"number": 0})
     first = Running(port)
     wait_for(lambda: len(first.got) == 1)
@@ -146,11 +146,11 @@ def test_a_broker_that_hangs_holds_nobody_up(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("http://127.0.0.1/", "a broker is mqtt://host"),
-        ("mqtt:///topic", "a broker is mqtt://host"),
-        ("mqtt://h:port/", "a broker is mqtt://host"),
-        ("mqtt://h/site/#", "a broker is mqtt://host"),
-        ("mqtt://anna:secret@h", "belong into a file: --mqtt-login"),
+        ("http://127.0.0.1/", "a broker must look like mqtt://host"),
+        ("mqtt:///topic", "a broker must look like mqtt://host"),
+        ("mqtt://h:port/", "a broker must look like mqtt://host"),
+        ("mqtt://h/site/#", "a broker must look like mqtt://host"),
+        ("mqtt://anna:secret@h", "give it with --mqtt-login"),
     ],
 )
 def test_addresses_that_are_none(address, message):
@@ -163,9 +163,12 @@ def test_refusals_of_the_command(tmp_path, capsys):
     (tmp_path / "login").write_text("anna\n")
     line = ["watch", "x.mp4", "--camera", "gate", "--gallery", str(tmp_path / "g")]
     for more, message in (
-        (["--mqtt-login", "f"], "--mqtt-login goes with --mqtt"),
+        (["--mqtt-login", "f"], "--mqtt-login needs --mqtt"),
         (["--mqtt", "mqtt://h", "--mqtt-login", str(tmp_path / "none")], "no such file"),
-        (["--mqtt", "mqtt://h", "--mqtt-login", str(tmp_path / "login")], "holds name:password"),
+        (
+            ["--mqtt", "mqtt://h", "--mqtt-login", str(tmp_path / "login")],
+            "must contain name:password",
+        ),
     ):
         assert run([*line, *more]) == 2, more
         assert message in capsys.readouterr().err

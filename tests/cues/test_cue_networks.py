@@ -80,7 +80,7 @@ def test_segmenter_errors_are_one_line(tmp_path):
     with pytest.raises(InputError, match=r"with a map 2 \(from 0\), it is \(1, 2, 6, 4\)"):
         network.masks([np.zeros((6, 4, 3), np.uint8)])
     (tmp_path / "broken.onnx").write_bytes(b"no network")
-    with pytest.raises(InputError, match=r"broken\.onnx: ONNX Runtime reads no network"):
+    with pytest.raises(InputError, match=r"broken\.onnx: ONNX Runtime cannot read it"):
         OnnxSegmenter(tmp_path / "broken.onnx")
     with pytest.raises(InputError, match=r"absent\.onnx: no such file"):
         OnnxSegmenter(tmp_path / "absent.onnx")
@@ -206,7 +206,7 @@ def test_networks_that_are_none(tmp_path):
         OpenPose(tmp_path / "fixed.onnx").joints([np.zeros((64, 32, 3), np.uint8)])
     assert "\n" not in str(error.value)
     (tmp_path / "broken.pb").write_bytes(b"no network")
-    with pytest.raises(InputError, match=r"broken\.pb: OpenCV reads no network"):
+    with pytest.raises(InputError, match=r"broken\.pb: OpenCV cannot read it"):
         OpenPose(tmp_path / "broken.pb")
     with pytest.raises(InputError, match=r"absent\.pb: no such file"):
         OpenPose(tmp_path / "absent.pb")

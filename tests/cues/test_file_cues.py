@@ -59,13 +59,13 @@ def test_mask_is_cut_by_the_box(root):
     cues = find_cues(root)
     whole = cues.mask(sample_of(root))
     assert np.array_equal(cues.mask(sample_of(root, box=(1, 2, 2, 3))), whole[2:5, 1:3])
-    with pytest.raises(InputError, match="cannot tell apart the people of one frame"):
+    with pytest.raises(InputError, match="people of one frame share"):
         cues.joints(sample_of(root, box=(1, 2, 2, 3)))
 
 
 def test_mask_of_another_size_names_both(root):
     Image.fromarray(np.zeros((4, 6), np.uint8)).save(root / "masks/query/a.b.png")
-    with pytest.raises(InputError, match=r"a\.b\.png: .* 6 x 4 .*a\.b\.jpg\), got 4 x 6"):
+    with pytest.raises(InputError, match=r"a\.b\.png: .* 6 x 4 .*a\.b\.jpg\); given 4 x 6"):
         find_cues(root).mask(sample_of(root))
 
 
@@ -88,7 +88,7 @@ def test_find_cues(root, tmp_path):
     (root / "joints.json").rename(root / "poses.json")
     assert find_cues(root).joints(sample_of(root)) is not None
     write_joints(root / "joints.json", {})
-    with pytest.raises(InputError, match=r"joints\.json and poses\.json, only one"):
+    with pytest.raises(InputError, match=r"joints\.json and poses\.json: keep one"):
         find_cues(root)
     (root / "joints.json").unlink()
     (root / "poses.json").unlink()
@@ -105,14 +105,14 @@ def changed(**places):
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        (points()[:16], r"joints are 18 x \(x, y, confidence\) .*, got the shape \(16, 3\)"),
+        (points()[:16], r"joints are 18 x \(x, y, confidence\) .*; given the shape \(16, 3\)"),
         ([p[:2] for p in points()], r"got the shape \(18, 2\)"),
-        ([*points()[:17], [1.0]], "got something else"),
-        ("nose", "got something else"),
+        ([*points()[:17], [1.0]], "must be 18 x"),
+        ("nose", "must be 18 x"),
         (None, r"got the shape \(\)"),
-        (changed(j4=float("nan")), "finite numbers, right_wrist is not"),
-        (changed(j0=float("inf")), "finite numbers, nose is not"),
-        (changed(j7=-0.5), r"confidences are at least 0, got -0\.5"),
+        (changed(j4=float("nan")), "finite numbers; given right_wrist"),
+        (changed(j0=float("inf")), "finite numbers; given nose"),
+        (changed(j7=-0.5), r"confidences must be at least 0; given -0\.5"),
     ],
 )
 def test_wrong_joints_name_file_and_picture(tmp_path, entry, words):
@@ -126,10 +126,10 @@ def test_files_that_cannot_be_used(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_joints(tmp_path / "joints.json")
     (tmp_path / "joints.json").write_text("{")
-    with pytest.raises(InputError, match="is no readable JSON file"):
+    with pytest.raises(InputError, match="not a readable JSON file"):
         read_joints(tmp_path / "joints.json")
     (tmp_path / "joints.json").write_text("[]")
-    with pytest.raises(InputError, match="an object file_name -> 18 x .* got a list"):
+    with pytest.raises(InputError, match="an object file_name -> 18 x .* given a list"):
         read_joints(tmp_path / "joints.json")
     with pytest.raises(InputError, match="no such folder of masks"):
         FileCues(masks=tmp_path / "masks")

@@ -118,12 +118,12 @@ def test_coco_annotations(tmp_path):
     [
         ({"a.jpg": [[0, 0, 1]] * 16}, r"a\.jpg: joints are 18 x .* got the shape \(16, 3\)"),
         ({"a.jpg": [0.5] * 55}, r"got the shape \(55,\)"),
-        ({"a.jpg": {"persons": []}}, r"a\.jpg: OpenPose's joints are an object with people"),
-        ({"a.jpg": {"people": [{}]}}, "has pose_keypoints_2d, one has not"),
-        ({"version": 1.3, "people": []}, "OpenPose's file of one picture: give the folder"),
+        ({"a.jpg": {"persons": []}}, r"a\.jpg: not OpenPose's joints: the list people"),
+        ({"a.jpg": {"people": [{}]}}, "has no pose_keypoints_2d"),
+        ({"version": 1.3, "people": []}, "OpenPose's file of one picture; give the folder"),
         ({"images": [], "annotations": [{}]}, "COCO's keypoints need images"),
-        ([{"image_id": 3, "keypoints": []}], "got a list"),
-        ("text", "got a str"),
+        ([{"image_id": 3, "keypoints": []}], "given a list"),
+        ("text", "given a str"),
     ],
 )
 def test_unknown_layouts_are_one_line(tmp_path, content, words):
@@ -134,10 +134,10 @@ def test_unknown_layouts_are_one_line(tmp_path, content, words):
 
 
 def test_broken_places(tmp_path):
-    with pytest.raises(InputError, match=r"holds no files \*_keypoints\.json"):
+    with pytest.raises(InputError, match=r"contains no files \*_keypoints\.json"):
         read_joints(tmp_path)
     (tmp_path / "x.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(InputError, match="is no readable Parquet file"):
+    with pytest.raises(InputError, match="not a readable Parquet file"):
         read_joints(tmp_path / "x.parquet")
     pyarrow.parquet.write_table(pyarrow.table({"file_name": ["a"]}), tmp_path / "y.parquet")
     with pytest.raises(InputError, match="columns file_name, joints: joints is not"):

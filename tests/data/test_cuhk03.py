@@ -234,7 +234,7 @@ def test_wrong_choices(root):
         load_cuhk03(root, boxes="drawn")
     with pytest.raises(InputError, match="index 0: given 3"):
         load_cuhk03(root, index=3)
-    with pytest.raises(InputError, match=r"index lies in 0 ... 1: given 2"):
+    with pytest.raises(InputError, match=r"index must be from 0 to 1: given 2"):
         load_cuhk03(root, protocol="original", index=2)
     with pytest.raises(InputError, match="no such folder"):
         load_cuhk03(root / "none")
@@ -268,7 +268,7 @@ def test_a_broken_mat_leaves_nothing_behind(tmp_path):
         (whole[: len(whole) // 2], "cut off"),
         (whole[:100], "cut off"),
         (b"", "cut off"),
-        (b"not a mat file at all" * 50, "is not a .mat file of MATLAB 7.3"),
+        (b"not a mat file at all" * 50, "not a .mat file of MATLAB 7.3"),
     ]:
         file.write_bytes(contents)
         with pytest.raises(InputError, match=words) as caught:
@@ -293,7 +293,7 @@ def test_a_broken_mat_leaves_nothing_behind(tmp_path):
         ({"train_idx": np.array([[0]], np.uint16)}, "train_idx must hold numbers from 1 to 72"),
         ({"query_idx": np.array([[999]], np.uint16)}, "query_idx must hold numbers from 1 to 72"),
         ({"query_idx": np.array([[1]], np.uint16)}, "a picture is listed twice"),
-        ({"camId": np.zeros((72, 1))}, "camId must be whole numbers, got float64"),
+        ({"camId": np.zeros((72, 1))}, "camId must be whole numbers; given float64"),
     ],
 )
 def test_wrong_lists_of_the_new_protocol(root, changes, words):
@@ -309,7 +309,7 @@ def test_lists_that_are_no_mat(root):
     hdf5 = (root / "cuhk03_release" / "cuhk-03.mat").read_bytes()
     for contents in (whole[: len(whole) // 2], whole[:60], b"", b"text " * 200, hdf5):
         file.write_bytes(contents)
-        with pytest.raises(InputError, match="config_labeled.mat: is not a .mat file") as caught:
+        with pytest.raises(InputError, match="config_labeled.mat: not a .mat file") as caught:
             load_cuhk03(root)
         one_line(caught)
 
@@ -321,7 +321,7 @@ def test_pictures_that_the_list_has_and_the_folder_has_not(root):
     with pytest.raises(InputError, match="lacks 1 of the 72 pictures .*1_001_1_03.png first"):
         load_cuhk03(root)
     (folder / "a.png").touch()
-    with pytest.raises(InputError, match=r"a.png: names have to look like 1_001_2_06.png"):
+    with pytest.raises(InputError, match=r"a.png: names must look like 1_001_2_06.png"):
         load_cuhk03(root, protocol="original")
 
 
@@ -343,7 +343,7 @@ def test_kept_test_sets_that_are_something_else(tmp_path):
     file = tmp_path / "testsets.json"
     for text in ("{", "3", '[{"train": []}]', "[[[1]]]", '[["a"]]'):
         file.write_text(text)
-        with pytest.raises(InputError, match="is not a list of CUHK03's original test sets"):
+        with pytest.raises(InputError, match="not a list of CUHK03's original test sets"):
             read_kept_testsets(file)
     file.write_text("[[[6, 1]]]")
     with pytest.raises(InputError, match="testsets.json: .* no person 1 in camera pair 6"):

@@ -109,22 +109,22 @@ def test_only_people_are_dealt_evenly(tmp_path, share, test):
 
 
 def test_test_share_lies_between_0_and_1(tmp_path):
-    with pytest.raises(InputError, match=r"test_share lies in 0 \.\.\. 1, got 1\.5"):
+    with pytest.raises(InputError, match=r"test_share must be from 0 to 1; given 1\.5"):
         load_folder(tmp_path, test_share=1.5)
 
 
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ([], "holds no pictures"),
+        ([], "contains no pictures"),
         (["train/a/b.jpg"], r"train/a/b\.jpg: names .* start with the camera"),
         (["train/a/_b.jpg"], r"start with the camera"),
-        (["train/a/b/1_c.jpg"], "train/a/b: a person's folder holds pictures, not folders"),
-        (["train/a.jpg"], r"train/a\.jpg: a picture lies in its person's folder"),
+        (["train/a/b/1_c.jpg"], "train/a/b: a person's folder may contain pictures only"),
+        (["train/a.jpg"], r"train/a\.jpg: put the picture into its person's folder"),
         (["train/-1/1_a.jpg"], "person -1 is junk"),
         (["gallery/1/1_a.jpg", "query/-1/1_a.jpg"], "person -1 is junk"),
         (["train/1/1_a.jpg", "query/1/1_a.jpg"], "a folder query but no folder gallery"),
-        (["test/1/1_a.jpg", "gallery/1/1_a.jpg"], "a folder gallery and a folder test"),
+        (["test/1/1_a.jpg", "gallery/1/1_a.jpg"], "both a folder gallery and a folder test"),
     ],
 )
 def test_wrong_folders(tmp_path, names, words):

@@ -113,5 +113,5 @@ def test_folders_without_distractors(tmp_path, market):
     plain = load("market1501", market)
     with pytest.raises(InputError, match="no such folder of distractors"):
         with_distractors(plain, tmp_path / "none")
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="contains no pictures"):
         with_distractors(plain, tmp_path)

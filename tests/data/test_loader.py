@@ -97,7 +97,7 @@ def test_labels_are_positions_in_the_sorted_ids(data):
 
 
 def test_training_data_needs_pictures_of_identities(samples):
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="contains no pictures"):
         training_data([], INPUTS)
     with pytest.raises(InputError, match=r"20_12\.png: person id -1 \(junk\)"):
         training_data([*samples[:12], replace(samples[12], person_id=-1)], INPUTS)
@@ -210,7 +210,7 @@ def test_a_broken_picture_is_one_line_that_names_it(data, samples, workers):
     next(steps)
     with pytest.raises(InputError) as error:
         next(steps)
-    assert str(error.value) == f"{samples[5].file}: is empty (0 bytes)"
+    assert str(error.value) == f"{samples[5].file}: empty (0 bytes)"
     assert same(
         list(loader.epoch([np.array([2])])), list(Loader(data, AUGMENTATION).epoch([np.array([2])]))
     )
@@ -296,7 +296,7 @@ def test_cues_of_another_shape(samples):
         InputError, match=r"9_00\.png: the mask has 3 x 3 pixels, the picture 10 x 6"
     ):
         load_picture(samples[0], frozenset({"mask"}), WrongCues())
-    with pytest.raises(InputError, match=r"joints have the shape \(18, 3\), got \(17, 3\)"):
+    with pytest.raises(InputError, match=r"joints must have the shape \(18, 3\); given \(17, 3\)"):
         load_picture(samples[0], frozenset({"joints"}), WrongCues())
 
 
@@ -306,7 +306,7 @@ def test_cues_of_another_shape(samples):
         ({}, "made nothing"),
         (
             {"image": np.zeros((5, 5, 3), np.uint8)},
-            r"uint8 \(12, 8, 3\), its method made uint8 \(5",
+            r"uint8 \(12, 8, 3\); its method made uint8 \(5",
         ),
         ({"image": np.zeros((HEIGHT, WIDTH, 3))}, "made float64"),
         ({"image": np.zeros((HEIGHT, WIDTH), np.uint8)}, r"made uint8 \(12, 8\)"),

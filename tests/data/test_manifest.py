@@ -186,14 +186,17 @@ GOOD = ["a.png", "1", "1", "train"]
         ([["a.png", "", "1", "train"]], "row 2: person_id is empty"),
         ([["a.png", "", "1", "query"]], "row 2: person_id is empty"),
         ([["a.png", "1", "", "train"]], "row 2: camera_id is empty"),
-        ([["a.png", "-2", "1", "train"]], "person_id: ids are at least 0, or -1 for junk, got -2"),
+        (
+            [["a.png", "-2", "1", "train"]],
+            "person_id: ids must be at least 0, or -1 for junk; given -2",
+        ),
         ([["a.png", "1", "-1", "train"]], "row 2: camera_id is at least 0, got -1"),
         ([["a.png", "1", "1", "trian"]], "row 2: split is train, query or gallery, got 'trian'"),
         ([["a.png", "1", "1", ""]], "row 2: belongs to none of train, query and gallery"),
         ([["a.png", "1", "1", "val"]], "row 2: belongs to none .* 'val'"),
         ([["a.png", "-1", "1", "train"]], "row 2: person -1 is junk and cannot be in train"),
         ([["a.png", "-1", "1", "query"]], "row 2: person -1 is junk and cannot be in query"),
-        ([GOOD, ["b.png", "1", "1"]], "row 3 has 3 values, the head 4 columns"),
+        ([GOOD, ["b.png", "1", "1"]], "row 3 has 3 values, the header 4 columns"),
         ([GOOD, [], GOOD], "row 3 has 0 values"),
         ([GOOD, GOOD], "row 3: lists the same picture for train as row 2"),
         ([], "lists no pictures"),
@@ -255,7 +258,7 @@ def test_wrong_columns(root, head, words):
 def test_pictures_that_do_not_exist(root):
     rows = [[f"missing{i}.png", "1", "1", "train"] for i in range(5)]
     with pytest.raises(
-        InputError, match=r"5 of 6 pictures do not exist: .*missing0.*missing2\.png, \."
+        InputError, match=r"5 of 6 pictures are missing: .*missing0.*missing2\.png, \."
     ) as e:
         load_manifest(write(root, [GOOD, *rows]))
     assert "missing3" not in str(e.value)
@@ -265,13 +268,13 @@ def test_what_is_no_table(root):
     with pytest.raises(InputError, match=r"none\.csv: no such file"):
         load_manifest(root / "none.csv")
     (root / "empty.csv").write_bytes(b"")
-    with pytest.raises(InputError, match=r"empty\.csv: is empty"):
+    with pytest.raises(InputError, match=r"empty\.csv: empty"):
         load_manifest(root / "empty.csv")
     (root / "latin.csv").write_bytes("file_name\nJosé.png\n".encode("latin-1"))
-    with pytest.raises(InputError, match=r"latin\.csv: is no CSV file in UTF-8"):
+    with pytest.raises(InputError, match=r"latin\.csv: not a CSV file in UTF-8"):
         load_manifest(root / "latin.csv")
     (root / "broken.parquet").write_bytes(b"PAR1 this is not")
-    with pytest.raises(InputError, match=r"broken\.parquet: is no readable Parquet file") as error:
+    with pytest.raises(InputError, match=r"broken\.parquet: not a readable Parquet file") as error:
         load_manifest(root / "broken.parquet")
     assert "\n" not in str(error.value)
 
@@ -285,7 +288,7 @@ def test_warnings(root):
 
 
 def test_load_finds_the_manifest(root):
-    with pytest.raises(InputError, match=r"manifest\.csv or manifest\.parquet, holds neither"):
+    with pytest.raises(InputError, match=r"manifest\.csv or manifest\.parquet; it has neither"):
         load("manifest", root)
     write(root, ROWS, name="list.csv")
     check_plain(load("manifest", root / "list.csv"), root)
@@ -293,7 +296,7 @@ def test_load_finds_the_manifest(root):
     write(root, ROWS)
     check_plain(load("manifest", root), root)
     (root / "manifest.parquet").write_bytes(b"")
-    with pytest.raises(InputError, match="holds both"):
+    with pytest.raises(InputError, match="it has both"):
         load("manifest", root)
 
 

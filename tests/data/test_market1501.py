@@ -118,7 +118,7 @@ def test_the_folder_is_found(tmp_path, root, inside):
 def test_two_candidates_are_not_chosen_from(tmp_path):
     for name in ("market1501", "Market-1501-v15.09.15"):
         write(tmp_path / name / "query", "0001_c1s1_001051_00.jpg")
-    with pytest.raises(InputError, match=r"Market-1501-v15\.09\.15 and market1501: name one"):
+    with pytest.raises(InputError, match=r"Market-1501-v15\.09\.15 and market1501: choose one"):
         load_market1501(tmp_path)
 
 
@@ -190,7 +190,7 @@ def test_names_that_do_not_fit(root):
 def test_empty_folder(root, part):
     for file in (root / part).iterdir():
         file.unlink()
-    with pytest.raises(InputError, match=f"{part}: holds no pictures"):
+    with pytest.raises(InputError, match=f"{part}: contains no pictures"):
         load_market1501(root)
 
 
@@ -201,13 +201,15 @@ def test_missing_folders(root, tmp_path):
     with pytest.raises(InputError, match="the folder query is missing"):
         load_market1501(root)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no folders bounding_box_train, query, bounding_b"):
+    with pytest.raises(
+        InputError, match="contains no folders bounding_box_train, query, bounding_b"
+    ):
         load_market1501(tmp_path / "empty")
 
 
 def test_a_query_is_not_junk(root):
     write(root / "query", "-1_c1s1_000401_03.jpg")
-    with pytest.raises(InputError, match=r"-1_c1s1_000401_03\.jpg: a query needs an identity"):
+    with pytest.raises(InputError, match=r"-1_c1s1_000401_03\.jpg: a query cannot be junk"):
         load_market1501(root)
 
 

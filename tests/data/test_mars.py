@@ -68,11 +68,11 @@ def shifted(rows):
     [
         ("row 1 is of person 1 by camera 1, its pictures", {"train": shifted}),
         ("are not of one such track", {"test": lambda rows: rows + np.array([1, 1, 0, 0])}),
-        ("a row is first, last, person, camera", {"train": lambda rows: rows[:, :3]}),
+        ("a row must be first, last, person, camera", {"train": lambda rows: rows[:, :3]}),
         ("matrix of whole numbers", {"train": lambda rows: rows + 0.5}),
         ("numbers tracks from 1 to 5", {"query": (6,)}),
         ("numbers tracks from 1 to 5", {"query": (0,)}),
-        ("a query needs an identity", {"query": (1,)}),
+        ("a query cannot be junk", {"query": (1,)}),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_one_line(tmp_path, message, change):
@@ -84,13 +84,13 @@ def test_what_is_missing_is_named(tmp_path):
     root = write(tmp_path)
     picture = root / "bbox_test" / "0002" / "0002C1T0001F002.jpg"
     picture.unlink()
-    with pytest.raises(InputError, match=f"1 of 9 pictures do not exist: {picture}"):
+    with pytest.raises(InputError, match=f"1 of 9 pictures are missing, e.g. {picture}"):
         load("mars", root)
     (root / "info" / "query_IDX.mat").write_text("no")
-    with pytest.raises(InputError, match="query_IDX.mat: is not a .mat file|do not exist"):
+    with pytest.raises(InputError, match="query_IDX.mat: not a .mat file|are missing"):
         load("mars", root)
     (root / "info" / "query_IDX.mat").unlink()
     with pytest.raises(InputError, match="query_IDX.mat is missing"):
         load("mars", root)
-    with pytest.raises(InputError, match="holds no folder info"):
+    with pytest.raises(InputError, match="contains no folder info"):
         load("mars", root / "bbox_test")

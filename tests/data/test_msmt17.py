@@ -72,7 +72,7 @@ def test_counts_are_those_of_v1(tmp_path):
 
 def test_both_versions_need_a_choice(tmp_path):
     write(write(tmp_path, "V1"), "V2")
-    with pytest.raises(InputError, match="holds both V1 and V2: say which by `version`"):
+    with pytest.raises(InputError, match="contains both V1 and V2: say which by `version`"):
         load("msmt17", tmp_path)
     assert load("msmt17", tmp_path, version="V2").query[0].name.startswith("mask_test_v2/")
     assert load("msmt17", tmp_path, version="V1").query[0].name.startswith("test/")
@@ -81,8 +81,8 @@ def test_both_versions_need_a_choice(tmp_path):
 @pytest.mark.parametrize(
     ("lists", "words"),
     [
-        ({"query": ["0000/0000_001_02_0303morning_0020_0.jpg"]}, "list_query.txt: line 1 has to"),
-        ({"train": [*TRAIN, "0000/x.jpg 0"]}, "list_train.txt: line 3 has to look like .*x.jpg 0"),
+        ({"query": ["0000/0000_001_02_0303morning_0020_0.jpg"]}, "list_query.txt: line 1 must"),
+        ({"train": [*TRAIN, "0000/x.jpg 0"]}, "list_train.txt: line 3 must look like .*x.jpg 0"),
         ({"gallery": [*GALLERY, GALLERY[0]]}, "0001_000_15.* is listed twice in the gallery"),
         ({"val": [TRAIN[0]]}, "listed twice in the training part"),
         ({"query": []}, "list_query.txt: lists no pictures"),
@@ -102,11 +102,13 @@ def test_missing_things(tmp_path):
     with pytest.raises(InputError, match="V1 or V2: given 'V3'"):
         load("msmt17", root, version="V3")
     Path(root / "test" / GALLERY[0].split(" ")[0]).unlink()
-    with pytest.raises(InputError, match="1 of 2 gallery pictures do not exist: test/0001/0001_0"):
+    with pytest.raises(
+        InputError, match="1 of 2 gallery pictures are missing, e.g. test/0001/0001_0"
+    ):
         load("msmt17", root)
     (root / "list_val.txt").unlink()
     with pytest.raises(InputError, match="list_val.txt: the list is missing"):
         load("msmt17", root)
     (root / "list_val.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="list_val.txt: is not a text file"):
+    with pytest.raises(InputError, match="list_val.txt: not a text file"):
         load("msmt17", root)

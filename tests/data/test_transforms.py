@@ -289,7 +289,7 @@ def test_normalise_keeps_the_memory_format_and_its_input(memory_format):
 def test_normalising_twice_is_an_error():
     specs = {"image": InputSpec(2, 2)}
     once = normalise(batch_of({"image": torch.zeros(1, 3, 2, 2, dtype=torch.uint8)}), specs)
-    with pytest.raises(InputError, match="'image' .* uint8, got torch.float32"):
+    with pytest.raises(InputError, match="'image' .* uint8; given torch.float32"):
         normalise(once, specs)
 
 

@@ -131,7 +131,7 @@ def test_the_made_up_detector_errs_as_often_as_it_says():
 def test_recipes_that_cannot_be_drawn(tmp_path):
     with pytest.raises(InputError, match="people is at least 1"):
         VideoRecipe(people=0)
-    with pytest.raises(InputError, match="sides are even"):
+    with pytest.raises(InputError, match="needs even sides"):
         VideoRecipe(width=641)
     (tmp_path / "other").touch()
     with pytest.raises(InputError, match="is there already"):

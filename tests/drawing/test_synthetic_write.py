@@ -166,7 +166,7 @@ def test_another_set_in_the_folder_is_an_error(tiny):
 def test_recipe_rules(field, value):
     with pytest.raises(InputError, match=f"{field} is at least .* got {value}"):
         SyntheticRecipe(**{field: value})
-    with pytest.raises(InputError, match="workers is at least 1, got 0"):
+    with pytest.raises(InputError, match="workers must be at least 1; given 0"):
         write_synthetic("nowhere", TINY, workers=0)
 
 

@@ -59,5 +59,5 @@ def test_a_finished_set_of_version_2_is_loaded(tiny, tmp_path):
     split = load("synthetic", tiny)
     assert {sample.person_id for sample in split.query} == {3, 4}
     assert "not synthetic v2, but " in split.warnings[0]
-    with pytest.raises(InputError, match="drawing_version is 1 or 2, got 3"):
+    with pytest.raises(InputError, match="drawing_version must be 1 or 2; given 3"):
         load("synthetic", tmp_path / "absent", drawing_version=3)

@@ -164,10 +164,10 @@ def spoilt(value, column):
     [
         (np.zeros((6, 4), np.uint8), None, "the mask has 6 x 4 pixels, the picture 4 x 6"),
         (np.ones((4, 6), np.uint8), None, "255 is the person .* greatest value of this one is 1"),
-        (np.ones((4, 6), bool), None, "a mask is uint8, .* this one is bool"),
-        (None, np.zeros((17, 3)), r"joints have the shape \(18, 3\), got \(17, 3\)"),
-        (None, spoilt(np.nan, 0), "finite numbers with confidence at least 0, these are not"),
-        (None, spoilt(-1, 2), "finite numbers with confidence at least 0, these are not"),
+        (np.ones((4, 6), bool), None, "a mask must be uint8 .* given bool"),
+        (None, np.zeros((17, 3)), r"joints must have the shape \(18, 3\); given \(17, 3\)"),
+        (None, spoilt(np.nan, 0), "finite numbers with a confidence of at least 0"),
+        (None, spoilt(-1, 2), "finite numbers with a confidence of at least 0"),
     ],
 )
 def test_cues_that_cannot_be_name_the_picture(model, mask, given, words):

@@ -81,7 +81,7 @@ def test_the_fingerprint_follows_weights_and_feature_but_not_training(model):
     ("pictures", "message"),
     [
         ([], "at least one"),
-        ("a.jpg", "a list of pictures"),
+        ("a.jpg", "a list of at least one picture"),
         (["absent.jpg"], "absent.jpg"),
         ([np.zeros((4, 4), np.uint8)], r"uint8 \(H, W, 3\); given uint8 \(4, 4\)"),
         ([np.zeros((4, 4, 3))], r"uint8 \(H, W, 3\); given float64"),

@@ -213,9 +213,9 @@ def test_what_cannot_be_exported(exported, tmp_path, monkeypatch):
     model, found = exported
     with pytest.raises(InputError, match="is an ONNX file already"):
         export_onnx(Embedder.load(found.file), tmp_path / "again.onnx")
-    with pytest.raises(InputError, match=r"ends in \.onnx"):
+    with pytest.raises(InputError, match=r"must end in \.onnx"):
         export_onnx(model, tmp_path / "model.bin")
-    with pytest.raises(InputError, match="in the precision that its file says"):
+    with pytest.raises(InputError, match="in the precision of its file"):
         Embedder.load(found.file).optimised("bfloat16")
 
 

@@ -65,15 +65,15 @@ def test_several_places_keep_their_paths(tree, monkeypatch):
 
 def test_what_is_no_place(tree):
     for places, message in (
-        ([], "needs pictures"),
+        ([], "name what to embed"),
         ([tree / "no"], "no such file or folder"),
-        ([tree / "a/notes.txt"], "neither a picture nor a folder nor a manifest"),
+        ([tree / "a/notes.txt"], "not a picture, a folder or a manifest"),
         ([tree / "a", tree / "a/2.jpg"], "2.jpg is given 2 times"),
     ):
         with pytest.raises(InputError, match=message):
             list_places(places)
     (tree / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match="contains no pictures"):
         list_places([tree / "empty"])
     (tree / "bad.csv").write_text("person_id\n3\n")
     with pytest.raises(InputError, match="the column file_name is missing"):

@@ -142,7 +142,7 @@ def test_only_broken_pictures(model, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"")
     outcome = embed_to_files(model, list_places([tmp_path / "a.jpg"]), tmp_path / "out")
     assert (outcome.rows, dict(outcome.tally.failed)) == (
-        0, {"a.jpg": f"{tmp_path / 'a.jpg'}: is empty (0 bytes)"},
+        0, {"a.jpg": f"{tmp_path / 'a.jpg'}: empty (0 bytes)"},
     )  # fmt: skip
     assert read_embeddings(tmp_path / "out")[1].shape == (0, 256)
 
@@ -219,7 +219,7 @@ def test_a_folder_holds_one_kind_of_embeddings(model, people, tmp_path):
         with pytest.raises(InputError, match=message):
             embed_to_files(embedder, listed, out, settings)
     (out / "embeddings.json").unlink()
-    with pytest.raises(InputError, match=r"holds embeddings, but no embeddings.json"):
+    with pytest.raises(InputError, match=r"contains embeddings, but no embeddings.json"):
         embed_to_files(model, list_places([people / "list.csv"]), out)
     (out / "embeddings.json").write_text("{")
     with pytest.raises(InputError, match="is damaged"):

@@ -46,7 +46,7 @@ def test_bad_input_is_one_line(tmp_path):
     people = {"1": {"age": "old"}}
     with pytest.raises(InputError, match="no attributes of 1 queried people, the first is 9"):
         by_attribute(_scores(), [1, 1, 1, 1, 9], people)
-    with pytest.raises(InputError, match="5 queries need as many persons, got 1"):
+    with pytest.raises(InputError, match="5 queries need as many persons; given 1"):
         by_attribute(_scores(), [1], people)
     (tmp_path / "people.csv").write_text("name\nx\n")
     with pytest.raises(InputError, match="column person_id"):

@@ -100,7 +100,7 @@ def test_files_that_are_no_npz(tmp_path):
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "spoilt.npz").write_bytes(whole[:100] + b"xxxxxxxxxxxxxxxxxxxx" + whole[120:])
     for name in ("array.npy", "text.npz", "empty.npz", "cut.npz", "spoilt.npz"):
-        with pytest.raises(InputError, match=f"{name}: is not an .npz"):
+        with pytest.raises(InputError, match=f"{name}: not an .npz"):
             read_embeddings(tmp_path / name)
     with pytest.raises(InputError, match="no such file"):
         read_embeddings(tmp_path / "none.npz")

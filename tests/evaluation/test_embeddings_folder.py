@@ -67,10 +67,10 @@ def test_folders_that_are_none(tmp_path, capsys):
     whole = (broken / "gallery.npy").read_bytes()
     for content in (b"", b"no numpy", whole[: len(whole) // 2]):
         (broken / "gallery.npy").write_bytes(content)
-        with pytest.raises(InputError, match="gallery.npy: is not a plain numeric array"):
+        with pytest.raises(InputError, match="gallery.npy: not a plain numeric array"):
             read_embeddings(broken)
     np.save(broken / "gallery.npy", np.array([{}, None]), allow_pickle=True)
-    with pytest.raises(InputError, match="gallery.npy: is not a plain numeric array"):
+    with pytest.raises(InputError, match="gallery.npy: not a plain numeric array"):
         read_embeddings(broken)
     bad = given["gallery"].copy()
     bad[3] = np.nan

@@ -54,7 +54,7 @@ def test_mean_of_three(tmp_path):
         ({"settings": {"galleries": 10}}, "its settings is"),
         ({"data": "market1501"}, "its data is 'market1501'"),
         ({"reranking": {"k1": 20}}, "its reranking is"),
-        ({"variant": "split 0", "model": "m0"}, "one of them is given twice"),
+        ({"variant": "split 0", "model": "m0"}, "one is given twice"),
     ],
 )
 def test_what_does_not_go_together(tmp_path, change, words):

@@ -114,7 +114,7 @@ def test_bad_input():
     with pytest.raises(InputError, match="single-query, multi-query.*: given 'telepathy'"):
         evaluate_split(query, gallery, split(), protocol="telepathy", **said)
     for name in ("multi-query", "single-gallery-shot"):
-        with pytest.raises(InputError, match=f"{name} leaves the query's own camera out"):
+        with pytest.raises(InputError, match=f"{name} needs the same-camera filter"):
             evaluate_split(query, gallery, split(), protocol=name, same_camera_filter=False, **said)
 
 

@@ -127,7 +127,7 @@ def test_a_sweep_over_ranges_of_a_setting(tmp_path, monkeypatch):
         draw_sweep(results, "threshold", "a.png", ranges=ranges[:2])
     for name, tap in (("x", "pool1"), ("y", "res2")):
         write_result(tmp_path / "taps", name, 0.5, tap=tap)
-    with pytest.raises(InputError, match="only numbers lie in ranges: tap is pool1, res2"):
+    with pytest.raises(InputError, match="ranges need numbers: tap is pool1, res2"):
         draw_sweep(read_many([tmp_path / "taps"]), "tap", "a.png", ranges=ranges)
 
 
@@ -195,10 +195,10 @@ def test_charts_as_files(eight, tmp_path):
         draw_box_plots(results, "a.pdf")
     with pytest.raises(InputError, match="given 'rank_2'"):
         draw_box_plots(results, tmp_path / "d.png", scores=["rank_2"])
-    with pytest.raises(InputError, match="holds no mean_inp"):
+    with pytest.raises(InputError, match="contains no mean_inp"):
         draw_box_plots(results, tmp_path / "d.png", scores=["mean_inp"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no results"):
+    with pytest.raises(InputError, match="contains no results"):
         read_many([tmp_path / "empty"])
     assert not (tmp_path / "d.png").exists()
 

@@ -120,7 +120,7 @@ def test_what_cannot_be_explained(two):
         explain(network, score, {"image": images}, layer="third")
     with pytest.raises(InputError, match=r"no module 'first.third'; those in first are "):
         explain(network, score, {"image": images}, layer="first.third")
-    with pytest.raises(InputError, match="does not rest on a map of second"):
+    with pytest.raises(InputError, match="does not depend on a map of second"):
         explain(network, lambda i: network.first(**{"input": i["image"]}).mean((1, 2, 3)),
                 {"image": images}, layer="second")  # fmt: skip
     with pytest.raises(InputError, match="cosine or euclidean: given 'dot'"):
@@ -171,9 +171,9 @@ def test_the_classifiers_are_the_runs(market, tmp_path):
     with pytest.raises(InputError, match="not trained on person"):
         identity_strips(model, tmp_path / "run", split, split.query[:1])
     run_of("bag_of_tricks", tmp_path / "seven", identities=7)
-    with pytest.raises(InputError, match="trained on 7 people, the data hold 6"):
+    with pytest.raises(InputError, match="trained on 7 people, but the data have 6"):
         identity_strips(model, tmp_path / "seven", split, split.train[:1])
-    with pytest.raises(InputError, match="does not hold what only training needed"):
+    with pytest.raises(InputError, match="lacks what only training needed"):
         identity_strips(model, tmp_path, split, split.train[:1])
 
 

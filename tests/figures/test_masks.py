@@ -122,7 +122,7 @@ def test_a_mask_above_1_has_no_reverse(samples, tmp_path):
 def test_without_the_mask_branch_there_is_none_to_draw(samples):
     recipe = msreid.Recipe(**{**vars(msreid.Recipe.small()), "mask": False})
     model = Embedder(msreid.METHOD, recipe, msreid.METHOD.network(recipe))
-    with pytest.raises(InputError, match="without a mask"):
+    with pytest.raises(InputError, match="no mask: this"):
         masks_of(model, samples)
 
 

@@ -98,7 +98,7 @@ def test_what_is_on_the_page(finished):
     assert "single-query; euclidean distance" in text
     assert "&lt;script&gt;" in text
     assert "run &lt;b&gt;" in text
-    assert "does not hold what only training needed" in text  # The fixture has no stages.
+    assert "lacks what only training needed" in text  # The fixture has no stages.
     # The harmonic mean of 60, 30, 20: as many pictures in each epoch.
     assert "<td>30</td><td>20</td><td>60</td>" in text
     assert str(run.parent) not in text
@@ -149,8 +149,11 @@ def test_other_results_beside_the_runs_own(finished, tmp_path, capsys):
 def test_what_cannot_be_reported(finished, tmp_path, capsys):
     run, _ = finished
     for arguments, words in (
-        ([str(run), "--out", str(tmp_path / "a.pdf"), "--no-pictures"], "as .html: given"),
-        ([str(tmp_path), "--no-pictures"], "holds no run"),
+        (
+            [str(run), "--out", str(tmp_path / "a.pdf"), "--no-pictures"],
+            "must be an .html file: given",
+        ),
+        ([str(tmp_path), "--no-pictures"], "not a run: config.yaml is missing"),
         ([str(run), "--lists", "0"], "at least 1: given 0"),
     ):
         assert passerby_run(["figures", "report", *arguments]) == 2

@@ -142,7 +142,7 @@ def test_from_files_by_command_line(market, saved, tmp_path, capsys):
     search[2] = without
     assert len(json.loads(shown(capsys, search))[0]["hits"]) == 3
     both = [*search, "--cues", str(market), "--no-cues"]
-    assert "--no-cues excludes all sources" in shown(capsys, both, 2)
+    assert "--no-cues cannot be combined" in shown(capsys, both, 2)
     no_masks = [*search, "--cues", str(tmp_path)]
     assert "holds no mask, which this model looks at" in shown(capsys, no_masks, 2)
 

@@ -155,7 +155,7 @@ def test_pictures_of_which_nothing_is_known(model, tmp_path, capsys):
     place, flat = tmp_path / "g", tmp_path / "flat"
     told = add(capsys, place, model, flat, "--data", "folder")
     assert "added: 3 " in told.out
-    assert "nobody is named" in told.err
+    assert "their people stay unnamed" in told.err
     (flat / "list.csv").write_text("file_name,camera\n0.png,lift\n1.png,\n")
     more = ("--data", "manifest", "--file", "list.csv", "--namespace", "site-a")
     assert "added: 2 " in add(capsys, place, model, flat, *more).out
@@ -185,7 +185,7 @@ def test_two_sources_of_numbers(model, tmp_path, capsys):
     assert str(tmp_path / "one") in line
     assert "--namespace NAME keeps them apart" in line
     # The same name, but another picture: it is not passed over in silence.
-    assert "1 pictures were not added: the gallery has other pictures" in told.err
+    assert "1 pictures were not added: the gallery already has other pictures" in told.err
     assert "added: 0 " in told.out
     told = add(capsys, place, model, tmp_path / "three", *data, "--namespace", "site-a")
     assert ("bare numbers" in told.err, "added: 1 " in told.out) == (False, True)

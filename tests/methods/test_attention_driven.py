@@ -410,7 +410,7 @@ def test_a_learned_weight_of_the_whole_body():
     torch.testing.assert_close(f.fused[:, :12], (1 + f.mu_g) * f.e_g)
     lengths = network(**pictures())[:, :12].norm(dim=1)
     torch.testing.assert_close(lengths, 1 + f.mu_g[:, 0])
-    with pytest.raises(InputError, match="weigh_global goes with the fusion inter; given fc"):
+    with pytest.raises(InputError, match="weigh_global needs fusion inter; given fc"):
         build(weigh_global=True, fusion="fc")
 
 
@@ -563,11 +563,11 @@ def test_the_papers_learning_rates(changes, epochs, at):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"beta": -0.1}, "beta and intra_weight are at least 0; given -0.1"),
-        ({"intra_weight": math.nan}, "beta and intra_weight are at least 0; .* nan"),
-        ({"confidence": 5.0}, "confidence and mean are from 0 to 1, .* given 5.0"),
-        ({"mean": (124.0, 116.0, 104.0)}, "confidence and mean are from 0 to 1"),
-        ({"dropout": 1.0}, "dropout is from 0 on and below 1; .* 1.0"),
+        ({"beta": -0.1}, "beta and intra_weight must be at least 0; given -0.1"),
+        ({"intra_weight": math.nan}, "beta and intra_weight must be at least 0; .* nan"),
+        ({"confidence": 5.0}, "confidence and mean must be from 0 to 1, .* given 5.0"),
+        ({"mean": (124.0, 116.0, 104.0)}, "confidence and mean must be from 0 to 1"),
+        ({"dropout": 1.0}, "dropout at least 0 and below 1; .* 1.0"),
         ({"part_height": 0}, "at least 1; given .64, 32, 0, 32."),
         ({"attention_middle": (4, 0, 4)}, "at least 1; given .*4, 0, 4"),
     ],
@@ -623,7 +623,7 @@ def test_pictures_with_and_without_joints(run):
     assert np.abs(with_joints - without).max() > 1e-3
     wrong = standing()
     wrong[0, 0] = np.inf
-    with pytest.raises(InputError, match="joints are finite"):
+    with pytest.raises(InputError, match="joints must be finite"):
         model.embed([image], joints=[wrong])
 
 

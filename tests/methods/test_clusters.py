@@ -133,5 +133,5 @@ def test_without_known_or_different_cameras_nothing_moves():
 
 def test_without_scikit_learn_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
-    with pytest.raises(InputError, match=r"clusters need scikit-learn: pip install"):
+    with pytest.raises(InputError, match=r"clusters need scikit-learn: run pip install"):
         dbscan(jaccard_within(people(5)[0], 0.5, 10, 3), 0.5, 4)

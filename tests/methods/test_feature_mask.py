@@ -151,7 +151,7 @@ def test_controls_of_the_mask():
     assert (none.m == 1).all()
     torch.testing.assert_close(none.o, none.f)
     assert "mixing.transform.weight" not in networks["none"].state_dict()
-    with pytest.raises(InputError, match="without a mask: mask=none"):
+    with pytest.raises(InputError, match="has mask=none"):
         networks["none"].mask(image)
     with pytest.raises(InputError, match="mask_limit must be above 0"):
         METHOD.network(small(mask_limit=0.0))

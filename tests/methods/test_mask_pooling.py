@@ -133,7 +133,7 @@ def test_the_mask_to_draw():
         network = METHOD.network(small(mask=mask))
         torch.testing.assert_close(network.mask(**inputs), network.trunk.mask(inputs["mask"]))
     for mask in ("none", "channel"):
-        with pytest.raises(InputError, match=f"mask={mask} there is no mask"):
+        with pytest.raises(InputError, match=f"mask={mask} has no mask"):
             METHOD.network(small(mask=mask, triplet="none")).mask(**inputs_for(mask, 2))
 
 
@@ -743,18 +743,20 @@ def test_resumed_bit_for_bit(market, tmp_path, selection):
 
 
 def test_switches_that_contradict_each_other():
-    with pytest.raises(InputError, match="selection mask_guided looks at masks"):
+    with pytest.raises(InputError, match="selection mask_guided needs masks"):
         Recipe(mask="none")
-    with pytest.raises(InputError, match="anchors is a share above 0"):
+    with pytest.raises(InputError, match="anchors must be a share above 0"):
         Recipe(anchors=0.0)
-    with pytest.raises(InputError, match="threshold is a share from 0 to 1; given 1.5"):
+    with pytest.raises(InputError, match="threshold must be from 0 to 1; given 1.5"):
         small(threshold=1.5)
-    with pytest.raises(InputError, match="threshold is a share from 0 to 1; given -1"):
+    with pytest.raises(InputError, match="threshold must be from 0 to 1; given -1"):
         small(threshold=-1)
     for changes in ({"candidates": 0}, {"kept": 0}, {"margin": -0.1}, {"margin": math.nan}):
-        with pytest.raises(InputError, match="candidates and kept are at least 1, the margin"):
+        with pytest.raises(InputError, match="candidates and kept must be at least 1, the margin"):
             small(**changes)
-    with pytest.raises(InputError, match="height, width and part_width are at least 1; given 32"):
+    with pytest.raises(
+        InputError, match="height, width and part_width must be at least 1; given 32"
+    ):
         small(part_width=0)
     assert isinstance(METHOD.criterion(small(), METHOD.network(small()), 3), Criterion)
     assert METHODS["mask_pooling"] is METHOD

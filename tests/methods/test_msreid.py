@@ -414,7 +414,7 @@ def test_the_attention_stands_after_each_layer_and_not_after_the_stem():
 
 
 def test_no_mask_and_masks_of_two_sizes():
-    with pytest.raises(InputError, match="without a mask"):
+    with pytest.raises(InputError, match="has mask=False"):
         made(mask=False).mask(torch.randn(1, 3, 32, 16))
     with pytest.raises(InputError, match="last_stride 1; given 2"):
         made(last_stride=2)

@@ -58,10 +58,10 @@ class Evil:
 def test_a_foreign_pickle_is_refused_and_not_run(tmp_path, capsys):
     file = tmp_path / "w.pth"
     file.write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(InputError, match="w.pth holds more than plain tensors"):
+    with pytest.raises(InputError, match="w.pth contains more than plain tensors"):
         initialise_trunk(ResNet("thin18"), "thin18", str(file))
     torch.save({"a": Evil()}, file)
-    with pytest.raises(InputError, match="w.pth holds more than plain tensors"):
+    with pytest.raises(InputError, match="w.pth contains more than plain tensors"):
         initialise_trunk(ResNet("thin18"), "thin18", str(file))
     assert "must not run" not in capsys.readouterr().out
 

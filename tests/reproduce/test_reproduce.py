@@ -115,7 +115,7 @@ def test_interrupted_anywhere_nothing_is_repeated(task, finished, tmp_path, monk
         except KeyboardInterrupt:
             seen.append(Counter(states(task, library_of(task, tmp_path)).values()))
     assert len(seen) == 5
-    assert seen[0] == {"to go on": 1, "to train": 3}
+    assert seen[0] == {"to resume": 1, "to train": 3}
     # Four runs of 2 + 3 epochs; the two that start from another one train 3 alone.
     assert set(epochs.values()) == {1}
     assert len(epochs) == 2 * (5 + 3)
@@ -265,7 +265,7 @@ def test_parts_together_are_the_plan(task, tmp_path, monkeypatch):
     assert sorted(taken) == [("slow", 0), ("slow", 1), ("whole", 0), ("whole", 1)]
     assert carrying.parse_part("2/3") == (2, 3)
     for bad in ("0/2", "3/2", "1", "a/b"):
-        with pytest.raises(InputError, match="a part is I/N"):
+        with pytest.raises(InputError, match="--part must be I/N"):
             carrying.parse_part(bad)
 
 
@@ -366,7 +366,7 @@ def test_lines_of_other_query_modes_say_so(task, tmp_path):
 
 def test_what_the_table_says_is_not_changed(task):
     other = replace(task, changes={"": {"stages.1.rate": 0.1}})
-    with pytest.raises(InputError, match="slow is what the table says of stages.1.rate"):
+    with pytest.raises(InputError, match="slow fixes stages.1.rate"):
         wanted(other, SLOW, 0)
 
 

@@ -102,7 +102,7 @@ def test_what_cannot_be_started_from(market, whole, tmp_path):
         assert "\n" not in str(caught.value)
         assert not (tmp_path / "out").exists()
 
-    refused("--init-from .*absent: there is no such run", tmp_path / "absent")
+    refused("--init-from .*absent: no such run", tmp_path / "absent")
     (tmp_path / "empty").mkdir()
     refused("nothing to start from.*alone.safetensors", tmp_path / "empty")
     refused("one of alone; given .*together", whole / "stages" / "together.safetensors")
@@ -119,7 +119,7 @@ def test_what_cannot_be_started_from(market, whole, tmp_path):
     file.write_bytes(b"x")
     refused("cannot be read as a finished stage", spoilt)
     (spoilt / "config.yaml").unlink()
-    refused("a run holds config.yaml", spoilt)
+    refused("not a run: config.yaml is missing", spoilt)
 
 
 def test_a_method_of_one_stage_has_nothing_to_start_from(market, whole, tmp_path):

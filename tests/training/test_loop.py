@@ -283,14 +283,14 @@ def test_what_stages_must_not_be(market, tmp_path):
     options = {"settings": Settings(accelerator="cpu"), "console": QUIET, "evaluate": False}
     with pytest.raises(InputError, match="drew none"):
         train(changed(at_epoch_start=lambda start: []), split, tmp_path / "a", **options)
-    with pytest.raises(InputError, match="names of their own; given together, together"):
+    with pytest.raises(InputError, match="each stage needs its own name; given together, together"):
         train(changed(name="together"), split, tmp_path / "b", **options)
 
     def shared(recipe, network, criterion):
         first, second = METHOD.stages(recipe, network, criterion)
         return [first, replace(second, turns=first.turns)]
 
-    with pytest.raises(InputError, match="optimizers of its own"):
+    with pytest.raises(InputError, match="its own optimizers"):
         train(replace(METHOD, stages=shared), split, tmp_path / "c", **options)
 
 

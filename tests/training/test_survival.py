@@ -112,7 +112,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(market, whole, tmp_path, number):
     assert process.returncode == 130
     last = shown.strip().splitlines()[-1]
     assert last.startswith("passerby: interrupted; saved ")
-    assert last.endswith("go on with --resume")
+    assert last.endswith("continue with --resume")
     assert Path(last.split("saved ")[1].split(": go on")[0]).exists()
     finish(market, out)
     assert same(out, whole)
@@ -130,7 +130,7 @@ def test_a_killed_worker_is_one_line_that_says_how_to_go_on(market, whole, tmp_p
     assert process.returncode == 1
     last = shown.strip().splitlines()[-1]
     assert last.startswith("passerby: a process that decodes pictures was killed: is there mem")
-    assert last.endswith("go on with --resume")
+    assert last.endswith("continue with --resume")
     assert "Traceback" not in shown
     finish(market, out)
     assert same(out, whole)

@@ -216,7 +216,7 @@ def test_other_inputs(tmp_path):
 @pytest.mark.parametrize(
     ("outputs", "description", "message"),
     [
-        ({"x": np.zeros((1, 84, 9), np.float32)}, None, r"d\.onnx\.json: missing: it says how"),
+        ({"x": np.zeros((1, 84, 9), np.float32)}, None, r"d\.onnx\.json: no such file; it must"),
         ({"x": np.zeros((1, 85, 9), np.float32)}, {"form": "yolox"}, r"is \(84, 5 \+ classes\)"),
         ({"x": np.zeros((1, 84, 5), np.float32)}, {"form": "yolox"}, r"\(84, 5\)"),
         ({"x": np.zeros((1, 3, 84), np.float32)}, {"form": "yolo"}, r"\(anchors, 4 \+ classes\)"),
@@ -292,11 +292,11 @@ def test_boxes_from_standard_input(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0,-1,1,1,5,5,1\n", "line 1: a box is frame, track"),
+        ("0,-1,1,1,5,5,1\n", "line 1: a box needs frame, track"),
         ("1,-1,1,1,5\n", "line 1: a box is"),
         ("1,-1,1,nan,5,5,1\n", "line 1: a box is"),
         ("one,-1,1,1,5,5,1\n", "line 1: a box is"),
-        ("2,-1,1,1,5,5,1\n1,-1,1,1,5,5,1\n", "line 2: boxes come in the order"),
+        ("2,-1,1,1,5,5,1\n1,-1,1,1,5,5,1\n", "line 2: boxes must be in the order"),
     ],
 )
 def test_lines_that_are_no_box(tmp_path, text, message):

@@ -129,5 +129,5 @@ def test_crops_of_both_parts_are_kept():
 
 def test_settings_that_make_no_sense():
     for wrong in ({"gap": -1}, {"gap": float("inf")}, {"reach": -1}, {"growth": 0.5}):
-        with pytest.raises(InputError, match="a growth at least 1"):
+        with pytest.raises(InputError, match="growth at least 1"):
             JoinSettings(**wrong)

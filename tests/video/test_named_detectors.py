@@ -58,7 +58,7 @@ def test_a_network_is_fetched_once(server, tmp_path):
 
 def test_another_content_is_refused_and_not_kept(server, tmp_path):
     server.content = b"something else"
-    with pytest.raises(InputError, match="its SHA-256 has to be"):
+    with pytest.raises(InputError, match="its SHA-256 must be"):
         fetched("yolox-tiny", tmp_path)
     assert list(tmp_path.rglob("*.onnx")) == []
     server.content = CONTENT

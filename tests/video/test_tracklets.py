@@ -185,8 +185,8 @@ def test_opencv_without_the_systems_libraries_is_one_line(monkeypatch):
 def test_settings_that_make_no_sense():
     with pytest.raises(InputError, match="at least 1 crop"):
         TrackletSettings(crops=0)
-    with pytest.raises(InputError, match="patience is above 0"):
+    with pytest.raises(InputError, match="patience must be above 0"):
         TrackerSettings(patience=0)
-    with pytest.raises(InputError, match="confident lies between"):
+    with pytest.raises(InputError, match="confident must be between"):
         TrackerSettings(confident=1.5)
     assert FollowSettings().tracklet.crops == 4

@@ -41,16 +41,15 @@ class Options:
     """Part of the data set to learn from. If not given: all pictures of your own (folder,
     manifest), the training part of any other data set."""
     epochs: int | None = None
-    """Number of epochs; each clusters the pictures anew. If not given, this and the next options
-    are as `passerby train cluster_contrast --preset small --help` says."""
+    """Number of epochs; each clusters the pictures anew. If not given, the defaults of this and the
+    next options are those that `passerby train cluster_contrast --preset small --help` shows."""
     steps: int | None = None
     """Number of batches in an epoch."""
     limit: float | None = None
     """Largest distance between neighbours in a cluster, 0 to 1; less gives smaller, purer
     clusters."""
     k1: int | None = None
-    """Number of neighbours that this distance compares; about the number of pictures of a
-    person."""
+    """Number of neighbours compared for this distance; about the number of pictures of a person."""
     learning_rate: float | None = None
     """Learning rate of the optimizer."""
     seed: int = 0
@@ -126,7 +125,7 @@ def split_to_adapt(data: Any, part: str | None, console: Console) -> Split:
         found = Split(data.data, root, unlabelled(samples), (), (), source=source)
     if len(found.train) < 2:
         raise InputError(
-            f"{found.root}: adaptation needs pictures of several people: there "
+            f"{found.root}: adaptation needs pictures of several people; there "
             + ("is 1" if found.train else "are none")
         )
     return found
@@ -158,7 +157,7 @@ def recipe_of(options: Options) -> Recipe:
 
     place = SHIPPED if options.weights == "passerby" else Path(options.weights)
     if not place.is_dir():
-        raise InputError(f"--weights must be passerby or a run's folder: there is none at {place}")
+        raise InputError(f"--weights must be passerby or the folder of a run; {place} is neither")
     files = read_model(place, None)
     if files.method not in STARTS:
         raise InputError(

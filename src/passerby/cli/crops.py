@@ -31,8 +31,8 @@ class Options:
     camera: str = "camera"
     """Name of the camera."""
     start: str | None = None
-    """Time of the first frame: 2026-11-21T08:00 (UTC where it names no zone), or seconds since
-    1970. Without it the crops have no times but those in the video."""
+    """Time of the first frame: 2026-11-21T08:00 (UTC unless it names a zone), or seconds since
+    1970. If not given, the times of the crops count from the start of the video."""
     rate: float | None = None
     """Frames per second of a folder of frames. If not given, 25."""
     device: str = "cpu"
@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> None:
             folder.add(tracklet)
             tracklets += 1
         if not count:
-            raise InputError(f"{options.video}: has no frame that can be decoded")
+            raise InputError(f"{options.video}: no frame can be decoded")
         crops = folder.finish()
     except BaseException:
         folder.discard()

@@ -40,8 +40,8 @@ class FileOptions:
     cues: Path | None = None
     """Folder with masks/ or joints, for models that need them."""
     cues_from: str | None = None
-    """Name of what made these files, where they do not state it; use the same name each time.
-    If not given, their content is the name, and a file more makes it another source."""
+    """Name of what made these files, if they do not state it; use the same name each time. If not
+    given, their content is the name, and adding a file makes it another source."""
     no_cues: tyro.conf.FlagCreatePairsOff[bool] = False
     """Use no masks and no joints."""
 
@@ -86,11 +86,11 @@ def with_files(model: Embedder, options: FileOptions, root: Path | None = None) 
         InputError: --cues names a folder without any; two sources.
     """
     if options.no_cues and (options.cues is not None or model.cues is not None):
-        raise InputError("--no-cues excludes all sources of masks and joints")
+        raise InputError("--no-cues cannot be combined with other options for masks and joints")
     if options.cues is not None and model.cues is not None:
         raise InputError("masks and joints come from files (--cues) or from networks, not both")
     if options.cues_from is not None and options.cues is None and root is None:
-        raise InputError("--cues-from says what made files: give their folder with --cues")
+        raise InputError("--cues-from says what made the files: give their folder with --cues")
     if model.cues is not None or options.no_cues:
         return model
     found = cues_in(model, options.cues, root, options.cues_from)
@@ -119,7 +119,7 @@ def cues_in(
     found = find_named_cues(place, model.inputs.cues, made_by or "")
     if found is None and folder is not None:
         wanted = " or ".join(sorted(model.inputs.cues))
-        raise InputError(f"{folder}: holds no {wanted}, which this model looks at")
+        raise InputError(f"{folder}: contains no {wanted}, which this model looks at")
     return found
 
 
@@ -153,6 +153,4 @@ def _name(file: Path, folder: Path) -> str:
     try:
         return file.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
-        raise InputError(
-            f"{file}: lies outside {folder}, so it has no masks or joints there"
-        ) from None
+        raise InputError(f"{file}: outside {folder}, so it has no masks or joints there") from None

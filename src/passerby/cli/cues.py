@@ -37,20 +37,21 @@ class Common:
     """What both have."""
 
     out: Path | None = None
-    """Where to write; if not given beside the data, where it is found."""
+    """Where to write. If not given, beside the data, where training finds it."""
     model: str | None = None
-    """The network's file. For mask-rcnn and keypoint-rcnn also coco (torchvision fetches the
-    weights; the default) or none (random, for tests); openpose without it fetches its own."""
+    """File of the network. For mask-rcnn and keypoint-rcnn also coco (the default; torchvision
+    fetches the weights) or none (random weights, for tests). If not given, openpose fetches its
+    own."""
     batch_size: int = 16
-    """Pictures at a time."""
+    """Number of pictures computed at a time."""
     limit: int | None = None
-    """Only so many pictures, spread evenly over the data set: for a first look. Beside the data
-    the result then counts as unfinished, so that training does not take it; a run without it goes
-    on from there."""
+    """Compute only this number of pictures, spread evenly over the data set, for a first look.
+    Beside the data the result counts as unfinished, and training does not use it; a run without
+    --limit continues it."""
     sheet: Path | None = None
-    """A .png to draw: pictures with their cues, to look at."""
+    """Draw pictures with their cues to this .png."""
     sheet_pictures: int = 24
-    """How many pictures the sheet shows, spread evenly over those that were asked for."""
+    """Number of pictures in the sheet, spread evenly."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def joints(arguments: list[str]) -> None:
     others = [name for name in JOINT_FILES if (split.root / name).exists() and name != out.name]
     if others and out.parent == split.root:
         raise InputError(
-            f"{split.root} has joints already, in {others[0]}: say with --out where to write"
+            f"{split.root} has joints already, in {others[0]}: choose another place with --out"
         )
     network = joint_network(options)
     with counting("computing joints", console) as progress:
@@ -198,12 +199,15 @@ def finish(
     )
     show(f"written: {out}")
     if not counts.finished:
-        show("only a part of the data set: run it again without --limit before training")
+        show(
+            "only part of the data set is done: run the command again without --limit before "
+            "training"
+        )
 
 
 def _spread(samples: list[Sample], count: int | None) -> list[Sample]:
     if count is not None and count < 1:
-        raise InputError(f"a number of pictures is at least 1: given {count}")
+        raise InputError(f"--limit must be at least 1: given {count}")
     if count is None or count >= len(samples):
         return samples
     return [samples[place * len(samples) // count] for place in range(count)]

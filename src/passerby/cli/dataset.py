@@ -71,13 +71,13 @@ def load_run_split(options: Any, run: Path, console: Console) -> Split:
     if options.root is None:
         trained = f"was trained on {source.data}" if source else "does not name its data set"
         raise InputError(
-            f"--root DIR is missing, the place of the {options.data} pictures: {run} {trained}"
+            f"--root DIR is missing: where are the {options.data} pictures? {run} {trained}"
             + (", and does not say where that is" if source and source.data == options.data else "")
         )
     if source is not None and options.root == source.root and not options.root.exists():
         raise InputError(
-            f"{run} was trained on {source.data} in {source.root}, which is gone: "
-            "--root DIR says where it is now"
+            f"{run} was trained on {source.data} in {source.root}, which no longer exists: "
+            "give its new place with --root DIR"
         )
     if not options.root.exists():
         # The synthetic set would be drawn there, which is not what a finished run is asked for.

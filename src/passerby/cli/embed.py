@@ -47,8 +47,8 @@ class Options:
     """Folder with masks/ or joints, for methods that need them. If not given, beside the
     pictures."""
     cues_from: str | None = None
-    """Name of what made these files, where they do not state it; use the same name each time.
-    If not given, their content is the name, and a file more makes it another source."""
+    """Name of what made these files, if they do not state it; use the same name each time. If not
+    given, their content is the name, and adding a file makes it another source."""
     shard_size: int = 4096
     """Approximate number of pictures in each file."""
     batch_size: int = 64
@@ -121,7 +121,7 @@ def model_and_places(given: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
         raise InputError(f"{first}: no such run, model, picture or folder")
     places = given[1:] if named else given
     if not places:
-        raise InputError("embed needs pictures: files, folders or manifests after the model")
+        raise InputError("name what to embed after the model: pictures, folders or manifests")
     return (first if named else SHIPPED), places
 
 

@@ -55,11 +55,10 @@ class FileOptions:
     """Rank a file of embeddings."""
 
     embeddings: Path
-    """An .npz with the arrays query, gallery, query_ids, gallery_ids and, where there are any,
-    query_cameras, gallery_cameras; for --multi-query also multi_query, multi_query_ids and
-    multi_query_cameras, else it takes the gallery's pictures. Or a folder with query.npy,
-    gallery.npy and so on, which are read from the disk as they are needed: for embeddings that do
-    not fit the memory."""
+    """An .npz with the arrays query, gallery, query_ids, gallery_ids and, if known, query_cameras,
+    gallery_cameras. --multi-query also takes multi_query, multi_query_ids and multi_query_cameras;
+    if not given, the gallery's pictures. Or a folder with query.npy, gallery.npy and so on, which
+    are read from disk as needed, for embeddings that do not fit into memory."""
     metric: Literal["euclidean", "cosine"] = "euclidean"
     """Distance between embeddings."""
     json: Path | None = None
@@ -80,8 +79,9 @@ class RunOptions:
     """Evaluate the network as it was after this stage, e.g. extractor. If not given, after the last
     one."""
     change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """NAME=VALUE: a field of the run's recipe that is another now, e.g. feature=grn for another
-    feature of the same weights; may be given again. Needs --json: RUN/results.json is the run's."""
+    """NAME=VALUE: change a field of the run's recipe, e.g. feature=grn for another feature of the
+    same weights; can be given more than once. Needs --json: RUN/results.json belongs to the run as
+    it is."""
     device: str = "cpu"
     """Device to compute on, e.g. cuda."""
     workers: int = 0
@@ -91,9 +91,9 @@ class RunOptions:
     distractors: Path | None = None
     """Folder of pictures to add to the gallery as distractors, 500,000 or more."""
     json: Path | None = None
-    """The result file to write; if not given RUN/results.json, or RUN/results-WHAT.json where the
-    data set, the protocol or anything else is not the run's own; NAME-results.json beside an ONNX
-    file NAME.onnx; results-WHAT.json here without a RUN."""
+    """Result file to write. If not given, RUN/results.json, or RUN/results-WHAT.json if the data
+    set, the protocol or anything else differs from the run's own; NAME-results.json beside an ONNX
+    file NAME.onnx; results-WHAT.json in this folder without a RUN."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class HistogramOptions:
     """Rank the test pictures of a data set by their colours alone, as a baseline."""
 
     histogram: int
-    """Number of horizontal stripes that get an HSV 8x8x8 histogram each; 1: the whole picture."""
+    """Number of horizontal stripes, each with an HSV 8x8x8 histogram; 1: the whole picture."""
     distractors: Path | None = None
     """Folder of pictures to add to the gallery as distractors."""
     json: Path | None = None
@@ -225,7 +225,8 @@ def rank_run(command: Any) -> None:
     changes = parse_changes(options.change)
     if changes and options.json is None:
         raise InputError(
-            f"with --change the results are not those of the run: --json FILE says where they go "
+            "with --change the results are not the run's own: say with --json FILE where to "
+            "write them "
             f"({options.run / 'results.json'} stays as it is)"
         )
     model = open_model(

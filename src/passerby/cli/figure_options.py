@@ -90,7 +90,7 @@ class OnPersonOptions(ChosenOptions):
     """Measure how much of a run's masks lies on the person, where true masks are known."""
 
     out: Path | None = None
-    """The .json to write; RUN/on_person.json if not given, on_person.json without a RUN."""
+    """Write to this .json. If not given, RUN/on_person.json, or on_person.json without a RUN."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,16 +98,18 @@ class GradCamOptions(ChangedOptions):
     """Draw which places a score rests on (Grad-CAM), of a run of any method, or of several."""
 
     score: Literal["identity", "pair"] = "pair"
-    """Identity: what the classifiers of training say for the person of a training picture.
-    Pair: the similarity of a query with the picture that is found first for it."""
+    """identity: what the training's classifiers say for the person of a training picture. pair: the
+    similarity of a query and the first picture found for it."""
     count: int = 8
-    """Pictures or pairs, chosen at random."""
+    """Number of pictures or pairs, chosen at random."""
     layer: str | None = None
-    """Dotted name of the module whose maps are taken, e.g. trunk.layer3; the last if not given."""
+    """Dotted name of the module whose maps to take, e.g. trunk.layer3. If not given, the last
+    one."""
     beside: tuple[Path, ...] = ()
-    """Other runs: draw the same pictures under their maps. Pairs are those of the first run."""
+    """Other runs: draw their maps of the same pictures below. Pairs are those of the first run."""
     columns: int | None = None
-    """Number of cells in a row; if not given, a row for each picture, or 4 cells for one run."""
+    """Number of cells in a row. If not given, one row for each picture, or 4 cells for a single
+    run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +117,13 @@ class ListOptions(ChangedOptions):
     """Draw ranked lists: queries and what is found for them; of two runs side by side."""
 
     beside: Path | None = None
-    """Another run, whose lists are drawn at the right; with --beside-change it can be the same."""
+    """Another run, whose lists are drawn on the right; with --beside-change it can be the same
+    run."""
     beside_change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """NAME=VALUE: like --change, for the run at the right."""
+    """NAME=VALUE: like --change, for the run on the right."""
     choice: Literal["random", "best", "worst", "gained", "lost"] = "random"
-    """Which queries: any, those of highest or lowest average precision, or (of two runs) those
-    where the first run's is most above or below the second's."""
+    """Which queries: random ones, those with the highest or lowest average precision, or (of two
+    runs) those where the first run's is furthest above or below the second's."""
     rows: int = 8
     """Number of queries."""
     top: int | None = None
@@ -150,8 +153,10 @@ class ReportOptions(RunOptions):
     out: Path | None = None
     """Write to this .html. If not given, RUN/report.html."""
     pictures: bool = True
-    """With pictures of the data set; without, nothing is computed that the run does not hold."""
+    """Show pictures of the data set. Without them, nothing is computed that the run does not
+    contain."""
     lists: int = 12
-    """Ranked lists: as many queries at random, and of those with the lowest average precision."""
+    """Number of ranked lists: this many random queries, and this many with the lowest average
+    precision."""
     beside: tuple[Path, ...] = ()
     """Other runs or result files to compare with: scores and CMC curves."""

@@ -108,11 +108,11 @@ def on_person_command(arguments: list[str]) -> None:
     options: OnPersonOptions = command.figure
     target = options.out or results_folder(options.run) / "on_person.json"
     if target.suffix.lower() != ".json":
-        raise InputError(f"on-person writes numbers, a .json: given {target}")
+        raise InputError(f"--out of on-person must end in .json: given {target}")
     chosen = _chosen(options, command.data)
     true = cues_of(chosen.split)
     if true is None:
-        raise InputError(f"{chosen.split.root}: holds no true person masks (a folder masks/)")
+        raise InputError(f"{chosen.split.root}: contains no true person masks (folder masks/)")
     found = masks_and_hidden(chosen.model, options.run, chosen.samples, cues=chosen.cues)
     result = to_plain(on_person(chosen.samples, found[0], true, found[1]))
     told = {"run": str(options.run), "data": chosen.split.name, "part": options.part, **result}

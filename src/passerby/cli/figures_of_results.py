@@ -21,9 +21,9 @@ class BoxOptions:
     results: Annotated[tyro.conf.Positional[tuple[Path, ...]], named("RESULTS ...")]
     """Result files, runs, or folders of runs."""
     out: Path
-    """The .png or .svg to write."""
+    """Draw to this .png or .svg."""
     scores: tuple[str, ...] = ("rank_1", "mean_ap_step")
-    """A panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid,
+    """Scores, one panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid,
     mean_ap_step_50, mean_inp."""
 
 
@@ -34,16 +34,16 @@ class SweepOptions:
     results: Annotated[tyro.conf.Positional[tuple[Path, ...]], named("RESULTS ...")]
     """Result files, runs, or folders of runs."""
     over: str
-    """Name of the setting, dotted where it lies in a stage: threshold, parts, intra_weight, beta,
+    """Name of the setting, dotted if it belongs to a stage: threshold, parts, intra_weight, beta,
     stages.1.learning_rate."""
     out: Path
-    """The .png or .svg to write."""
+    """Draw to this .png or .svg."""
     ranges: tuple[str, ...] = ()
-    """Means over ranges of the setting instead, each LEAST:GREATEST: 0:0.3 0.4:0.7 0.8:1."""
+    """Show means over ranges of the setting instead, each LOW:HIGH: 0:0.3 0.4:0.7 0.8:1."""
     mean_of_modes: tyro.conf.FlagCreatePairsOff[bool] = False
-    """The mean over each run's result files that are given, of several query modes."""
+    """Take the mean over each run's result files, one for each query mode."""
     scores: tuple[str, ...] = ("rank_1", "mean_ap_step")
-    """A panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid,
+    """Scores, one panel each: rank_1, rank_5, rank_10, rank_20, mean_ap_step, mean_ap_trapezoid,
     mean_ap_step_50, mean_inp."""
 
 
@@ -52,9 +52,10 @@ class CurveOptions:
     """Draw CMC curves of results, and 1 - FNMR over FMR where pairs were verified."""
 
     results: Annotated[tyro.conf.Positional[tuple[Path, ...]], named("RESULTS ...")]
-    """Result files, runs, or folders of runs; those that differ in the seed alone are one curve."""
+    """Result files, runs, or folders of runs; those that differ only in the seed become one
+    curve."""
     out: Path
-    """The .png or .svg to write."""
+    """Draw to this .png or .svg."""
 
 
 def box_plots(arguments: list[str]) -> None:
@@ -84,7 +85,7 @@ def _range(text: str) -> tuple[float, float]:
     try:
         return float(least), float(most)
     except ValueError as error:
-        raise InputError(f"a range is LEAST:GREATEST, e.g. 0.4:0.7: given {text!r}") from error
+        raise InputError(f"a range must look like 0.4:0.7: given {text!r}") from error
 
 
 def curves(arguments: list[str]) -> None:

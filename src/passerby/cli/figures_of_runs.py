@@ -43,7 +43,7 @@ def lists(arguments: list[str]) -> None:
     top = options.top or (10 if options.beside is None else 5)
     if options.beside is None:
         if options.beside_change:
-            raise InputError("--beside-change goes with --beside RUN")
+            raise InputError("--beside-change needs --beside RUN")
         draw_ranked_lists(
             split, first.query, first.gallery, options.out, metric=first.metric,
             name=first.name, rows=options.rows, top=top, choice=options.choice, seed=options.seed,

@@ -186,8 +186,9 @@ def _add(command: Any) -> None:
     if found.others:
         say(
             console,
-            f"warning: {len(found.others):,} pictures were not added: the gallery has other "
-            f"pictures of their names, the first is {found.others[0]}; --namespace NAME keeps two "
+            f"warning: {len(found.others):,} pictures were not added: the gallery already has "
+            "other "
+            f"pictures of the same names, e.g. {found.others[0]}; use --namespace NAME to keep two "
             "sources apart",
         )
     _tell_raw(profiles, {each for one in samples if (each := one.camera)}, options.namespace)
@@ -235,7 +236,8 @@ def _tell_raw(profiles: Profiles | None, cameras: set[str], namespace: str | Non
     new = [] if profiles is None or not profiles.on else sorted(cameras - set(profiles.cameras))
     if new:
         terminal(errors=True).print(
-            f"note: no profile yet of camera {', '.join(new)}: its embeddings stay raw until "
+            f"note: no profile yet for camera {', '.join(new)}: its embeddings stay raw until you "
+            "run "
             "passerby gallery profile"
         )
 
@@ -252,7 +254,7 @@ def _remove(command: Any) -> None:
             tell(command, {"would_remove": count, "people": people}, f"would remove: {text}")
             return
         if count and not options.yes:
-            confirm(f"{text}. Remove them for good, out of the files too?")
+            confirm(f"{text}. Remove them permanently, from the files too?")
         removed = gallery.remove(where)
     tell(command, {"removed": removed}, f"removed: {removed:,}")
 

@@ -25,8 +25,8 @@ class CalibrateOptions:
     fmr: float = 1e-3
     """Highest false match rate: the share of different-person pairs below the threshold."""
     pairs: Literal["other-camera", "any"] = "other-camera"
-    """Measure on pairs of pictures of two cameras, as a search with --query-camera compares them,
-    or on any; one rule for pairs of one person and of two."""
+    """Measure on pairs of pictures from two cameras, as a search with --query-camera compares them,
+    or on any pairs; the same for same-person and different-person pairs."""
     labelled: tuple[Path, ...] = ()
     """Parquet files of embeddings of known people (`passerby embed`, `gallery export`), or folders
     of them, to measure on instead of the gallery's own entries."""
@@ -41,8 +41,8 @@ class ProfileOptions:
     returns: float = RETURNS
     """Number of tracks in a camera that may be the same person coming back."""
     untracked: int | None = None
-    """Take so many entries without a track that follow each other (by time, then by key) for one
-    track; if not given they do not count."""
+    """Treat this number of consecutive entries without a track (by time, then by key) as one track.
+    If not given, entries without a track do not count."""
     off: tyro.conf.FlagCreatePairsOff[bool] = False
     """Drop the profiles and search raw embeddings."""
 

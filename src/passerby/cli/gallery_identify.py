@@ -28,19 +28,20 @@ class IdentifyOptions:
     """Which tracks are one person."""
 
     threshold: float | None = None
-    """Greatest mean distance of groups of tracks that are joined; as calibrated if not given."""
+    """Highest mean distance of tracks to join. If not given, the calibrated one."""
     pairs: Literal["other-camera", "any"] | None = None
-    """Compare tracks of two cameras, or of any; as calibrated if not given."""
+    """Compare tracks from two cameras, or any tracks. If not given, as calibrated."""
     precision: float = PRECISION
-    """Share of the joined pairs that are of one person, at least, as the calibration tells."""
+    """Lowest share of joined pairs that show one person, as the calibration estimates it."""
     travel: Path | None = None
-    """Least times between cameras, YAML or JSON: {entrance: {lift: 45, yard: PT1M30S}}."""
+    """Shortest travel times between cameras, YAML or JSON: {entrance: {lift: 45, yard:
+    PT1M30S}}."""
     pictures: Path | None = None
-    """The folder of crops that `passerby watch` wrote: its notes say when each track ended."""
+    """Folder of crops that `passerby watch` wrote; its notes say when each track ended."""
     apply: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Give the tracks of each group one name; nothing is merged without it."""
+    """Give the tracks of each group one name. Without it nothing is merged."""
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
-    """With --apply: only say what would be merged."""
+    """With --apply: show what would be merged, and merge nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class DecideOptions:
     other: Annotated[tyro.conf.Positional[str], named("KEY")]
     """Key of an entry of another track."""
     decision: tyro.conf.Positional[Literal["yes", "no", "later"]]
-    """One person; two persons, never joined again; asked last."""
+    """yes: one person. no: two people, never joined again. later: ask last."""
 
 
 def _identify(command: Any) -> None:
@@ -60,7 +61,7 @@ def _identify(command: Any) -> None:
     travel = Travel() if options.travel is None else read_travel(options.travel)
     ends = None if options.pictures is None else ends_of(options.pictures)
     if ends is not None and not ends:
-        raise InputError(f"{options.pictures}: has no {NOTE}, as passerby watch writes them")
+        raise InputError(f"{options.pictures}: no {NOTE} here, which passerby watch writes")
     with open_gallery(command.Place) as gallery:
         found = gallery.identify(
             options.threshold, pairs=options.pairs, precision=options.precision, travel=travel,

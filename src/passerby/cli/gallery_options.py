@@ -146,7 +146,8 @@ def confirm(question: str) -> None:
     """
     if not sys.stdin.isatty():
         raise InputError(
-            f"{question} This is not a terminal: use --yes to remove, --dry-run to look"
+            f"{question} This is not a terminal: use --yes to remove them, or --dry-run to see "
+            "what would go"
         )
     show(f"{question} [y/N] ", errors=True, end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -168,7 +169,7 @@ def seconds_of(text: str) -> float:
         time = datetime.datetime.fromisoformat(text)
     except ValueError:
         raise InputError(
-            f"a time is like 2026-11-20T09:30 or seconds since 1970: given {text!r}"
+            f"a time must look like 2026-11-20T09:30, or be seconds since 1970: given {text!r}"
         ) from None
     return time.timestamp()
 
@@ -181,5 +182,5 @@ def age_of(text: str) -> float:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text)
     if match is None:
-        raise InputError(f"an age is a number and s, m, h, d or w, like 30d: given {text!r}")
+        raise InputError(f"an age must be a number with s, m, h, d or w, like 30d: given {text!r}")
     return float(match[1]) * _UNITS[match[2]]

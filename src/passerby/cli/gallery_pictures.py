@@ -60,7 +60,7 @@ def query_pictures(places: Sequence[Path]) -> tuple[Sample, ...]:
     from passerby.embedding.places import list_places
 
     if not places:
-        raise InputError("search needs a picture of somebody, or a folder of pictures")
+        raise InputError("name a picture of the person to search for, or a folder of pictures")
     return list_places(places).samples
 
 
@@ -108,7 +108,7 @@ def _unlabelled(data: Any, console: Console) -> tuple[list[Sample], Path] | None
         return None
     from passerby.embedding.places import list_places
 
-    say(console, f"note: {root}: holds pictures without folders of people: nobody is named")
+    say(console, f"note: {root}: pictures lie outside folders of people: their people stay unnamed")
     return list(list_places([root]).samples), root
 
 

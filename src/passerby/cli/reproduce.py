@@ -57,15 +57,15 @@ class Options:
     preset: Literal["paper", "small"] = "paper"
     """The papers' recipes, or small ones for a CPU."""
     change: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """NAME=VALUE, METHOD:NAME=VALUE or METHOD/CONFIGURATION:NAME=VALUE: a field of the recipes that
-    is another, e.g. epochs=60; may be given again. The plan names the configurations."""
+    """NAME=VALUE, METHOD:NAME=VALUE or METHOD/CONFIGURATION:NAME=VALUE: change a field of the
+    recipes, e.g. epochs=60; can be given more than once. The plan names the configurations."""
     out: Path | None = None
     """Folder for runs and tables. If not given, reproduced/METHOD-DATA-PRESET."""
     found: tuple[Path, ...] = ()
-    """Folders with runs or result files that may be used; docs/results/runs is always looked at."""
+    """Folders with runs or result files to use; docs/results/runs is always searched."""
     pretrained: Path | None = None
-    """Folder of attention_driven's pre-trainings, written by --table pretraining: its runs start
-    from them."""
+    """Folder of attention_driven's pre-trainings (--table pretraining); its runs start from
+    them."""
     part: str = "1/1"
     """I/N: carry out part I of N, to share the plan between GPUs or machines; then fill the tables
     with --fill."""
@@ -139,7 +139,9 @@ def run(arguments: list[str]) -> None:
             try:
                 carry_out(steps, library, console, part=part)
             except Interrupted as interrupted:
-                raise Interrupted("interrupted: the same command goes on") from interrupted
+                raise Interrupted(
+                    "interrupted: run the same command again to continue"
+                ) from interrupted
             library.look()
     for table in tables:
         for file in write(table, name, libraries, out):
@@ -181,7 +183,7 @@ def _write_facts(name: str, command: Any) -> None:
     number, split = command.run.table, Split("", Path(), (), (), ())
     if FACTS[name, number]:
         if command.data.root is None:
-            raise InputError(f"table {number} counts a data set: --root DIR says where it lies")
+            raise InputError(f"table {number} counts a data set: give its place with --root DIR")
         split = load_split(command.data, terminal(errors=True))
     facts = facts_of(name, number, split)
     parts = (facts.title, facts.columns, facts.rows, facts.notes)
@@ -202,7 +204,7 @@ def _pretrain(command: Any) -> None:
 
     options, (method, _), console = command.run, PRETRAINING, terminal(errors=True)
     if command.data.root is None:
-        raise InputError("pre-training needs pictures: --root DIR says where they lie")
+        raise InputError("pre-training needs pictures: give their place with --root DIR")
     split = checked(load_split(command.data, console), skip_broken=False, console=console)
     changes, out = parse_changes(options.change), options.out or Path("reproduced/pretraining")
     methods = {method: METHODS[method]}
@@ -211,7 +213,7 @@ def _pretrain(command: Any) -> None:
         for folder in pretrain(task, out, console):
             show(str(folder / "model.safetensors"))
     except Interrupted as interrupted:
-        raise Interrupted("interrupted: the same command goes on") from interrupted
+        raise Interrupted("interrupted: run the same command again to continue") from interrupted
 
 
 def methods_of(tables: Sequence[Table]) -> dict[str, Method]:
@@ -254,7 +256,7 @@ def check_configurations(changes: Mapping[str, Any], tables: Sequence[Table]) ->
     unknown = sorted(scope for scope in changes if "/" in scope and scope not in known)
     if unknown:
         raise InputError(
-            f"--change {unknown[0]}: no table here has that configuration; "
+            f"--change {unknown[0]}: no table has this configuration; "
             f"there are {', '.join(sorted(known))}"
         )
 

@@ -144,7 +144,7 @@ def serve_gallery(
 
     serving = _serving()
     if (options.tls_certificate is None) != (options.tls_key is None):
-        raise InputError("--tls-certificate and --tls-key go together")
+        raise InputError("--tls-certificate and --tls-key must be given together")
     if options.pictures is not None and not options.pictures.is_dir():
         raise InputError(f"{options.pictures}: no such folder of pictures")
     travel = Travel() if options.travel is None else read_travel(options.travel)
@@ -176,10 +176,10 @@ def serve_gallery(
     if options.name and certificate is None and not options.trust_proxy:
         say("note: behind a proxy that speaks HTTPS, give its address: --trust-proxy 127.0.0.1")
     if tokens.there and all(token.expired() for token in tokens.all().values()):
-        say(f"note: {tokens.file} holds no token that is valid: nobody is let in")
+        say(f"note: {tokens.file} contains no valid token: nobody can sign in")
     gallery = _opened(place, model, options.resident and folder)
     if not gallery.exists:
-        say(f"note: {place.gallery}: there is no gallery yet; the first addition makes it")
+        say(f"note: {place.gallery}: no gallery yet; the first addition creates it")
     if options.pictures is not None and gallery.exists:
         _tell_of_missing(gallery, options.pictures, say)
     service = serving.Service(gallery, model, options.pictures, travel=travel)

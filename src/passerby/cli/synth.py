@@ -26,7 +26,7 @@ class Options:
     """Write a set of synthetic people in Market-1501 layout, with masks and joints."""
 
     root: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
-    """Folder to write; a finished one is left as it is."""
+    """Folder to write to; a finished one is left unchanged."""
     version: Literal[1, 2] = 1
     """Version of the drawing; `--version 2 --help` shows the options of version 2."""
     video: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -45,7 +45,7 @@ class Options2:
     """Write a set of people of version 2 in Market-1501 layout, with masks and joints."""
 
     root: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
-    """Folder to write; a finished one is left as it is."""
+    """Folder to write to; a finished one is left unchanged."""
     version: Literal[1, 2] = 2
     """Version of the drawing."""
     recipe: Annotated[DrawingRecipe, tyro.conf.arg(name="")] = field(default_factory=DrawingRecipe)
@@ -60,7 +60,7 @@ class VideoOptions:
     """Write videos of people who walk through several cameras' views, with exact truth."""
 
     root: Annotated[tyro.conf.Positional[Path], named("FOLDER")]
-    """Folder to write; a finished one is left as it is."""
+    """Folder to write to; a finished one is left unchanged."""
     recipe: Annotated[VideoRecipe, tyro.conf.arg(name="")] = field(default_factory=VideoRecipe)
     """What is drawn."""
     workers: int = 1

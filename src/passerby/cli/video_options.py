@@ -22,7 +22,7 @@ class BoxOptions:
 
     detector: Path | None = None
     """A detection network, FILE.onnx, described by FILE.onnx.json beside it; or yolox-tiny or
-    yolox-nano, which is fetched once from where its authors publish it."""
+    yolox-nano, downloaded once from its authors' release."""
     boxes: str | None = None
     """File with the boxes of a detector of your own, in MOTChallenge's format; - for standard
     input."""
@@ -39,10 +39,10 @@ class TrackOptions:
     patience: float = 1.0
     """Seconds that a track waits for a person who is out of sight."""
     confident: float = 0.5
-    """Lowest score of a box that starts a track."""
+    """Lowest score of a box that can start a track."""
     gap: float = 2.0
-    """Seconds that a person may be out of sight and go on as the same track, where the way leads
-    from one to the other; 0: never."""
+    """Seconds that a person may be out of sight and keep the track, if the path connects; 0:
+    never."""
     crops: int = 4
     """Maximum number of crops kept of each track."""
     shortest: float = 0.5
@@ -59,8 +59,7 @@ def detector_of(options: BoxOptions, device: str) -> Detector:
     """
     if (options.detector is None) == (options.boxes is None):
         raise InputError(
-            "boxes come from --detector FILE.onnx (or --detector yolox-tiny) or from --boxes FILE: "
-            "give one"
+            "give either --detector FILE.onnx (or --detector yolox-tiny) or --boxes FILE"
         )
     if options.detector is not None:
         name = str(options.detector)
@@ -86,7 +85,7 @@ def follower_of(
         InputError: as `detector_of`; settings out of their range.
     """
     if tracks.fps is not None and not 0 < tracks.fps < float("inf"):
-        raise InputError(f"frames/s are above 0: given {tracks.fps:g}")
+        raise InputError(f"frames/s must be above 0: given {tracks.fps:g}")
     settings = FollowSettings(
         TrackerSettings(tracks.tracker, tracks.patience, tracks.confident),
         TrackletSettings(tracks.crops, tracks.shortest, tracks.longest),

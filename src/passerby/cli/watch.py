@@ -51,10 +51,10 @@ class TellOptions:
     webhook_secret: Path | None = None
     """File with the secret for signing."""
     mqtt: str | None = None
-    """A broker that each is published to, mqtt://host[:port][/topic] or mqtts://...: topic/camera;
-    the topic is passerby if not given."""
+    """Publish each event to this broker, mqtt://host[:port][/topic] or mqtts://..., under
+    topic/camera. The topic is passerby if not given."""
     mqtt_login: Path | None = None
-    """A file with name:password for the broker."""
+    """File with name:password for the broker."""
     link: str | None = None
     """Address of the server that shows the gallery; events then carry a link to the picture, which
     requires a token."""
@@ -77,8 +77,8 @@ class Options:
     cameras: Path | None = None
     """YAML file of several cameras, in place of VIDEO and --camera; see docs/video.md."""
     start: str | None = None
-    """Time of a file's first frame: 2026-11-21T08:00 (UTC where it names no zone), or seconds since
-    1970. Without it entries have no times."""
+    """Time of a file's first frame: 2026-11-21T08:00 (UTC unless it names a zone), or seconds since
+    1970. If not given, entries have no times."""
     pictures: Path | None = None
     """Folder for the crops, for `passerby serve --pictures`. If not given, GALLERY.pictures."""
     keep: str | None = None
@@ -143,15 +143,13 @@ def sources_of(options: Options) -> list[Source]:
     from passerby.cli.watch_cameras import Source, read_cameras
 
     if (options.place is None) == (options.cameras is None):
-        raise InputError("watch takes a PLACE and its --camera, or a file of several --cameras")
+        raise InputError("give a PLACE and its --camera, or --cameras FILE for several")
     if options.cameras is not None:
         if options.camera is not None or options.start is not None:
-            raise InputError(
-                "--camera and --start go with a PLACE: the file of cameras has its own"
-            )
+            raise InputError("--camera and --start need a PLACE: the file of --cameras has its own")
         sources = read_cameras(options.cameras)
         if options.boxes.boxes is not None:
-            raise InputError("--boxes go with a PLACE: the file of cameras has its own")
+            raise InputError("--boxes needs a PLACE: the file of --cameras has its own")
         return sources
     assert options.place is not None
     if options.camera is None:
@@ -177,7 +175,7 @@ def _watched(source: Source, options: Options, store: Store) -> Watched:
     if video.live:
         if source.start is not None:
             raise InputError(
-                f"{source.camera} is live and tells the time itself: --start is of files"
+                f"{source.camera} is live and knows the time: --start is for files only"
             )
         return Channel(source, Live(video, options.tracks.fps), follower, store)
     settings = settings_digest(boxes, options.tracks)
@@ -213,9 +211,9 @@ def _conclude(one: Watched) -> None:
 def _telling(options: TellOptions) -> Iterator[Any]:
     """What is called with each event."""
     if (options.webhook is None) != (options.webhook_secret is None):
-        raise InputError("--webhook and --webhook-secret go together")
+        raise InputError("--webhook and --webhook-secret must be given together")
     if options.mqtt is None and options.mqtt_login is not None:
-        raise InputError("--mqtt-login goes with --mqtt")
+        raise InputError("--mqtt-login needs --mqtt")
     told: dict[str, Webhook | Mqtt] = {}
 
     def tell(event: dict[str, Any]) -> None:
@@ -234,7 +232,7 @@ def _telling(options: TellOptions) -> Iterator[Any]:
         for name, one in told.items():
             one.close()
             if one.lost:
-                say(terminal(errors=True), f"events that {name} did not take: {one.lost:,}")
+                say(terminal(errors=True), f"events not delivered to {name}: {one.lost:,}")
 
 
 @contextmanager

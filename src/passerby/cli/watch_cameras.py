@@ -146,7 +146,7 @@ class Recording:
 
     def _end(self) -> None:
         if self._last[1] < 0:
-            raise InputError(f"{shown(self.source.place)}: has no frame that can be decoded")
+            raise InputError(f"{shown(self.source.place)}: no frame can be decoded")
         self._rests(done=True)
         self.over = True
 
@@ -241,9 +241,11 @@ def read_cameras(file: Path) -> list[Source]:
     try:
         plain = parse_yaml(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{file}: is no YAML: {' '.join(str(error).split())[:150]}") from None
+        raise InputError(f"{file}: not YAML: {' '.join(str(error).split())[:150]}") from None
     if not isinstance(plain, dict) or not plain:
-        raise InputError(f"{file}: has no cameras: a line is like entrance: rtsp://10.0.0.7/live")
+        raise InputError(
+            f"{file}: contains no cameras; write one a line, like entrance: rtsp://10.0.0.7/live"
+        )
     return [_source(file, str(camera), value) for camera, value in plain.items()]
 
 
@@ -251,7 +253,7 @@ def _source(file: Path, camera: str, value: Any) -> Source:
     settings = {"place": value} if isinstance(value, str) else value
     known = ("place", "start", "boxes")
     if not isinstance(settings, dict) or "place" not in settings or set(settings) - set(known):
-        raise InputError(f"{file}: {camera} has a place, and may have a start and boxes")
+        raise InputError(f"{file}: {camera} needs a place, and may have a start and boxes")
     start = settings.get("start")
     if isinstance(start, datetime):
         start = start.isoformat()

@@ -62,7 +62,9 @@ def read_secret(file: Path) -> bytes:
         raise InputError(f"{file}: no such file")
     secret = file.read_bytes().strip()
     if len(secret) < 16:
-        raise InputError(f"{file}: a secret has at least 16 characters, this one {len(secret)}")
+        raise InputError(
+            f"{file}: a secret needs at least 16 characters; this one has {len(secret)}"
+        )
     return secret
 
 
@@ -83,7 +85,7 @@ class Webhook:
 
     def __init__(self, address: str, secret: bytes, *, first_wait: float = FIRST_WAIT) -> None:
         if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
-            raise InputError(f"a webhook is http:// or https://: given {address!r}")
+            raise InputError(f"a webhook must start with http:// or https://: given {address!r}")
         self.sent = 0
         self.lost = 0
         self._address = address

@@ -69,7 +69,7 @@ def serve_metrics(address: str, cameras: Sequence[Watched]) -> Any:
     try:
         from prometheus_client import CollectorRegistry, start_http_server
     except ImportError as error:
-        raise InputError(f"--metrics need pip install 'passerby[serve]' ({error})") from None
+        raise InputError(f"--metrics needs pip install 'passerby[serve]' ({error})") from None
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise InputError(f"--metrics takes host:port, like 127.0.0.1:9464: given {address!r}")

@@ -50,10 +50,15 @@ class Broker:
         except ValueError:
             parts, port = urllib.parse.urlsplit(""), None
         if "@" in parts.netloc:
-            raise InputError("the name and password for a broker belong into a file: --mqtt-login")
+            raise InputError(
+                "put the broker's name and password into a file and give it with --mqtt-login"
+            )
         topic = parts.path.strip("/") or TOPIC
         if parts.scheme not in _PORTS or not parts.hostname or set("+#\0") & set(address):
-            raise InputError(f"a broker is mqtt://host[:port][/topic], or mqtts: given {address!r}")
+            raise InputError(
+                "a broker must look like mqtt://host[:port][/topic], or mqtts://...: given "
+                f"{address!r}"
+            )
         return cls(parts.hostname, port or _PORTS[parts.scheme], parts.scheme == "mqtts", topic)
 
 
@@ -67,7 +72,7 @@ def read_login(file: Path) -> tuple[str, str]:
         raise InputError(f"{file}: no such file")
     name, colon, password = file.read_text(encoding="utf-8").strip().partition(":")
     if not colon or not name:
-        raise InputError(f"{file}: holds name:password, in one line")
+        raise InputError(f"{file}: must contain name:password, in one line")
     return name, password
 
 
@@ -101,10 +106,10 @@ class Mqtt:
         connected = self._answered.wait(answer) and not self._refusal
         if self._refusal in _REFUSALS:
             self.close(0.0)
-            raise InputError(f"{self._name}: refuses this name and password")
+            raise InputError(f"{self._name}: name or password refused")
         if not connected:
             reason = self._refusal or "does not answer"
-            say(terminal(errors=True), f"{self._name}: {reason}; tried again, events wait")
+            say(terminal(errors=True), f"{self._name}: {reason}; trying again, events wait")
 
     @property
     def lost(self) -> int:

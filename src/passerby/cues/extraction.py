@@ -142,7 +142,7 @@ def compute_joints(
     """
     file = Path(file)
     if file.suffix.lower() != ".parquet":
-        raise InputError(f"joints are written as .parquet: given {file}")
+        raise InputError(f"joints must be written as .parquet: given {file}")
     unfinished = file.with_name(file.name + UNFINISHED)
     wanted = _files(samples)
     joints: dict[str, NDArray[np.float32]] = {}
@@ -215,8 +215,8 @@ def _files(samples: Sequence[Sample]) -> dict[str, Sample]:
     for sample in samples:
         if sample.box is not None:
             raise InputError(
-                f"{sample.name}: cues go by file name, which cannot tell apart the people of one "
-                "frame; cut the boxes into files first"
+                f"{sample.name}: cues are found by file name, and people of one frame share "
+                "it; cut the boxes into files first"
             )
     return {sample.name: sample for sample in sorted(samples, key=lambda one: one.name)}
 
@@ -227,7 +227,7 @@ def _read_index(folder: Path, source: str) -> tuple[dict[str, bool], bool]:
     if not file.is_file():
         if next(folder.rglob("*.png"), None) is not None:
             raise InputError(
-                f"{folder}: holds masks that no {MASK_INDEX} accounts for: choose another folder"
+                f"{folder}: contains masks without {MASK_INDEX}: choose another folder"
             )
         return {}, False
     try:
@@ -235,7 +235,7 @@ def _read_index(folder: Path, source: str) -> tuple[dict[str, bool], bool]:
         people = {str(name): bool(person) for name, person in index["person"].items()}
         earlier, finished = str(index["source"]), index.get("finished") is True
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{file}: is no index of masks: choose another folder") from None
+        raise InputError(f"{file}: not an index of masks: choose another folder") from None
     _same_source(folder, earlier, source)
     return people, finished
 
@@ -250,7 +250,7 @@ def _same_source(place: Path, earlier: str | None, source: str) -> None:
 
 def _batches(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
     if size < 1:
-        raise InputError(f"a batch has at least one picture: given {size}")
+        raise InputError(f"a batch needs at least one picture: given {size}")
     return (samples[start : start + size] for start in range(0, len(samples), size))
 
 

@@ -54,13 +54,10 @@ def read_joints(place: str | Path) -> Joints:
     if not isinstance(content, dict):
         raise InputError(
             f"{place}: joints are an object file_name -> 18 x (x, y, confidence), OpenPose's or "
-            f"COCO's with images and annotations, got a {type(content).__name__}"
+            f"COCO's with images and annotations; given a {type(content).__name__}"
         )
     if isinstance(content.get("people"), list):
-        raise InputError(
-            f"{place}: is OpenPose's file of one picture: give the folder of all, in the "
-            "pictures' tree"
-        )
+        raise InputError(f"{place}: OpenPose's file of one picture; give the folder of all of them")
     return dict(_checked(place, content.items()))
 
 
@@ -74,8 +71,8 @@ def joints_of(
     """
     if sample.box is not None:
         raise InputError(
-            f"{sample.name}: joints go by file name, which cannot tell apart the people of one "
-            "frame; cut the boxes into files first"
+            f"{sample.name}: joints are found by file name, and people of one frame share "
+            "it; cut the boxes into files first"
         )
     found = joints.get(sample.name)
     return joints.get(str(PurePosixPath(sample.name).with_suffix(""))) if found is None else found
@@ -84,7 +81,7 @@ def joints_of(
 def _folder(folder: Path) -> Joints:
     files = sorted(folder.rglob(f"*{OPENPOSE_SUFFIX}"))
     if not files:
-        raise InputError(f"{folder}: holds no files *{OPENPOSE_SUFFIX} (OpenPose's joints)")
+        raise InputError(f"{folder}: contains no files *{OPENPOSE_SUFFIX} (OpenPose's joints)")
     found: Joints = {}
     for file in files:
         name = file.relative_to(folder).as_posix().removesuffix(OPENPOSE_SUFFIX)
@@ -96,7 +93,7 @@ def _json(file: Path) -> Any:
     try:
         return parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{file}: is no readable JSON file: {error}") from None
+        raise InputError(f"{file}: not a readable JSON file: {error}") from None
 
 
 def _parquet(file: Path) -> Iterator[tuple[str, Any]]:
@@ -107,9 +104,11 @@ def _parquet(file: Path) -> Iterator[tuple[str, Any]]:
         table = pyarrow.parquet.read_table(file)
     except (pyarrow.ArrowException, OSError) as error:
         line = str(error).splitlines()[0]
-        raise InputError(f"{file}: is no readable Parquet file: {line}") from None
+        raise InputError(f"{file}: not a readable Parquet file: {line}") from None
     if missing := [name for name in ("file_name", "joints") if name not in table.column_names]:
-        raise InputError(f"{file}: joints need the columns file_name, joints: {missing[0]} is not")
+        raise InputError(
+            f"{file}: joints need the columns file_name, joints; {missing[0]} is missing"
+        )
     for batch in table.select(["file_name", "joints"]).to_batches():
         yield from zip(batch[0].to_pylist(), batch[1].to_pylist(), strict=True)
 
@@ -146,11 +145,11 @@ def _entry(values: Any) -> NDArray[np.float32]:
         return to_coco_18(_numbers(values))
     people = values.get("people")
     if not isinstance(people, list):
-        raise InputError("OpenPose's joints are an object with people, a list: it has none")
+        raise InputError("not OpenPose's joints: the list people is missing")
     found = [np.zeros((18, 3), np.float32)]
     for person in people:
         if not isinstance(person, dict) or "pose_keypoints_2d" not in person:
-            raise InputError("each of OpenPose's people has pose_keypoints_2d, one has not")
+            raise InputError("not OpenPose's joints: one of the people has no pose_keypoints_2d")
         found.append(to_coco_18(_numbers(person["pose_keypoints_2d"])))
     # Of equals the first; the empty one at the start stands for "nobody".
     return max(found, key=lambda joints: float(joints[:, 2].sum()))
@@ -160,7 +159,7 @@ def _numbers(values: Any) -> NDArray[np.float64]:
     try:
         numbers = np.array(values, np.float64)
     except (TypeError, ValueError):
-        raise InputError("joints are 18 x (x, y, confidence), got something else") from None
+        raise InputError("joints must be 18 x (x, y, confidence)") from None
     if numbers.ndim == 1 and len(numbers) % 3 == 0 and len(numbers):
         return numbers.reshape(-1, 3)
     return numbers

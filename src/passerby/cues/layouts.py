@@ -47,9 +47,9 @@ def to_coco_18(joints: NDArray[np.floating]) -> NDArray[np.float32]:
     names = LAYOUTS[joints.shape[0]]
     if not np.isfinite(joints).all():
         bad = names[int((~np.isfinite(joints)).any(axis=1).argmax())]
-        raise InputError(f"joints are finite numbers, {bad} is not")
+        raise InputError(f"joints must be finite numbers; given {bad}")
     if joints[:, 2].min() < 0:
-        raise InputError(f"confidences are at least 0, got {joints[:, 2].min()}")
+        raise InputError(f"confidences must be at least 0; given {joints[:, 2].min()}")
     found = np.zeros((len(JOINT_NAMES), 3), np.float32)
     for place, name in enumerate(JOINT_NAMES):
         if name in names:

@@ -23,7 +23,7 @@ def mask_file(folder: Path, sample: Sample) -> Path:
     """
     name = PurePosixPath(sample.name)
     if name.is_absolute() or ".." in name.parts:
-        raise InputError(f"{sample.name}: lies outside the data's folder, so it can have no mask")
+        raise InputError(f"{sample.name}: outside the data's folder, so it has no mask")
     return folder / name.with_suffix(".png")
 
 
@@ -40,8 +40,8 @@ def folder_mask(folder: Path, sample: Sample) -> NDArray[np.uint8] | None:
     height, width = picture_size(sample.file)
     if mask.shape != (height, width):
         raise InputError(
-            f"{file}: a mask has its picture's size, {height} x {width} (height x width, "
-            f"{sample.file}), got {mask.shape[0]} x {mask.shape[1]}"
+            f"{file}: a mask must have its picture's size, {height} x {width} (height x width, "
+            f"{sample.file}); given {mask.shape[0]} x {mask.shape[1]}"
         )
     return mask if sample.box is None else cut(mask, sample.box, file)
 
@@ -60,9 +60,9 @@ def check_masks(folder: Path) -> None:
     try:
         finished = parse_json(index.read_text(encoding="utf-8"))["finished"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{index}: is no index of masks") from None
+        raise InputError(f"{index}: not an index of masks") from None
     if finished is not True:
-        raise InputError(f"{folder}: is not finished: run `passerby cues masks` again")
+        raise InputError(f"{folder}: not finished: run `passerby cues masks` again")
 
 
 def masks_source(folder: Path) -> str | None:

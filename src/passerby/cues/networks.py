@@ -56,7 +56,7 @@ class ComputedCues:
         self, masks: MaskNetwork | None = None, joints: JointNetwork | None = None
     ) -> None:
         if masks is None and joints is None:
-            raise InputError("computed cues need a network for masks or one for joints: none given")
+            raise InputError("computed cues need a network for masks or for joints")
         self.mask_network = masks
         self.joint_network = joints
 

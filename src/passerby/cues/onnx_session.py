@@ -49,8 +49,9 @@ def open_session(
         # ONNX Runtime raises classes of its own that share no base but Exception.
         if "external" in str(error).lower():
             raise InputError(
-                f"{source}: keeps weights in other files (external data): save it as one file, "
+                f"{source}: its weights are in other files (external data): save it as one file "
+                "with "
                 "onnx.save(onnx.load(FILE), OTHER)"
             ) from None
         reason = " ".join(str(error).split())[:150]
-        raise InputError(f"{source}: ONNX Runtime reads no network from it: {reason}") from None
+        raise InputError(f"{source}: ONNX Runtime cannot read it: {reason}") from None

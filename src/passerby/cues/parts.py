@@ -8,7 +8,7 @@ of the top left pixel is 0, 0), boxes in pixel edges: the whole picture is 0, 0,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -120,7 +120,7 @@ def find_regions(
     joints = np.asarray(joints)
     if joints.shape != (18, 3) or not np.isfinite(joints).all():
         raise InputError(
-            f"joints are 18 x (x, y, confidence), finite: given {joints.shape}"
+            f"joints must be 18 x (x, y, confidence), finite: given {joints.shape}"
             + (" with NaN or infinity" if joints.shape == (18, 3) else "")
         )
     x, y = joints[:, 0], joints[:, 1]
@@ -231,11 +231,3 @@ def cut_regions(
         np.asarray(whole.resize((wide, tall), Image.Resampling.BILINEAR, tuple(box)))
         for box, (tall, wide) in zip(moved, sizes, strict=True)
     ]
-
-
-def count_sources(regions: Iterable[Regions]) -> dict[RegionSource, int]:
-    """How many pictures' regions came from where."""
-    counts: dict[RegionSource, int] = {"joints": 0, "filled": 0, "strips": 0}
-    for found in regions:
-        counts[found.source] += 1
-    return counts

@@ -171,7 +171,7 @@ def _built(kind: str, weights: str | Path, settings: RegionSettings) -> Any:
     # After loading: the names of the weights change, and the head of the proposals fits as it is
     # only with three ratios.
     if len(settings.ratios) != 3:
-        raise InputError(f"the networks have three anchor ratios: given {settings.ratios}")
+        raise InputError(f"the networks need three anchor ratios: given {settings.ratios}")
     maps = len(settings.anchors)
     network.rpn.anchor_generator = AnchorGenerator(
         tuple((side,) for side in settings.anchors), (settings.ratios,) * maps
@@ -200,4 +200,4 @@ def _load(network: nn.Module, file: Path) -> None:
     except Exception as error:
         # Missing, foreign, pickled, of other shapes: each has its own class.
         reason = " ".join(str(error).split())[:150]
-        raise InputError(f"{file}: holds no weights of this network: {reason}") from None
+        raise InputError(f"{file}: contains no weights of this network: {reason}") from None

@@ -32,11 +32,11 @@ class RegionSettings:
     def __post_init__(self) -> None:
         if self.pad < 1 or self.pad % 2 == 0 or self.scale <= 0 or self.extend < 0:
             raise InputError(
-                "pad must be an odd number from 1 on, scale above 0, extend at least 0: given "
+                "pad must be an odd number of at least 1, scale above 0, extend at least 0: given "
                 f"{self.pad}, {self.scale}, {self.extend}"
             )
         shares = number(self.score, "the score"), number(self.threshold, "the threshold")
         if not 0 <= min(shares) <= max(shares) <= 1:
-            raise InputError(f"score and threshold lie between 0 and 1: given {shares}")
+            raise InputError(f"score and threshold must be between 0 and 1: given {shares}")
         if not 1 <= len(self.anchors) <= 5:
-            raise InputError(f"anchors are one to five sides: given {self.anchors}")
+            raise InputError(f"anchors must be one to five sides: given {self.anchors}")

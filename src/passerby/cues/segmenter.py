@@ -123,14 +123,14 @@ class OnnxSegmenter:
             maps = maps[:, None]
         if maps.ndim != 4 or len(maps) != count or maps.shape[1] <= self.settings.channel:
             raise InputError(
-                f"{self.file}: the output for {count} pictures has to be {count} x maps x h x w "
+                f"{self.file}: the output for {count} pictures must be {count} x maps x h x w "
                 f"with a map {self.settings.channel} (from 0), it is {np.shape(output)}"
             )
         return maps[:, self.settings.channel]
 
     def _mask(self, values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8] | None:
         if not np.isfinite(values).all():
-            raise InputError(f"{self.file}: the output has to be finite numbers, it is not")
+            raise InputError(f"{self.file}: the output must be finite numbers")
         if self.settings.logits:
             values = 1 / (1 + np.exp(-values.clip(-50, 50)))
         grown = Image.fromarray(values).resize(size[::-1], Image.Resampling.BILINEAR)

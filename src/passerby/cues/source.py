@@ -131,5 +131,5 @@ def _places(root: Path) -> tuple[Path | None, Path | None]:
     files = [root / name for name in JOINT_FILES if (root / name).exists()]
     if len(files) > 1:
         names = " and ".join(file.name for file in files)
-        raise InputError(f"{root}: holds {names}, only one can be meant")
+        raise InputError(f"{root}: contains {names}: keep one of them")
     return masks if masks.is_dir() else None, files[0] if files else None

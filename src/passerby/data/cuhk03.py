@@ -100,7 +100,7 @@ def _new(root: Path, boxes: str, extract_to: Path | None) -> Split:
     config = _find(root, CONFIG.format(boxes=boxes))
     if config is None:
         raise InputError(
-            f"{root}: holds no {CONFIG.format(boxes=boxes)} (the new protocol's list), "
+            f"{root}: contains no {CONFIG.format(boxes=boxes)} (the new protocol's list), "
             f"nor a folder {boxes} with bounding_box_train in it"
         )
     listed = read_new_protocol(config)
@@ -109,7 +109,7 @@ def _new(root: Path, boxes: str, extract_to: Path | None) -> Split:
     if missing:
         raise InputError(
             f"{folder}: lacks {len(missing)} of the {len(listed.names)} pictures that "
-            f"{config.name} lists, {missing[0]} first"
+            f"{config.name} lists, e.g. {missing[0]}"
         )
 
     def part(rows: Iterable[int]) -> tuple[Sample, ...]:
@@ -128,7 +128,7 @@ def _original(root: Path, boxes: str, index: int, extract_to: Path | None) -> Sp
     folder = _picture_folder(root, boxes, extract_to)
     testsets = _testsets(root, folder, boxes)
     if not 0 <= index < len(testsets):
-        raise InputError(f"index lies in 0 ... {len(testsets) - 1}: given {index}")
+        raise InputError(f"index must be from 0 to {len(testsets) - 1}: given {index}")
     wanted = set(testsets[index])
     train: list[tuple[str, int, int]] = []
     test: list[tuple[str, int, int]] = []
@@ -136,7 +136,7 @@ def _original(root: Path, boxes: str, index: int, extract_to: Path | None) -> Sp
         (test if person in wanted else train).append((name, person_number(person), camera))
     both = _samples(folder, test)
     if not train or not both:
-        raise InputError(f"{folder}: holds no pictures of people for training and for the test")
+        raise InputError(f"{folder}: contains no pictures of people for training and for the test")
     return Split(
         "cuhk03", folder.parent, _samples(folder, train), both, both,
         variant=f"original protocol, {boxes}, split {index}", protocol="single-gallery-shot",
@@ -160,7 +160,7 @@ def _picture_folder(root: Path, boxes: str, extract_to: Path | None) -> Path:
             return place / name
     mat = _find(root, MAT)
     if mat is None:
-        raise InputError(f"{root}: holds neither {MAT} nor a folder {name}")
+        raise InputError(f"{root}: contains neither {MAT} nor a folder {name}")
     folder = (mat.parent if extract_to is None else extract_to) / name
     extract_pictures(mat, boxes, folder)
     return folder
@@ -184,12 +184,12 @@ def _testsets(root: Path, folder: Path, boxes: str) -> list[list[Person]]:
 def _parsed(folder: Path) -> list[tuple[str, Person, int]]:
     names = sorted(file.name for file in folder.iterdir() if is_picture(file))
     if not names:
-        raise InputError(f"{folder}: holds no pictures")
+        raise InputError(f"{folder}: contains no pictures")
     parsed = [(name, NAME.fullmatch(name)) for name in names]
     odd = [name for name, match in parsed if match is None]
     if odd:
         raise InputError(
-            f"{folder / odd[0]}: names have to look like 1_001_2_06.png (pair, person, camera, "
+            f"{folder / odd[0]}: names must look like 1_001_2_06.png (pair, person, camera, "
             f"cell); {len(odd)} of {len(names)} here do not"
         )
     return [(name, (int(m[1]), int(m[2])), int(m[3])) for name, m in parsed if m is not None]

@@ -82,7 +82,7 @@ def read_new_protocol(file: Path) -> NewProtocol:
     missing = [name for name in wanted if name not in found]
     if missing:
         raise InputError(
-            f"{file}: has to hold {', '.join(wanted)}, lacks {', '.join(missing)}: "
+            f"{file}: must contain {', '.join(wanted)}, lacks {', '.join(missing)}: "
             "is it a list of CUHK03's new protocol?"
         )
     names = tuple(str(np.ravel(entry)[0]) for entry in found["filelist"].ravel() if np.size(entry))
@@ -113,7 +113,7 @@ def read_testsets(file: Path) -> list[list[Person]]:
         for index in np.ndindex(sets.shape):
             rows = values(mat, cell(mat, sets, index))
             if rows.ndim != 2 or rows.shape[1] != 2:
-                raise InputError(f"{file}: a test set must be (people, 2), got {rows.shape}")
+                raise InputError(f"{file}: a test set must be (people, 2); given {rows.shape}")
             found.append(_people(file, rows.tolist()))
         return found
 
@@ -138,7 +138,7 @@ def read_kept_testsets(file: Path) -> list[list[Person]]:
     except InputError:
         raise
     except (OSError, ValueError, TypeError, KeyError, IndexError):
-        raise InputError(f"{file}: is not a list of CUHK03's original test sets") from None
+        raise InputError(f"{file}: not a list of CUHK03's original test sets") from None
 
 
 def extract_pictures(file: Path, boxes: str, folder: Path) -> None:
@@ -203,7 +203,7 @@ def _variable(mat: h5py.File, name: str) -> Any:
     found = mat.get(name)
     if getattr(found, "ndim", 0) != 2 or found.dtype.kind != "O":
         raise InputError(
-            f"{mat.filename}: has to hold labeled, detected and testsets, as cell arrays; "
+            f"{mat.filename}: must contain labeled, detected and testsets, as cell arrays; "
             f"{name} is not: is it cuhk-03.mat?"
         )
     return found
@@ -223,5 +223,5 @@ def _people(file: Path, rows: Sequence[Sequence[float]]) -> list[Person]:
 
 def _whole(file: Path, name: str, array: NDArray[Any]) -> NDArray[np.int64]:
     if array.dtype.kind not in "iu":
-        raise InputError(f"{file}: {name} must be whole numbers, got {array.dtype}")
+        raise InputError(f"{file}: {name} must be whole numbers; given {array.dtype}")
     return array.ravel().astype(np.int64)

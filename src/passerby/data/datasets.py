@@ -88,7 +88,7 @@ def manifest_in(root: str | Path, file: str | Path | None = None) -> tuple[Path,
     if len(found) != 1:
         given = "both" if found else "neither"
         raise InputError(
-            f"{root}: has to hold manifest.csv or manifest.parquet, holds {given}; or give "
+            f"{root}: must contain manifest.csv or manifest.parquet; it has {given}. Or give "
             "--file NAME"
         )
     return found[0], root
@@ -128,7 +128,7 @@ def load_synthetic(
     from passerby.drawing.write import DONE
 
     if drawing_version not in RECIPES:
-        raise InputError(f"drawing_version is 1 or 2, got {drawing_version}")
+        raise InputError(f"drawing_version must be 1 or 2; given {drawing_version}")
     root = Path(root)
     options: dict[str, int | None] = {
         "train_identities": train_identities,

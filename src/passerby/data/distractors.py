@@ -35,7 +35,7 @@ def with_distractors(split: Split, folder: str | Path) -> Split:
         if is_picture(Path(place) / name)
     )
     if not files:
-        raise InputError(f"{folder}: holds no pictures")
+        raise InputError(f"{folder}: contains no pictures")
     everything = (*split.train, *split.query, *split.gallery, *split.multi_query)
     person = max(sample.person_id for sample in everything) + 1
     camera = max(sample.camera_id for sample in everything) + 1

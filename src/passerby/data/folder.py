@@ -49,11 +49,11 @@ def load_folder(root: str | Path, test_share: float = 0.5) -> Split:
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
     if not 0 <= test_share <= 1:
-        raise InputError(f"test_share lies in 0 ... 1, got {test_share}")
+        raise InputError(f"test_share must be from 0 to 1; given {test_share}")
     layout = [name for name in MARKET_PARTS if (root / name).is_dir()]
     if layout:
         raise InputError(
-            f"{root}: has a folder {layout[0]}, which is Market-1501's layout: it is read by "
+            f"{root}: has a folder {layout[0]}, which is Market-1501's layout: use "
             "--data market1501 (or dukemtmc), not by --data folder"
         )
     parts = _given_parts(root) or _dealt_parts(root, test_share)
@@ -75,7 +75,7 @@ def load_folder(root: str | Path, test_share: float = 0.5) -> Split:
     train, query, gallery = samples("train"), samples("query"), samples("gallery")
     for sample in (*train, *query):
         if sample.person_id == JUNK_ID:
-            raise InputError(f"{root}: person -1 is junk, which belongs into the gallery only")
+            raise InputError(f"{root}: person -1 is junk and may be in the gallery only")
     notes = []
     if gallery and not query:
         query = first_pictures(gallery)
@@ -100,7 +100,7 @@ def first_pictures(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 def _given_parts(root: Path) -> dict[str, list[_Found]] | None:
     galleries = [name for name in ("gallery", "test") if (root / name).is_dir()]
     if len(galleries) == 2:
-        raise InputError(f"{root}: has a folder gallery and a folder test, which mean the same")
+        raise InputError(f"{root}: has both a folder gallery and a folder test: keep one")
     if not galleries and not (root / "train").is_dir():
         return None
     folders = {"train": "train", "query": "query", "gallery": (*galleries, "gallery")[0]}
@@ -134,20 +134,21 @@ def _read_part(folder: Path) -> list[_Found]:
         elif is_picture(entry):
             found.append(_Found(entry, *_market_name(entry)))
     if not found:
-        raise InputError(f"{folder}: holds no pictures")
+        raise InputError(f"{folder}: contains no pictures")
     return found
 
 
 def _read_person(folder: Path) -> Iterable[_Found]:
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.name.startswith("."):
-            raise InputError(f"{entry}: a person's folder holds pictures, not folders")
+            raise InputError(f"{entry}: a person's folder may contain pictures only, no folders")
         if is_picture(entry):
             parsed = parse_name(entry.name)
             camera, underscore, _ = entry.name.partition("_")
             if parsed is None and not (underscore and camera):
                 raise InputError(
-                    f"{entry}: names in a person's folder start with the camera, <camera>_*"
+                    f"{entry}: file names in a person's folder must start with the camera, "
+                    "<camera>_*"
                 )
             yield _Found(entry, folder.name, camera if parsed is None else parsed[1])
 
@@ -156,7 +157,7 @@ def _market_name(file: Path) -> tuple[str, str]:
     parsed = parse_name(file.name)
     if parsed is None:
         raise InputError(
-            f"{file}: a picture lies in its person's folder, or is called like "
+            f"{file}: put the picture into its person's folder, or name it like "
             "0002_c1s1_000451_03.jpg (person 2, camera 1)"
         )
     return parsed

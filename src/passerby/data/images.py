@@ -90,13 +90,14 @@ def read_mask(file: str | Path) -> NDArray[np.uint8]:
     with _opened(file) as image:
         if image.mode not in ("L", "1"):
             raise InputError(
-                f"{file}: a mask is an 8-bit picture of one channel, got Pillow mode {image.mode}"
+                f"{file}: a mask must be an 8-bit picture of one channel; given Pillow mode "
+                f"{image.mode}"
             )
         values = np.array(ImageOps.exif_transpose(image).convert("L"))
     if 0 < values.max() < 128:
         raise InputError(
-            f"{file}: in a mask 255 is the person and 0 the background, "
-            f"got values from {values.min()} to {values.max()}"
+            f"{file}: in a mask 255 is the person and 0 the background; "
+            f"given values from {values.min()} to {values.max()}"
         )
     return np.where(values >= 128, np.uint8(255), np.uint8(0))
 
@@ -195,14 +196,14 @@ def _to_rgb(image: Image.Image, file: str | Path) -> NDArray[np.uint8]:
     if image.mode in _SIXTEEN_BIT:
         grey = _eight_bits(np.asarray(image), file)
         return np.repeat(grey[:, :, None], 3, axis=2)
-    raise InputError(f"{file}: pixels of Pillow mode {image.mode} have no agreed range of values")
+    raise InputError(f"{file}: pixels of Pillow mode {image.mode} have no defined range of values")
 
 
 def _eight_bits(values: NDArray[np.integer], file: str | Path) -> NDArray[np.uint8]:
     wide = values.astype(np.int64)
     if wide.min() < 0 or wide.max() > 65535:
         raise InputError(
-            f"{file}: integer pixels lie in 0 ... 65535, got {wide.min()} ... {wide.max()}"
+            f"{file}: integer pixels must be from 0 to 65535; given {wide.min()} ... {wide.max()}"
         )
     return ((wide * 255 + 32767) // 65535).astype(np.uint8)
 
@@ -213,7 +214,7 @@ def _opened(file: str | Path, most_pixels: int | None = None) -> Iterator[Image.
     try:
         # Opening a pipe would wait for somebody to write into it.
         if not stat.S_ISREG(Path(file).stat().st_mode):
-            raise InputError(f"{file}: is not a regular file")
+            raise InputError(f"{file}: not a regular file")
         with Image.open(file) as image:
             check_size(image, file, most_pixels)
             yield image
@@ -223,7 +224,7 @@ def _opened(file: str | Path, most_pixels: int | None = None) -> Iterator[Image.
         raise InputError(f"{file}: no such file") from None
     except UnidentifiedImageError:
         empty = Path(file).stat().st_size == 0
-        raise InputError(f"{file}: {'is empty (0 bytes)' if empty else 'is no picture'}") from None
+        raise InputError(f"{file}: {'empty (0 bytes)' if empty else 'not a picture'}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureTooLarge(
             f"{file}: has more than {Image.MAX_IMAGE_PIXELS:,} pixels, the limit"

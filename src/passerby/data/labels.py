@@ -49,7 +49,7 @@ def numbered(texts: Iterable[str]) -> dict[str, int]:
     own = sorted({name for name in names.values() if name is not None})
     for name in own:
         if _NEGATIVE.fullmatch(name):
-            raise InputError(f"ids are at least 0, or -1 for junk, got {name}")
+            raise InputError(f"ids must be at least 0, or -1 for junk; given {name}")
     whole = all(_WHOLE.fullmatch(name) and name.isdecimal() for name in own)
     labels = {name: int(name) for name in own} if whole else {}
     if len(set(labels.values())) < len(own):

@@ -256,7 +256,7 @@ def _check_files(table: Table, files: Iterable[Path]) -> None:
     if missing:
         names = ", ".join(str(file) for file in missing[:3])
         raise InputError(
-            f"{table.file}: {len(missing)} of {len(listed)} pictures do not exist: {names}"
+            f"{table.file}: {len(missing)} of {len(listed)} pictures are missing: {names}"
             + (", ..." if len(missing) > 3 else "")
         )
 

@@ -85,7 +85,7 @@ def read_market_layout(root: str | Path, name: str, layout: Layout = MARKET) -> 
     train, query, gallery = (_read_part(found, part, layout) for part in _PARTS)
     for sample in query:
         if sample.person_id == JUNK_ID:
-            raise InputError(f"{found / sample.name}: a query needs an identity, -1 is junk")
+            raise InputError(f"{found / sample.name}: a query cannot be junk (-1)")
     wanted = {(sample.person_id, sample.camera_id) for sample in query}
     more = _read_part(found, "gt_bbox", layout) if (found / "gt_bbox").is_dir() else ()
     people = tuple(s for s in train if s.person_id not in (JUNK_ID, DISTRACTOR_ID))
@@ -121,7 +121,7 @@ def find_layout(root: str | Path, layout: Layout = MARKET) -> Path:
         found = [folder for folder in candidates if any((folder / p).is_dir() for p in _PARTS)]
         if len(found) > 1:
             names = " and ".join(str(folder.relative_to(root)) for folder in found)
-            raise InputError(f"{root}: holds several data sets, {names}: name one of them")
+            raise InputError(f"{root}: contains several data sets, {names}: choose one of them")
         if found:
             missing = [part for part in _PARTS if not (found[0] / part).is_dir()]
             if missing:
@@ -134,7 +134,7 @@ def find_layout(root: str | Path, layout: Layout = MARKET) -> Path:
             if entry.is_dir() and layout.folder.fullmatch(entry.name)
         ]
     raise InputError(
-        f"{root}: holds no folders {', '.join(_PARTS)}, nor a folder {layout.folders} that does"
+        f"{root}: contains no folders {', '.join(_PARTS)}, nor a folder {layout.folders} that does"
     )
 
 
@@ -176,12 +176,12 @@ def compare_counts(split: Split, published: dict[str, int]) -> str | None:
 def _read_part(root: Path, part: str, layout: Layout) -> tuple[Sample, ...]:
     names = sorted(file.name for file in (root / part).iterdir() if is_picture(file))
     if not names:
-        raise InputError(f"{root / part}: holds no pictures")
+        raise InputError(f"{root / part}: contains no pictures")
     parsed = [(name, layout.name.fullmatch(name)) for name in names]
     odd = [name for name, match in parsed if match is None]
     if odd:
         raise InputError(
-            f"{root / part / odd[0]}: names have to look like {layout.example}; "
+            f"{root / part / odd[0]}: names must look like {layout.example}; "
             f"{len(odd)} of {len(names)} here do not"
         )
     return tuple(

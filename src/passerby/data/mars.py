@@ -65,7 +65,7 @@ def load_mars(root: str | Path) -> Split:
     gallery = [track for number, track in enumerate(test, 1) if number not in searching]
     for track in query:
         if track[0].person_id < 0:
-            raise InputError(f"{track[0].file}: a query needs an identity, -1 is junk")
+            raise InputError(f"{track[0].file}: a query cannot be junk (-1)")
     parts = {"training": train, "query": query, "gallery": gallery}
     people, queries, others = (_sorted(tracks) for tracks in parts.values())
     split = Split("mars", found, people, queries, others, protocol="tracks")
@@ -86,7 +86,7 @@ def _find(root: Path) -> Path:
     found = [folder for folder in (root, *below) if (folder / "info").is_dir()]
     if len(found) != 1:
         what = "several folders with info" if found else "no folder info"
-        raise InputError(f"{root}: holds {what}: MARS has bbox_train, bbox_test and info")
+        raise InputError(f"{root}: contains {what}: MARS has bbox_train, bbox_test and info")
     missing = [name for name in INFO if not (found[0] / "info" / name).is_file()]
     missing += [name for name in ("bbox_train", "bbox_test") if not (found[0] / name).is_dir()]
     if missing:
@@ -101,7 +101,7 @@ def _matrix(root: Path, name: str) -> NDArray[np.int64]:
         raise InputError(f"{file}: needs the variable {INFO[name]}, has {', '.join(variables)}")
     values: NDArray[Any] = np.asarray(variables[INFO[name]])
     if values.ndim != 2 or values.dtype.kind not in "iuf" or (values != np.rint(values)).any():
-        raise InputError(f"{file}: {INFO[name]} has to be a matrix of whole numbers")
+        raise InputError(f"{file}: {INFO[name]} must be a matrix of whole numbers")
     return values.astype(np.int64)
 
 
@@ -111,7 +111,7 @@ def _tracks(root: Path, part: str) -> list[list[Sample]]:
     lines = (root / "info" / f"{part}_name.txt").read_text(encoding="ascii", errors="replace")
     names, rows = lines.split(), _matrix(root, file.name)
     if rows.shape[1] != 4 or len(rows) == 0:
-        raise InputError(f"{file}: a row is first, last, person, camera: given {rows.shape}")
+        raise InputError(f"{file}: a row must be first, last, person, camera: given {rows.shape}")
     found = []
     for number, (first, last, person, camera) in enumerate(rows.tolist(), 1):
         if not 1 <= first <= last <= len(names):
@@ -130,7 +130,7 @@ def _tracks(root: Path, part: str) -> list[list[Sample]]:
     missing = [each.file for track in found for each in track if not each.file.is_file()]
     if missing:
         total = sum(map(len, found))
-        raise InputError(f"{len(missing)} of {total} pictures do not exist: {missing[0]}")
+        raise InputError(f"{len(missing)} of {total} pictures are missing, e.g. {missing[0]}")
     return found
 
 
@@ -138,8 +138,8 @@ def _sample(root: Path, part: str, name: str) -> Sample:
     match = _NAME.fullmatch(name)
     if match is None:
         raise InputError(
-            f"{root / 'info' / part}_name.txt: names have to look like 0001C1T0001F001.jpg "
-            f"(person, camera, track, frame), got {name[:80]!r}"
+            f"{root / 'info' / part}_name.txt: names must look like 0001C1T0001F001.jpg "
+            f"(person, camera, track, frame); given {name[:80]!r}"
         )
     person = -1 if match[2] == "00-1" else int(match[2])
     relative = f"bbox_{part}/{match[2]}/{name}"

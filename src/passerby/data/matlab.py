@@ -34,7 +34,7 @@ def read_old_mat(file: Path) -> dict[str, NDArray[Any]]:
     except Exception as error:
         # scipy's reader raises whatever the bytes lead it to.
         raise InputError(
-            f"{file}: is not a .mat file of MATLAB 4 to 7.2, or is cut off ({_first_line(error)})"
+            f"{file}: not a .mat file of MATLAB 4 to 7.2, or is cut off ({_first_line(error)})"
         ) from None
     return {name: value for name, value in found.items() if not name.startswith("__")}
 
@@ -55,7 +55,7 @@ def open_new_mat(file: Path) -> Iterator[h5py.File]:
         opened = h5py.File(file, "r")
     except OSError as error:
         raise InputError(
-            f"{file}: is not a .mat file of MATLAB 7.3 (HDF5), or is cut off ({_first_line(error)})"
+            f"{file}: not a .mat file of MATLAB 7.3 (HDF5), or is cut off ({_first_line(error)})"
         ) from None
     with opened:
         yield opened

@@ -83,7 +83,7 @@ def _notes(split: Split, version: str, with_validation: bool) -> list[str]:
 def _find(root: Path, version: str | None) -> tuple[Path, Literal["V1", "V2"]]:
     """The folder of the lists, and the version of the pictures that lie there."""
     if version not in (None, *FOLDERS):
-        raise InputError(f"the version of msmt17 is V1 or V2: given {version!r}")
+        raise InputError(f"the version of msmt17 must be V1 or V2: given {version!r}")
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
     below = [f for f in sorted(root.iterdir()) if f.is_dir() and _FOLDER.fullmatch(f.name)]
@@ -95,7 +95,7 @@ def _find(root: Path, version: str | None) -> tuple[Path, Literal["V1", "V2"]]:
     if len(found) != 1:
         wanted = " or ".join(" and ".join(FOLDERS[v]) for v in FOLDERS if version in (None, v))
         what = "both V1 and V2: say which by `version`" if found else f"no folders {wanted}"
-        raise InputError(f"{root}: holds {what}")
+        raise InputError(f"{root}: contains {what}")
     return found[0]
 
 
@@ -106,7 +106,7 @@ def _read_list(root: Path, name: str, folder: str, first: int) -> list[Sample]:
     except FileNotFoundError:
         raise InputError(f"{file}: the list is missing") from None
     except UnicodeDecodeError:
-        raise InputError(f"{file}: is not a text file") from None
+        raise InputError(f"{file}: not a text file") from None
     samples = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -115,8 +115,8 @@ def _read_list(root: Path, name: str, folder: str, first: int) -> list[Sample]:
         named = _NAME.fullmatch(Path(parts[1]).name) if parts else None
         if parts is None or named is None:
             raise InputError(
-                f"{file}: line {number} has to look like 0000/0000_000_01_0303morning_0008_0.jpg 0 "
-                f"(picture, person), got {line.strip()[:80]!r}"
+                f"{file}: line {number} must look like 0000/0000_000_01_0303morning_0008_0.jpg 0 "
+                f"(picture, person); given {line.strip()[:80]!r}"
             )
         sample_name = f"{folder}/{parts[1]}"
         part = "test" if "test" in folder else "train"
@@ -139,6 +139,7 @@ def _part(root: Path, part: str, samples: list[Sample]) -> tuple[Sample, ...]:
     missing = [sample.name for sample in ordered if not sample.file.is_file()]
     if missing:
         raise InputError(
-            f"{root}: {len(missing)} of {len(ordered)} {part} pictures do not exist: {missing[0]}"
+            f"{root}: {len(missing)} of {len(ordered)} {part} pictures are missing, e.g. "
+            f"{missing[0]}"
         )
     return tuple(ordered)

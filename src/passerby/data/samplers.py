@@ -26,7 +26,7 @@ class Shuffled:
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
-            raise InputError(f"batch_size is at least 1, got {self.batch_size}")
+            raise InputError(f"batch_size must be at least 1; given {self.batch_size}")
 
     def batches(
         self, labels: NDArray[np.int64], *, seed: int, epoch: int
@@ -42,7 +42,7 @@ class Shuffled:
         count, size = len(labels), self.batch_size
         if count == 0 or (self.drop_last and count < size):
             raise InputError(
-                f"no batch: {count} training pictures, batch_size {size}, "
+                f"not one batch: {count} training pictures, batch_size {size}, "
                 f"drop_last {self.drop_last}"
             )
         order = keyed(seed, epoch).permutation(count)
@@ -71,7 +71,7 @@ class IdentityBalanced:
     def __post_init__(self) -> None:
         if self.identities < 1 or self.pictures < 1:
             raise InputError(
-                "identities and pictures of a batch are at least 1, "
+                "identities and pictures of a batch must be at least 1, "
                 f"got {self.identities} and {self.pictures}"
             )
 

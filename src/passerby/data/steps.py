@@ -146,7 +146,7 @@ def _checked(
         shape = None if array is None else (*array.shape, 1) if array.ndim == 2 else array.shape
         if array is None or shape != wanted or array.dtype != np.uint8:
             given = "nothing" if array is None else f"{array.dtype} {array.shape}"
-            raise InputError(f"input {name!r} has to be uint8 {wanted}, its method made {given}")
+            raise InputError(f"input {name!r} must be uint8 {wanted}; its method made {given}")
     return {name: made[name] for name in specs}
 
 

@@ -77,16 +77,16 @@ def _csv(file: Path) -> tuple[list[str], list[list[str]]]:
             delimiter = max(",;\t", key=first.count)
             rows = list(csv.reader(lines, delimiter=delimiter, strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file}: is no CSV file in UTF-8: {error}") from None
+        raise InputError(f"{file}: not a CSV file in UTF-8: {error}") from None
     if not rows:
-        raise InputError(f"{file}: is empty")
+        raise InputError(f"{file}: empty")
     head, *body = rows
     while body and not body[-1]:
         body.pop()
     for number, row in enumerate(body, 2):
         if len(row) != len(head):
             raise InputError(
-                f"{file}: row {number} has {len(row)} values, the head {len(head)} columns"
+                f"{file}: row {number} has {len(row)} values, the header {len(head)} columns"
             )
     return head, [[row[i].strip() for row in body] for i in range(len(head))]
 
@@ -99,7 +99,7 @@ def _parquet(file: Path) -> tuple[list[str], list[list[str]]]:
         table = pyarrow.parquet.read_table(file)
     except (pyarrow.ArrowException, OSError) as error:
         line = str(error).splitlines()[0]
-        raise InputError(f"{file}: is no readable Parquet file: {line}") from None
+        raise InputError(f"{file}: not a readable Parquet file: {line}") from None
     wanted = [name for name in table.column_names if _is_known(name)]
     others = [name for name in table.column_names if name not in wanted]
     columns = [[_text(value) for value in table.column(name).to_pylist()] for name in wanted]

@@ -52,7 +52,7 @@ def training_data(
         InputError: there are no samples, or one of them is junk (person id below 0).
     """
     if not samples:
-        raise InputError("the training part of the data set holds no pictures")
+        raise InputError("the training part of the data set contains no pictures")
     people = np.array([sample.person_id for sample in samples], np.int64)
     if people.min() < 0:
         first = samples[int(people.argmin())]
@@ -104,7 +104,9 @@ def with_cues(
             f"{name}: the mask has {size} pixels, the picture {height} x {width} (height x width)"
         )
     if mask is not None and mask.dtype != np.uint8:
-        raise InputError(f"{name}: a mask is uint8, 255 = person; this one is {mask.dtype}")
+        raise InputError(
+            f"{name}: a mask must be uint8 with 255 for the person; given {mask.dtype}"
+        )
     if mask is not None and 0 < mask.max() < 128:
         raise InputError(
             f"{name}: in a mask 255 is the person and 0 the background, the greatest value of "
@@ -121,11 +123,9 @@ def _inside(
     name: str, joints: NDArray[np.float32], height: int, width: int
 ) -> NDArray[np.float32] | None:
     if joints.shape != (18, 3):
-        raise InputError(f"{name}: joints have the shape (18, 3), got {joints.shape}")
+        raise InputError(f"{name}: joints must have the shape (18, 3); given {joints.shape}")
     if not np.isfinite(joints).all() or joints[:, 2].min() < 0:
-        raise InputError(
-            f"{name}: joints are finite numbers with confidence at least 0, these are not"
-        )
+        raise InputError(f"{name}: joints must be finite numbers with a confidence of at least 0")
     x, y, confidence = joints.T
     # Pixel centres: the picture reaches from -0.5 on.
     inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)

@@ -142,7 +142,7 @@ def normalise(batch: Batch, specs: Mapping[str, InputSpec], fill: float = 0.0) -
     inputs = {}
     for name, values in batch.inputs.items():
         if values.dtype != torch.uint8:
-            raise InputError(f"input {name!r} to normalise has to be uint8, got {values.dtype}")
+            raise InputError(f"input {name!r} to normalise must be uint8; given {values.dtype}")
         numbers = values.to(torch.float32)
         _shift_and_scale_(numbers, specs[name])
         if name in batch.boxes:

@@ -28,27 +28,27 @@ class DrawingRecipe:
     """What to draw. The defaults are `synthetic v2`."""
 
     train_identities: int = 200
-    """Identities of the training part."""
+    """Number of people for training."""
     test_identities: int = 200
-    """Identities that are queried; all in one place."""
+    """Number of people to query; all in one place."""
     cameras: int = 8
-    """Cameras of a place, at least 2."""
+    """Number of cameras in a place, at least 2."""
     people_per_place: int = 100
-    """Training identities that share cameras; the next ones walk elsewhere."""
+    """Number of training people who share cameras; the next ones walk elsewhere."""
     pictures_per_identity: int = 20
-    """Mean over the identities, queries included, `gt_bbox` not."""
+    """Mean number of pictures of a person, queries included, gt_bbox excluded."""
     drawn_boxes: int = 1
-    """Pictures in `gt_bbox` for each identity and camera beside the query's own."""
+    """Number of pictures in gt_bbox for each person and camera, besides the query's own."""
     distractors: int = 600
-    """Gallery pictures of people who are never queried."""
+    """Number of gallery pictures of people who are never queried."""
     junk: int = 400
-    """Gallery pictures of bad detections."""
+    """Number of gallery pictures of bad detections."""
     height: int = 128
-    """Of the stored pictures, pixels."""
+    """Height of the pictures, in pixels."""
     width: int = 64
-    """Of the stored pictures, pixels."""
+    """Width of the pictures, in pixels."""
     seed: int = 1
-    """Of all random numbers."""
+    """Random seed."""
     factors: Factors = field(default_factory=Factors)
     """What is drawn beyond plain people in front of plain cameras."""
 
@@ -59,11 +59,11 @@ class DrawingRecipe:
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise InputError(
-                    f"a drawn set's {name} is at least {value}, got {getattr(self, name)}"
+                    f"a drawn set's {name} must be at least {value}; given {getattr(self, name)}"
                 )
         if self.train_identities + self.test_identities > 9999:
             raise InputError(
-                "a drawn set has at most 9999 identities, got "
+                "a drawn set can have 9999 identities at most; given "
                 f"{self.train_identities + self.test_identities}"
             )
 

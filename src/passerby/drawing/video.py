@@ -93,10 +93,10 @@ def write_video_set(root: str | Path, recipe: VideoRecipe | None = None, *, work
     if (root / DONE).is_file():
         held = json.loads((root / DONE).read_text(encoding="utf-8"))
         if held != asdict(recipe):
-            raise InputError(f"{root} holds videos of another recipe: {held}")
+            raise InputError(f"{root} contains videos of another recipe: {held}")
         return
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise InputError(f"videos are drawn into a new folder: {root} is there already")
+        raise InputError(f"{root} already exists: choose a new folder for the videos")
     _av()
     hidden = root.absolute().with_name(f".{root.name}.unfinished")
     shutil.rmtree(hidden, ignore_errors=True)

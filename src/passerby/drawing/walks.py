@@ -23,21 +23,21 @@ class VideoRecipe:
     """People who walk through the views of several cameras."""
 
     cameras: int = 4
-    """Cameras, at least 1."""
+    """Number of cameras, at least 1."""
     people: int = 60
-    """People, all of whom pass every camera."""
+    """Number of people; each passes every camera."""
     visits: int = 2
-    """How often each person passes each camera."""
+    """Number of times that each person passes each camera."""
     minutes: float = 10.0
-    """Length of each camera's video; all begin at one time."""
+    """Length of each camera's video; all start at the same time."""
     rate: int = 10
-    """Frames/s."""
+    """Frames per second."""
     width: int = 640
-    """Pixels of a frame."""
+    """Width of a frame, in pixels."""
     height: int = 360
-    """Pixels of a frame."""
+    """Height of a frame, in pixels."""
     seed: int = 1
-    """Of all random numbers."""
+    """Random seed."""
 
     def __post_init__(self) -> None:
         least = {"cameras": 1, "people": 1, "visits": 1, "rate": 1, "width": 64, "height": 64,
@@ -45,11 +45,11 @@ class VideoRecipe:
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise InputError(
-                    f"a drawn video's {name} is at least {value}, got {getattr(self, name)}"
+                    f"a drawn video's {name} must be at least {value}; given {getattr(self, name)}"
                 )
         if self.width % 2 or self.height % 2 or not 0.05 <= self.minutes <= 24 * 60:
             raise InputError(
-                "a drawn video's sides are even and its minutes lie in 0.05 ... 1440, got "
+                "a drawn video needs even sides and 0.05 to 1440 minutes; given "
                 f"{self.width} x {self.height} and {self.minutes:g}"
             )
 

@@ -53,7 +53,7 @@ def is_finished(root: Path, recipe: Recipe) -> bool:
         for key, value in wanted.items():
             if held.get(key) != value:
                 raise InputError(
-                    f"{root} holds another synthetic set: {key} {held.get(key)}, wanted {value}"
+                    f"{root} contains another synthetic set: {key} {held.get(key)}, wanted {value}"
                 )
         for folder, count in held["counts"].items():
             found = sum(1 for _ in (root / folder).glob("*.jpg"))
@@ -63,9 +63,7 @@ def is_finished(root: Path, recipe: Recipe) -> bool:
                 )
         return True
     if names:
-        raise InputError(
-            f"a synthetic set is written into an empty folder, {root} holds {min(names)}"
-        )
+        raise InputError(f"{root} is not empty (it contains {min(names)}): choose an empty folder")
     return False
 
 
@@ -74,7 +72,7 @@ def _clear(root: Path, names: set[str]) -> None:
     half = tuple(f".{name}." for name in _OURS)
     foreign = {name for name in names - set(_OURS) if not name.startswith(half)}
     if foreign:
-        raise InputError(f"{root} holds {min(foreign)}, which is not of a synthetic set")
+        raise InputError(f"{root} contains {min(foreign)}, which is not part of a synthetic set")
     # The mark of an unfinished set is the last name: clearing may itself be interrupted.
     for name in sorted(names):
         path = root / name
@@ -174,9 +172,9 @@ def write_synthetic(root: str | Path, recipe: Recipe | None = None, *,
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     workers = workers if workers is not None else cores or 1
     if workers < 1:
-        raise InputError(f"workers is at least 1, got {workers}")
+        raise InputError(f"workers must be at least 1; given {workers}")
     if root.exists() and not root.is_dir():
-        raise InputError(f"a synthetic set is written into a folder, {root} is a file")
+        raise InputError(f"{root} is a file: choose a folder for the synthetic set")
     with one_at_a_time(root / LOCK, _PATIENCE):
         if not is_finished(root, recipe):
             _write(root, recipe, workers, progress)

@@ -165,8 +165,8 @@ def load_checkpoint(file: Path, kind: str, changes: Mapping[str, Any] | None = N
     foreign = [name for name in rest if not name.startswith(known.training)]
     if foreign:
         raise InputError(
-            f"{file}: {len(foreign)} tensors belong to layers that {recipe.trunk} does not have, "
-            f"without which its embeddings would be others: {', '.join(foreign[:5])}"
+            f"{file}: {len(foreign)} tensors belong to layers that {recipe.trunk} does not have; "
+            f"without them its embeddings would change: {', '.join(foreign[:5])}"
             + (", ..." if len(foreign) > 5 else "")
         )
     network.load_state_dict({name: found[places[name]] for name in wanted}, strict=False)
@@ -193,7 +193,7 @@ def _check(
     if missing:
         raise InputError(
             f"{file} lacks {len(missing)} of the {len(wanted)} tensors of {trunk}, "
-            f"e.g. {missing[0]}; it holds e.g. {next(iter(found))} (another network? name it with "
+            f"e.g. {missing[0]}; it has e.g. {next(iter(found))} (another network? name it with "
             'changes={"trunk": ...})'
         )
     for name, tensor in wanted.items():

@@ -229,7 +229,7 @@ class Embedder:
         made = copy.copy(self)
         if isinstance(self.network, OnnxNetwork):
             if precision == "bfloat16":
-                raise InputError("an ONNX network computes in the precision that its file says")
+                raise InputError("an ONNX network always computes in the precision of its file")
             return made
         dtype = chosen_precision(precision, device_of(self.network))
         made._computes = Optimised(self.network, dtype)
@@ -340,11 +340,12 @@ class Embedder:
         do those that the method cannot use (`passerby.method.Inputs.unusable`).
         """
         if isinstance(pictures, (str, Path, Image.Image)) or len(pictures) == 0:
-            raise InputError(f"embed takes a list of pictures, at least one; given {pictures!r}")
+            raise InputError(f"embed needs a list of at least one picture; given {pictures!r}")
         for name, cue in (("masks", masks), ("joints", joints)):
             if cue is not None and len(cue) != len(pictures):
                 raise InputError(
-                    f"{name} must be as many as the pictures; {len(cue)} for {len(pictures)}"
+                    f"each picture needs one entry in {name}: {len(pictures)} pictures, "
+                    f"{len(cue)} entries"
                 )
         if cues is None and isinstance(self.cues, ComputedCues):
             cues = self.cues

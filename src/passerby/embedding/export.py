@@ -65,7 +65,7 @@ def export_onnx(model: Embedder, file: str | Path) -> ExportedModel:
     """
     file = Path(file)
     if file.suffix != ".onnx":
-        raise InputError(f"an ONNX file's name ends in .onnx: given {file}")
+        raise InputError(f"the name of an ONNX file must end in .onnx: given {file}")
     if isinstance(model.network, OnnxNetwork):
         raise InputError(f"this model is an ONNX file already: {model.network.source}")
     _needed()
@@ -95,7 +95,7 @@ def _needed() -> None:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise InputError(f"exporting needs: pip install 'passerby[onnx]' ({error})") from None
+        raise InputError(f"exporting needs pip install 'passerby[onnx]' ({error})") from None
 
 
 class _OtherNames(nn.ModuleDict):

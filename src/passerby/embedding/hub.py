@@ -31,7 +31,7 @@ def fetch(name: str | Path, *, revision: str | None = None, device: str = "cpu")
     written = read_model(folder).fingerprint
     if written is not None and written != model.fingerprint:
         raise InputError(
-            f"{name}: {WEIGHTS} is not the one that {CONFIG} was written for: fingerprint "
+            f"{name}: {WEIGHTS} does not belong to {CONFIG}: fingerprint "
             f"{model.fingerprint}, not {written}"
         )
     return model
@@ -121,7 +121,7 @@ def _fetched(name: str, revision: str | None) -> Path:
         )
     except Exception as error:  # the client raises many kinds, all of which mean: not there
         raise InputError(
-            f"{name}: no such folder, and neither cached from the hub nor within reach: "
+            f"{name}: no such folder, and the hub's copy is neither cached nor within reach: "
             f"{_line(error)}"
         ) from error
 

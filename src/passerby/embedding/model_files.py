@@ -77,10 +77,12 @@ def read_model(folder: Path, stage: str | None = None) -> ModelFiles:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such run")
     if (folder / "config.yaml").is_file() and not (folder / CONFIG).is_file():
-        raise InputError(f"{folder}: this run is not finished: go on with --resume")
+        raise InputError(f"{folder}: this run is not finished: continue it with --resume")
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
-            raise InputError(f"a model folder holds {CONFIG} and {WEIGHTS}; {folder} lacks {name}")
+            raise InputError(
+                f"{folder}: {name} is missing; a model's folder needs {CONFIG} and {WEIGHTS}"
+            )
     file = folder / WEIGHTS if stage is None else _stage_weights(folder, stage)
     try:
         config = parse_json((folder / CONFIG).read_text(encoding="utf-8"))
@@ -94,7 +96,7 @@ def read_model(folder: Path, stage: str | None = None) -> ModelFiles:
         )
         version = int(config["format"])
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise InputError(f"{folder} holds no model of passerby: {error}") from error
+        raise InputError(f"{folder}: not a model of passerby: {error}") from error
     if version > FORMAT:
         raise InputError(f"{folder / CONFIG} has format {version}; this version reads {FORMAT}")
     return files

@@ -69,7 +69,7 @@ class OnnxNetwork(nn.Module):
         names = [found.name for found in self._session.get_outputs()]
         if output is None and len(names) > 1:
             raise InputError(
-                f"{self.source} has the outputs {', '.join(names)}: say which with output="
+                f"{self.source} has the outputs {', '.join(names)}: choose one with output="
             )
         if output is not None and output not in names:
             raise InputError(f"{self.source} has the outputs {', '.join(names)}; given {output!r}")
@@ -116,7 +116,7 @@ class OnnxNetwork(nn.Module):
             raise InputError(f"{self.source}: ONNX Runtime cannot run it: {reason}") from None
         if len(found) != size or found.ndim < 2 or found.size != size * found.shape[1]:
             raise InputError(
-                f"{self.source}: the output {self._output} has to be (pictures, numbers); "
+                f"{self.source}: the output {self._output} must be (pictures, numbers); "
                 f"for {size} pictures it is {found.shape}"
             )
         return np.asarray(found.reshape(size, -1)[:count], np.float32)
@@ -175,7 +175,7 @@ def read_note(file: Path, content: Tensor) -> Note:
         try:
             beside = dict(parse_json(note_file(file).read_text(encoding="utf-8")))
         except ValueError as error:
-            raise InputError(f"{note_file(file)}: is no JSON object: {error}") from error
+            raise InputError(f"{note_file(file)}: not a JSON object: {error}") from error
     plain = inside or beside
     if "method" not in plain and "preprocessing" not in plain:
         raise InputError(
@@ -208,7 +208,7 @@ def _said(session: Any, source: str) -> dict[str, Any]:
         return {} if text is None else dict(parse_json(text))
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"{source}: its metadata {METADATA!r} are no JSON object: {error}"
+            f"{source}: its metadata {METADATA!r} is not a JSON object: {error}"
         ) from error
 
 

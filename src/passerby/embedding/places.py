@@ -41,7 +41,7 @@ def list_places(places: Sequence[str | Path]) -> Listed:
             pictures; one picture twice.
     """
     if not places:
-        raise InputError("embed needs pictures, folders or manifests")
+        raise InputError("name what to embed: pictures, folders or manifests")
     found: list[Sample] = []
     for place in map(Path, places):
         here = _folder(place)
@@ -73,13 +73,13 @@ def _folder(place: Path) -> Path:
 def _files(place: Path) -> list[Path]:
     if place.is_file():
         if not is_picture(place):
-            raise InputError(f"{place}: is neither a picture nor a folder nor a manifest")
+            raise InputError(f"{place}: not a picture, a folder or a manifest")
         return [place]
     if not place.is_dir():
         raise InputError(f"{place}: no such file or folder")
     found = sorted(_below(place))
     if not found:
-        raise InputError(f"{place}: holds no pictures")
+        raise InputError(f"{place}: contains no pictures")
     return found
 
 

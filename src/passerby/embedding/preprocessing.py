@@ -42,7 +42,7 @@ class Preprocessing:
             )
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std, default=0) <= 0:
             raise InputError(
-                "mean and std are three numbers each, std above 0; "
+                "mean and std must be three numbers each, std above 0; "
                 f"given mean {self.mean}, std {self.std}"
             )
         for name, value, known in (

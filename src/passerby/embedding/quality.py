@@ -23,7 +23,7 @@ class Quality:
     def __post_init__(self) -> None:
         if self.min_height < 0 or not 0 <= self.min_sharpness < float("inf"):
             raise InputError(
-                "the least height and sharpness are at least 0; "
+                "minimum height and sharpness must be at least 0; "
                 f"given {self.min_height} and {self.min_sharpness}"
             )
 

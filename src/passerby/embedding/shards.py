@@ -130,7 +130,7 @@ def read_tally(file: Path) -> Tally:
     try:
         return Tally(**parse_json(_metadata(file)[TALLY]))
     except (ValueError, TypeError) as error:
-        raise InputError(f"{file}: is no readable file of embeddings: {error}") from error
+        raise InputError(f"{file}: not a readable file of embeddings: {error}") from error
 
 
 def old_format(place: str | Path) -> str:
@@ -172,7 +172,7 @@ def open_parquet(file: Path) -> Any:
         return pa.parquet.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
         line = str(error).splitlines()[0]
-        raise InputError(f"{file}: is no readable Parquet file: {line}") from None
+        raise InputError(f"{file}: not a readable Parquet file: {line}") from None
 
 
 def read_embeddings(folder: str | Path) -> tuple[list[dict[str, Any]], NDArray[np.float32]]:
@@ -185,10 +185,10 @@ def read_embeddings(folder: str | Path) -> tuple[list[dict[str, Any]], NDArray[n
 
     files = sorted(Path(folder).glob("embeddings-*.parquet"))
     if not files:
-        raise InputError(f"{folder}: holds no embeddings")
+        raise InputError(f"{folder}: contains no embeddings")
     prints = {_metadata(file)[FINGERPRINT] for file in files}
     if len(prints) > 1:
-        raise InputError(f"{folder}: holds embeddings of {len(prints)} different models")
+        raise InputError(f"{folder}: contains embeddings of {len(prints)} different models")
     rows: list[dict[str, Any]] = []
     parts = []
     for file in files:
@@ -204,5 +204,5 @@ def _metadata(file: Path) -> dict[bytes, bytes]:
     with open_parquet(file) as opened:
         found = opened.schema_arrow.metadata or {}
     if TALLY not in found:
-        raise InputError(f"{file}: is no shard of embeddings that passerby wrote")
+        raise InputError(f"{file}: not a file of embeddings written by passerby")
     return dict(found)

@@ -54,7 +54,8 @@ def write_small(model: Embedder, folder: Path) -> SmallModel:
     cosine = float(torch.cosine_similarity(found, wanted).min())
     if not cosine > LEAST_COSINE:
         raise InputError(
-            f"float16 does not hold this model's weights: least cosine {cosine:.6f} with its own "
+            f"float16 is too coarse for this model's weights: lowest cosine {cosine:.6f} with its "
+            "own "
             f"embeddings, at least {LEAST_COSINE} is wanted"
         )
     made = Embedder(model.method, model.recipe, network)

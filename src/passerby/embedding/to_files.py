@@ -225,13 +225,15 @@ def _check_plan(out: Path, plan: Mapping[str, Any]) -> None:
     with one_at_a_time(out / LOCK):
         if not file.is_file():
             if any(out.glob("embeddings-*.parquet")):
-                raise InputError(f"{out}: holds embeddings, but no {PLAN}: take another folder")
+                raise InputError(
+                    f"{out}: contains embeddings, but no {PLAN}: choose another folder"
+                )
             write_text(file, json.dumps(plan, indent=2) + "\n")
             return
         try:
             there = dict(parse_json(file.read_text(encoding="utf-8")))
         except ValueError as error:
-            raise InputError(f"{file}: is damaged: {error}") from error
+            raise InputError(f"{file}: damaged: {error}") from error
     if there.get("format") == 1:
         raise InputError(old_format(out))
     differ = [name for name in plan if there.get(name) != plan[name]]
@@ -239,7 +241,7 @@ def _check_plan(out: Path, plan: Mapping[str, Any]) -> None:
         name = differ[0]
         raise InputError(
             f"{out} was begun with other settings: {', '.join(differ)} (e.g. {name} "
-            f"{there.get(name)}, now {plan[name]}); take another folder"
+            f"{there.get(name)}, now {plan[name]}); choose another folder"
         )
 
 

@@ -42,7 +42,7 @@ def read_people(file: str | Path) -> dict[str, dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file}: cannot be read as a table of people: {error}") from error
     if not rows or "person_id" not in rows[0]:
-        raise InputError(f"{file}: has to have a column person_id and a line for each person")
+        raise InputError(f"{file}: must have a column person_id and a line for each person")
     return {row.pop("person_id"): row for row in rows}
 
 
@@ -63,7 +63,7 @@ def by_attribute(
         InputError: the counts differ, or a queried person has no attributes.
     """
     if len(persons) != len(scores.ap):
-        raise InputError(f"{len(scores.ap)} queries need as many persons, got {len(persons)}")
+        raise InputError(f"{len(scores.ap)} queries need as many persons; given {len(persons)}")
     names = [str(person) for person in persons]
     unknown = sorted(set(names) - set(people))
     if unknown:

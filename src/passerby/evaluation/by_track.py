@@ -59,7 +59,7 @@ def _tracks(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], Numbers]:
             firsts.append(sample)
         elif firsts[codes[row]].person_id != sample.person_id:
             raise InputError(
-                f"a track shows one person: {sample.track_id} of camera {sample.camera_id} has "
+                f"a track must show one person: {sample.track_id} of camera {sample.camera_id} has "
                 f"{firsts[codes[row]].name} and {sample.name}"
             )
     return tuple(firsts), codes

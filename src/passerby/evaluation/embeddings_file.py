@@ -102,7 +102,7 @@ def _more(file: Path, arrays: dict[str, NDArray[Any]], sides: Sides) -> More | N
             arrays["multi_query_cameras"],
         )
     except InputError as error:
-        raise InputError(f"{file}: multi_query (here called query): {error}") from error
+        raise InputError(f"{file}: multi_query (called query here): {error}") from error
     assert numbers.query_cameras is not None
     return More(more, numbers.query_ids, numbers.query_cameras)
 
@@ -118,14 +118,14 @@ def _arrays(file: Path) -> dict[str, NDArray[Any]]:
         raise
     except MemoryError as error:
         raise InputError(
-            f"{file}: its arrays take more memory than there is ({error}): a folder of .npy files "
+            f"{file}: its arrays do not fit into memory ({error}); a folder of .npy files "
             "is read from the disk as it is needed"
         ) from error
     except (
         AttributeError, EOFError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error,
     ) as error:  # fmt: skip
         raise InputError(
-            f"{file}: is not an .npz of plain numeric arrays as numpy.savez writes it"
+            f"{file}: not an .npz of plain numeric arrays as numpy.savez writes it"
         ) from error
 
 
@@ -141,7 +141,7 @@ def _mapped_arrays(folder: Path) -> dict[str, NDArray[Any]]:
             arrays[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False)
         except (EOFError, OSError, TypeError, ValueError) as error:
             raise InputError(
-                f"{file}: is not a plain numeric array as numpy.save writes it"
+                f"{file}: not a plain numeric array as numpy.save writes it"
             ) from error
     return arrays
 

@@ -47,7 +47,7 @@ def mean_results(files: Sequence[str | Path]) -> dict[str, Any]:
                 )
     splits = [(one.get("folder"), one.get("variant", ""), one["model"]) for one in found]
     if len(set(splits)) < len(splits):
-        raise InputError("the mean is over different splits: one of them is given twice")
+        raise InputError("the mean needs different splits: one is given twice")
     # Definitions of AP that came later are missing in older files.
     known = [key for key in first["scores"] if all(key in one["scores"] for one in found)]
     scores = {key: [one["scores"][key] for one in found] for key in known}

@@ -343,7 +343,7 @@ def evaluate_arrays(
     """
     chosen = find_protocol(protocol)
     if isinstance(chosen, Tracks):
-        raise InputError("a file of embeddings says nothing of tracks: give one row for each track")
+        raise InputError("a file of embeddings has no tracks: give one row for each track")
     sides = arrays.sides
     ranking = Ranking(metric, reranking, same_camera_filter)
     by_definition = chosen.scores(sides, ranking)
@@ -381,7 +381,7 @@ def _settings(protocol: EvaluationProtocol) -> dict[str, Any]:
 
 def _needs_filter(name: str, ranking: Ranking) -> None:
     if not ranking.same_camera_filter:
-        raise InputError(f"{name} leaves the query's own camera out: the filter must be on")
+        raise InputError(f"{name} needs the same-camera filter")
 
 
 def _counts(query_ids: NDArray[np.int64], gallery_ids: NDArray[np.int64]) -> Counts:

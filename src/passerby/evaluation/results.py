@@ -128,9 +128,9 @@ def read_results(file: str | Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(f"{file}: no such file") from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{file}: is not a JSON file") from error
+        raise InputError(f"{file}: not a JSON file") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise InputError(f"{file}: is not a result file of format {FORMAT}")
+        raise InputError(f"{file}: not a result file of format {FORMAT}")
     for part in ("data", "protocol", "metric", "feature", "model", "counts", "scores", "run"):
         if part not in found:
             raise InputError(f"{file}: a result file must have {part!r}: it is missing")

@@ -23,7 +23,7 @@ def draw_calibration(found: Calibration, target: str | Path) -> None:
     """
     check_target(target, "distances")
     if not found.edges:
-        raise InputError("this calibration was kept without its histogram: calibrate again")
+        raise InputError("this calibration has no histogram: calibrate again")
     figure, [axes] = new_figure(1, height=3.5)
     kinds = (
         ("one person", found.genuine_counts, found.genuine),

@@ -51,7 +51,7 @@ def draw_cues(
             that cannot be read.
     """
     if Path(target_png).suffix.lower() != ".png":
-        raise InputError(f"a contact sheet is drawn as .png: given {target_png}")
+        raise InputError(f"a contact sheet must be a .png: given {target_png}")
     if not samples or columns < 1:
         raise InputError(
             f"a contact sheet needs at least one picture and one column: given {len(samples)}, "

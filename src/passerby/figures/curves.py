@@ -20,40 +20,15 @@ if TYPE_CHECKING:
     from passerby.ranking.verification import Verification
 
 
-def draw_cmc(curves: Mapping[str, NDArray[np.float64]], target: str | Path) -> None:
-    """Draws CMC curves into one picture.
-
-    Args:
-        curves: label -> (ranks,) shares of the queries, 0-1, e.g. `Scores.cmc`.
-        target: the .png or .svg, written atomically.
-
-    Raises:
-        InputError: there is no curve, or an empty one.
-    """
-    figure, (axes,) = new_figure()
-    _cmc(axes, curves)
-    save_figure(figure, target)
-
-
-def draw_roc(curves: Mapping[str, Verification], target: str | Path) -> None:
-    """Draws ROC curves into one picture; the rate of false matches is on a logarithmic axis.
-
-    Args:
-        curves: label -> from `passerby.ranking.verification`.
-        target: the .png or .svg, written atomically.
-
-    Raises:
-        InputError: there is no curve.
-    """
-    figure, (axes,) = new_figure()
-    _roc(axes, curves)
-    save_figure(figure, target)
-
-
 def draw_cmc_and_roc(
     cmc: Mapping[str, NDArray[np.float64]], roc: Mapping[str, Verification], target: str | Path
 ) -> None:
-    """Draws both side by side, as `draw_cmc` and `draw_roc`.
+    """Draws CMC and ROC side by side; the rate of false matches is on a logarithmic axis.
+
+    Args:
+        cmc: label -> (ranks,) shares of the queries, 0-1, e.g. `Scores.cmc`.
+        roc: label -> from `passerby.ranking.verification`.
+        target: the .png or .svg, written atomically.
 
     Raises:
         InputError: there is no curve, or an empty one.

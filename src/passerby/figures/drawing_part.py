@@ -81,7 +81,7 @@ def _stage_file(model: Embedder, run: Path, criterion: nn.Module) -> Path:
     files = [stage_files(run, name)[1] for name in names]
     there = [file for file in files if file.is_file()]
     if not there:
-        raise InputError(f"{run} does not hold what only training needed: there is no {files[-1]}")
+        raise InputError(f"{run} lacks what only training needed: {files[-1]}")
     return there[-1]
 
 

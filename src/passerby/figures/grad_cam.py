@@ -76,7 +76,7 @@ def explain(
         if gradient is not None:
             cam = grad_cam(heard[name].detach().float(), gradient.float())
             return cam, values.detach(), name
-    raise InputError(f"the score does not rest on a map of {', '.join(names) or 'the network'}")
+    raise InputError(f"the score does not depend on a map of {', '.join(names) or 'the network'}")
 
 
 def similarity(first: Tensor, second: Tensor, metric: str) -> Tensor:
@@ -121,8 +121,8 @@ def identity_score(network: Any, criterion: Any, labels: Tensor, identities: int
         logits: Tensor = criterion.identity_logits(network.features(**inputs))
         if logits.shape[1] != identities:
             raise InputError(
-                f"the run was trained on {logits.shape[1]} people, the data hold {identities} "
-                "training people: they are not the same"
+                f"the run was trained on {logits.shape[1]} people, but the data have {identities} "
+                "training people: use the data of the training"
             )
         return logits.gather(1, labels[:, None])[:, 0]
 

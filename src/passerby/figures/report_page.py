@@ -59,11 +59,11 @@ def write_page(
         InputError: no run there, a file of it that cannot be read, or another ending than .html.
     """
     if Path(target).suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"a report is written as .html: given {target}")
+        raise InputError(f"a report must be an .html file: given {target}")
     run = Path(run)
     config = read_config(run)
     if not config:
-        raise InputError(f"{run} holds no run: there is no config.yaml")
+        raise InputError(f"{run}: not a run: config.yaml is missing")
     results = {
         **_results(run),
         **{name: read_results(file) for name, file in (beside or {}).items()},
@@ -132,7 +132,7 @@ def read_metrics(file: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
                     (int(row["epoch"]), float(row["value"]))
                 )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{file}: is not a file of metrics") from error
+        raise InputError(f"{file}: not a file of metrics") from error
     return found
 
 
@@ -154,7 +154,7 @@ def _results(run: Path) -> dict[str, dict[str, Any]]:
         try:
             contents = parse_json(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(f"{file}: is not a JSON file") from error
+            raise InputError(f"{file}: not a JSON file") from error
         if isinstance(contents, dict) and contents.get("format") == FORMAT and "scores" in contents:
             name = "this run" if file.name == "results.json" else file.stem
             found[name] = read_results(file)

@@ -60,7 +60,7 @@ def read_many(places: Iterable[str | Path]) -> list[Result]:
         else:
             below = sorted(place.rglob("results.json"))
             if not below:
-                raise InputError(f"{place}: holds no results.json")
+                raise InputError(f"{place}: contains no results.json")
             files += below
     if not files:
         raise InputError("a figure of results needs at least one result file")
@@ -164,7 +164,7 @@ def check_scores(names: Sequence[str]) -> None:
     """
     for name in names:
         if name not in SCORES:
-            raise InputError(f"a score is one of {', '.join(SCORES)}: given {name!r}")
+            raise InputError(f"a score must be one of {', '.join(SCORES)}: given {name!r}")
     if not names:
         raise InputError(f"a figure needs at least one score of {', '.join(SCORES)}")
 

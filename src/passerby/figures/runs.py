@@ -135,7 +135,7 @@ def _places(
     }
     if len(numbers) < len(known):
         if ranges:
-            raise InputError(f"only numbers lie in ranges: {over} is {', '.join(known)}")
+            raise InputError(f"ranges need numbers: {over} is {', '.join(known)}")
         return {text: text for text in known}
     found: dict[str, float | str] = {}
     for text, number in sorted(numbers.items(), key=lambda item: item[1]):
@@ -144,7 +144,9 @@ def _places(
             continue
         inside = [f"{least:g} - {most:g}" for least, most in ranges if least <= number <= most]
         if len(inside) != 1:
-            raise InputError(f"{over} {text} lies in {len(inside)} of the ranges: it must in one")
+            raise InputError(
+                f"{over} {text} lies in {len(inside)} of the ranges, not in exactly one"
+            )
         found[text] = inside[0]
     return found
 
@@ -159,5 +161,5 @@ def _line(axes: Axes, found: Mapping[float, Sequence[float]], label: str) -> Non
 
 def _score(result: Result, name: str) -> float:
     if name not in result.scores:
-        raise InputError(f"{result.file}: holds no {name}")
+        raise InputError(f"{result.file}: contains no {name}")
     return result.scores[name]

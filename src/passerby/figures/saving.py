@@ -27,7 +27,7 @@ def check_target(target: str | Path, what: str) -> None:
         InputError: the name ends otherwise than in `ENDINGS`.
     """
     if Path(target).suffix.lower() not in ENDINGS:
-        raise InputError(f"{what} are drawn as .png or .svg: given {target}")
+        raise InputError(f"{what} must be drawn as .png or .svg: given {target}")
 
 
 def save_image(image: Image.Image, target: str | Path) -> None:

@@ -122,7 +122,7 @@ def updated(memory: Tensor, features: Tensor, rows: Tensor, keep: float) -> Tens
         InputError: `keep` outside 0 ... 1.
     """
     if not 0 <= keep <= 1:
-        raise InputError(f"the share that a memory keeps must lie in 0 ... 1: given {keep}")
+        raise InputError(f"the share that a memory keeps must be from 0 to 1: given {keep}")
     memory = memory.clone()
     for feature, row in zip(at_least_float32(features), rows.tolist(), strict=True):
         if row >= 0:

@@ -136,19 +136,20 @@ class Recipe:
     def __post_init__(self) -> None:
         if not (self.beta >= 0 and self.intra_weight >= 0):
             raise InputError(
-                f"beta and intra_weight are at least 0; given {self.beta}, {self.intra_weight}"
+                f"beta and intra_weight must be at least 0; given {self.beta}, {self.intra_weight}"
             )
         shares = (self.confidence, *self.mean)
         if not (min(shares) >= 0 and max(shares) <= 1 and 0 <= self.dropout < 1):
             raise InputError(
-                "confidence and mean are from 0 to 1, dropout is from 0 on and below 1; given "
+                "confidence and mean must be from 0 to 1, dropout at least 0 and below 1; given "
                 f"{self.confidence}, {self.mean}, {self.dropout}"
             )
         sizes = (self.height, self.width, self.part_height, self.part_width)
         widths = (self.global_features, self.part_features, *self.attention_middle)
         if min(*sizes, *widths) < 1:
             raise InputError(
-                f"heights, widths and numbers of features are at least 1; given {sizes}, {widths}"
+                f"heights, widths and numbers of features must be at least 1; given {sizes}, "
+                f"{widths}"
             )
 
     @classmethod
@@ -225,7 +226,7 @@ class AttentionDrivenNetwork(nn.Module):
         if channels < 2 or channels % 2:
             raise InputError(f"channels must be even and at least 2; given {channels}")
         if recipe.weigh_global and recipe.fusion != "inter":
-            raise InputError(f"weigh_global goes with the fusion inter; given {recipe.fusion}")
+            raise InputError(f"weigh_global needs fusion inter; given {recipe.fusion}")
         self.fusion, self.centre, self.feature = recipe.fusion, recipe.centre, recipe.feature
         self.conv1 = convolution(3, channels, 3, 2, bias=False)
         e_g, e_i = recipe.global_features, recipe.part_features
@@ -313,7 +314,7 @@ class AttentionDrivenNetwork(nn.Module):
         """
         whole, parts = self.features(**pictures).maps
         if not whole:
-            raise InputError("there are no attention maps: the network has no intra-attention")
+            raise InputError("no attention maps: this network has no intra-attention")
         height, width = parts[0].shape[2:]
         rows = []
         for maps, groups in ((whole, 1), (parts, 4)):

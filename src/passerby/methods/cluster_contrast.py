@@ -310,12 +310,12 @@ def check_collapse(labels: NDArray[np.int64], epoch: int) -> None:
     if len(inside) < LEAST * len(labels) or len(inside) == 0:
         raise InputError(
             f"collapsed: {where} {len(inside)} of {len(labels)} pictures into clusters: "
-            "give a greater --limit, more pictures of each person, or a better start"
+            "raise --limit, give more pictures of each person, or start from a better model"
         )
     if sizes.max() > MOST * len(labels) or len(sizes) < 2:
         raise InputError(
             f"collapsed: {where} {int(sizes.max())} of {len(labels)} pictures into one cluster: "
-            "give a smaller --limit or --k1, or a lower --learning-rate"
+            "lower --limit, --k1 or --learning-rate"
         )
 
 

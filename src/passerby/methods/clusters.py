@@ -57,7 +57,7 @@ def dbscan(pairs: NearPairs, limit: float, least: int) -> NDArray[np.int64]:
     try:
         from sklearn.cluster import DBSCAN
     except ImportError:
-        raise InputError("clusters need scikit-learn: pip install 'passerby[adapt]'") from None
+        raise InputError("clusters need scikit-learn: run pip install 'passerby[adapt]'") from None
     from scipy.sparse import csr_array
 
     count = len(pairs.starts) - 1

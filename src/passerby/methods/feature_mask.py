@@ -323,7 +323,7 @@ class FeatureMaskNetwork(nn.Module):
             InputError: there is none.
         """
         if self.mixing is None:
-            raise InputError("this Feature Mask Network was made without a mask: mask=none")
+            raise InputError("no mask: this Feature Mask Network has mask=none")
         g, _ = self.grn(image)
         return self.mixing.mask(g)
 

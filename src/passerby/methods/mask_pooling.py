@@ -139,24 +139,25 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.triplet != "none" and self.selection == "mask_guided" and self.mask == "none":
             raise InputError(
-                "selection mask_guided looks at masks: with mask none, give selection random or "
+                "selection mask_guided needs masks: with mask none, choose selection random or "
                 "batch_hard, or triplet none"
             )
         if not 0 < self.anchors <= 1:
-            raise InputError(f"anchors is a share above 0, 1 at most; given {self.anchors}")
+            raise InputError(f"anchors must be a share above 0 and at most 1; given {self.anchors}")
         if min(self.batch, self.triplets) < 1:
             given = f"{self.batch}, {self.triplets}"
-            raise InputError(f"batch and triplets are at least 1; given {given}")
+            raise InputError(f"batch and triplets must be at least 1; given {given}")
         if min(self.candidates, self.kept) < 1 or not self.margin >= 0:
             given = f"{self.candidates}, {self.kept}, {self.margin}"
             raise InputError(
-                f"candidates and kept are at least 1, the margin is at least 0; given {given}"
+                "candidates and kept must be at least 1, the margin must be at least 0; given "
+                f"{given}"
             )
         if not 0 <= self.threshold <= 1:
-            raise InputError(f"threshold is a share from 0 to 1; given {self.threshold}")
+            raise InputError(f"threshold must be from 0 to 1; given {self.threshold}")
         if min(self.height, self.width, self.part_width) < 1:
             given = f"{self.height}, {self.width}, {self.part_width}"
-            raise InputError(f"height, width and part_width are at least 1; given {given}")
+            raise InputError(f"height, width and part_width must be at least 1; given {given}")
 
     @classmethod
     def for_data(cls, name: str) -> Recipe:
@@ -326,7 +327,7 @@ class MaskPoolingModel(nn.Module):
 
     def _given(self, mask: Tensor | None) -> Tensor:
         if mask is None or self.trunk.mask_as == "channel":
-            raise InputError(f"with mask={self.trunk.mask_as} there is no mask beside the features")
+            raise InputError(f"mask={self.trunk.mask_as} has no mask beside the features")
         return mask
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:

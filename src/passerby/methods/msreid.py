@@ -371,7 +371,7 @@ class MSReID(nn.Module):
             InputError: A is off.
         """
         if not self.attention:
-            raise InputError("there are no attention maps: this MSReID has attention=False")
+            raise InputError("no attention maps: this MSReID has attention=False")
         maps = []
         for attention, (before, _) in zip(self.attention, self.layers(image), strict=True):
             m = cast(SoftAttention, attention).map(before)
@@ -387,7 +387,7 @@ class MSReID(nn.Module):
             InputError: M is off.
         """
         if self.masking is None:
-            raise InputError("this MSReID was made without a mask: mask=False")
+            raise InputError("no mask: this MSReID has mask=False")
         mask: Tensor = self.masking(self.maps(image)[1])
         return mask
 

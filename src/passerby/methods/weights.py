@@ -105,7 +105,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         loaded = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{file} holds more than plain tensors: loading it could run its code"
+            f"{file} contains more than plain tensors: loading it could run its code"
         ) from error
     except (SafetensorError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
@@ -119,7 +119,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
         else {}
     )
     if not tensors:
-        raise InputError(f"{file} holds no named tensors")
+        raise InputError(f"{file} contains no named tensors")
     return tensors
 
 
@@ -136,7 +136,7 @@ def load_trunk(trunk: Trunk, tensors: dict[str, Tensor], source: str) -> None:
     if missing:
         raise InputError(
             f"{source} lacks {len(missing)} of the trunk's {len(wanted)} tensors, "
-            f"e.g. {missing[0]}; it holds e.g. {next(iter(tensors))}"
+            f"e.g. {missing[0]}; it has e.g. {next(iter(tensors))}"
         )
     for name in wanted:
         if tensors[prefix + name].shape != own[name].shape:

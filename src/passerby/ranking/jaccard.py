@@ -61,7 +61,9 @@ def jaccard_within(
     if len(embeddings) < 2:
         raise InputError(f"distances need at least 2 embeddings: given {len(embeddings)}")
     if not 0 <= limit < 1:
-        raise InputError(f"the limit of Jaccard distances is at least 0 and below 1: given {limit}")
+        raise InputError(
+            f"the limit of Jaccard distances must be at least 0 and below 1: given {limit}"
+        )
     source = FeatureSource(embeddings[:1], embeddings[1:], metric, 2, device)
     encodings, _ = encode(source, k1, k2)
     inverted = transposed(encodings, 0)

@@ -61,7 +61,7 @@ def scores(
         known = ", ".join(AVERAGE_PRECISIONS)
         raise InputError(f"average_precision must be one of {known}: given {average_precision!r}")
     if ranks < 1:
-        raise InputError(f"the CMC needs at least one rank: given {ranks}")
+        raise InputError(f"ranks must be at least 1: given {ranks}")
     if ap_cutoff is not None and ap_cutoff < 1:
         raise InputError(f"ap_cutoff must be a rank of at least 1: given {ap_cutoff}")
     totals = matches.totals

@@ -55,7 +55,9 @@ def hardest(
         ([2, 1], [3, 4], [-1, -1])
     """
     if positives < 1 or negatives < 1:
-        raise InputError(f"mining needs numbers of at least 1: given {positives}, {negatives}")
+        raise InputError(
+            f"mining needs at least 1 positive and 1 negative: given {positives}, {negatives}"
+        )
     own, _ = sides(features, features, metric)
     identities = check_identities((len(own),) * 2, ids, ids, cameras, cameras)
     terms = row_terms(squared_lengths(own, metric), metric)

@@ -216,7 +216,7 @@ class Tracks:
             InputError: no track of a known camera, or `returns` below 1.
         """
         if not returns >= 1:
-            raise InputError(f"tracks of one person are at least 1: given {returns}")
+            raise InputError(f"tracks of one person must be at least 1: given {returns}")
         if self.empty:
             raise InputError(
                 "camera profiles need tracks of known cameras: there are none"
@@ -251,7 +251,7 @@ def runs(
         InputError: a length below 1.
     """
     if length < 1:
-        raise InputError(f"a run has at least 1 picture: given {length}")
+        raise InputError(f"a run needs at least 1 picture: given {length}")
     found: list[str | None] = list(tracks)
     met: Counter[str] = Counter()
     for row in sorted(range(len(cameras)), key=lambda row: order[row]):
@@ -310,5 +310,5 @@ def unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     lengths = np.linalg.norm(embeddings.astype(np.float32), axis=1, keepdims=True)
     if not (np.isfinite(lengths) & (lengths > 0)).all():
-        raise InputError("only a finite embedding other than zero has a cosine distance")
+        raise InputError("cosine distances need finite embeddings other than zero")
     return np.asarray(embeddings / lengths, np.float32)

@@ -69,7 +69,7 @@ def parse_part(text: str) -> tuple[int, int]:
     """
     first, slash, second = text.partition("/")
     if not (slash and first.isdigit() and second.isdigit() and 1 <= int(first) <= int(second)):
-        raise InputError(f"a part is I/N with I from 1 to N; given {text!r}")
+        raise InputError(f"--part must be I/N with I from 1 to N; given {text!r}")
     return int(first), int(second)
 
 

@@ -16,7 +16,7 @@ from passerby.reproduce.declared import Search, Table
 from passerby.reproduce.found import Found, Library
 from passerby.reproduce.wanted import Task, Wanted, all_wanted
 
-State = Literal["done", "to evaluate", "to go on", "to train"]
+State = Literal["done", "to evaluate", "to resume", "to train"]
 
 SHAPE = ("trunk", "height", "width", "channels", "filters", "part_height", "part_width")
 """Fields of recipes that decide on the speed of training, as far as a recipe has them."""
@@ -68,7 +68,7 @@ def _step(run: Wanted, missing: tuple[Search, ...], needed: bool, library: Libra
         return Step(run, missing, "done", 0.0)
     if library.finished(run) is not None:
         return Step(run, missing, "to evaluate", 0.0)
-    state: State = "to go on" if library.begun(run) else "to train"
+    state: State = "to resume" if library.begun(run) else "to train"
     return Step(run, missing, state, expected_seconds(run, library))
 
 
@@ -121,7 +121,7 @@ def plan_table(steps: Sequence[Step]) -> ShownTable:
     """The plan for the terminal: a line for each configuration."""
     shown = ShownTable(title="runs", caption=_time(steps))
     shown.add_column("", overflow="fold")
-    for name in ("done", "evaluate", "go on", "train", "about"):
+    for name in ("done", "evaluate", "resume", "train", "about"):
         shown.add_column(name, justify="right", no_wrap=True)
     groups: dict[tuple[str, str], list[Step]] = {}
     for step in steps:
@@ -130,7 +130,7 @@ def plan_table(steps: Sequence[Step]) -> ShownTable:
     for group in groups.values():
         counts = [
             str(sum(step.state == state for step in group) or "")
-            for state in ("done", "to evaluate", "to go on", "to train")
+            for state in ("done", "to evaluate", "to resume", "to train")
         ]
         shown.add_row(_label(group[0].run), *counts, _hours(group))
     return shown

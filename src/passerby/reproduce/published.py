@@ -82,7 +82,7 @@ def find_value(
         and (n.query_mode, n.reranking) == (where.query_mode, where.reranking)
     ]
     if len(found) > 1:
-        raise InputError(f"table {table} has {len(found)} values of {variant} {metric}: one is due")
+        raise InputError(f"table {table} has {len(found)} values of {variant} {metric}, not one")
     return found[0] if found else None
 
 

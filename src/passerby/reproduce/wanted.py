@@ -98,7 +98,7 @@ def wanted(task: Task, training: Training, seed: int) -> Wanted:
     more = {k: v for scope in scopes for k, v in task.changes.get(scope, {}).items()}
     both = sorted(set(more) & set(training.changes))
     if both:
-        raise InputError(f"{training.name} is what the table says of {', '.join(both)}: no change")
+        raise InputError(f"{training.name} fixes {', '.join(both)}: --change cannot alter it")
     changes = {**training.changes, **more}
     recipe = make_recipe(method, task.split.name, task.preset, changes)
     if task.pretrained is not None and hasattr(recipe, "pretrain"):

@@ -106,17 +106,19 @@ def _find(source: Path, names: list[str]) -> tuple[Path, int]:
         return run, names.index(name)
     finished = [i for i, name in enumerate(names[:-1]) if stage_files(source, name)[0].is_file()]
     if not source.exists():
-        raise InputError(f"--init-from {source}: there is no such run")
+        raise InputError(f"--init-from {source}: no such run")
     if not finished:
         wanted = ", ".join(str(stage_files(source, name)[0]) for name in names[:-1])
-        raise InputError(f"nothing to start from: there is none of {wanted or '(one stage only)'}")
+        raise InputError(
+            f"nothing to start from: none of these exists: {wanted or '(one stage only)'}"
+        )
     return source, finished[-1]
 
 
 def _read_config(run: Path) -> dict[str, Any]:
     config = read_config(run)
     if not config:
-        raise InputError(f"a run holds config.yaml; {run} does not")
+        raise InputError(f"{run}: not a run: config.yaml is missing")
     return config
 
 

@@ -50,7 +50,7 @@ def fit(run: Run) -> None:
     except FloatingPointError as error:
         raise FloatingPointError(f"{error}; last good checkpoint: {run.record.last}") from error
     except ChildProcessError as error:
-        on = f"; saved {run.record.last}: go on with --resume" if run.record.last else ""
+        on = f"; saved {run.record.last}: continue with --resume" if run.record.last else ""
         raise ChildProcessError(f"{error}{on}") from error
     finally:
         run.record.close()
@@ -143,7 +143,7 @@ def end_epoch(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None:
             standing.average = None
     save(run, standing, turns, stage.name if last else None)
     if anyone(run.fabric, run.stop.asked) and standing.position.stage < len(run.stages):
-        raise Interrupted(f"interrupted; saved {run.record.last}: go on with --resume")
+        raise Interrupted(f"interrupted; saved {run.record.last}: continue with --resume")
 
 
 def validated(run: Run, standing: Standing) -> dict[str, float]:
@@ -160,7 +160,7 @@ def between_steps(run: Run, standing: Standing, turns: list[TurnAtWork]) -> None
     if stop or anyone(run.fabric, run.record.due):
         save(run, standing, turns)
     if stop:
-        raise Interrupted(f"interrupted; saved {run.record.last}: go on with --resume")
+        raise Interrupted(f"interrupted; saved {run.record.last}: continue with --resume")
 
 
 def save(

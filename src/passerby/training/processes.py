@@ -30,9 +30,9 @@ def connect(settings: Settings) -> Fabric:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
     if settings.accelerator == "cuda" and not torch.cuda.is_available():
-        raise InputError("accelerator cuda was asked for; there is no CUDA device here")
+        raise InputError("--accelerator cuda: no CUDA device found")
     if settings.accelerator == "mps" and not torch.backends.mps.is_available():
-        raise InputError("accelerator mps was asked for; there is no such device here")
+        raise InputError("--accelerator mps: no such device found")
     fabric = Fabric(
         accelerator=settings.accelerator,
         devices=local if world > 1 else 1,
@@ -42,7 +42,7 @@ def connect(settings: Settings) -> Fabric:
     )
     fabric.launch()
     if settings.sync_batchnorm and fabric.device.type == "cpu":
-        raise InputError("sync_batchnorm needs GPUs: torch synchronises BatchNorm on them alone")
+        raise InputError("sync_batchnorm needs GPUs: torch synchronises BatchNorm on GPUs only")
     return fabric
 
 

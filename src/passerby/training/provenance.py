@@ -29,10 +29,10 @@ def claim(out: Path, resume: bool, config: Mapping[str, Any]) -> None:
         InputError: the folder holds a run (or anything else) and `resume` is off.
     """
     if out.exists() and not out.is_dir():
-        raise InputError(f"a run is a folder; {out} is a file")
+        raise InputError(f"{out} is a file: choose a folder for the run")
     if not resume and out.is_dir() and any(out.iterdir()):
         raise InputError(
-            f"{out} is not empty: choose another folder, or go on with its run by --resume"
+            f"{out} is not empty: choose another folder, or continue its run with --resume"
         )
     if not (out / "config.yaml").exists():
         write_text(out / "config.yaml", yaml_text({**config, "command": command()}))

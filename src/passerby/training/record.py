@@ -85,7 +85,7 @@ class Record:
         for key, value in self.identity.items():
             if state["identity"].get(key) != value:
                 raise InputError(
-                    f"{file} was made with another {key}: a run is resumed with the settings "
+                    f"{file} was made with another {key}: a run must be resumed with the settings "
                     f"that it was started with ({_difference(state['identity'].get(key), value)})"
                 )
         return state

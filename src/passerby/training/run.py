@@ -66,16 +66,15 @@ def check_stages(stages: Sequence[Stage]) -> None:
     """
     names = [stage.name for stage in stages]
     if len(set(names)) < len(names):
-        raise InputError(f"stages need names of their own; given {', '.join(names)}")
+        raise InputError(f"each stage needs its own name; given {', '.join(names)}")
     epochs = [stage.epochs for stage in stages]
     if min(epochs) < 0 or sum(epochs) == 0:
-        raise InputError(f"a run needs an epoch, and no stage less than 0; given {epochs}")
+        raise InputError(
+            f"a run needs at least one epoch, and no stage may have fewer than 0; given {epochs}"
+        )
     optimizers = [o.optimizer for s in stages for t in s.turns for o in t.optimizers]
     if len({id(optimizer) for optimizer in optimizers}) < len(optimizers):
-        raise InputError(
-            "each turn of each stage needs optimizers of its own: one in two places could "
-            "not be resumed"
-        )
+        raise InputError("each turn needs its own optimizers: a shared one cannot be resumed")
 
 
 def draw_batches(run: Run, position: Position, meter: Meter) -> Batches:

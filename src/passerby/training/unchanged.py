@@ -63,7 +63,7 @@ def check_unchanged(run: Path, samples: Sequence[Sample], cues: CueSource | None
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise InputError(
-            f"{run}: {changed[0]}{more} changed since the run was started: start another run"
+            f"{run}: {changed[0]}{more} changed since the run was started: start a new run"
         )
     # Another list of pictures is not this one's affair: a checkpoint refuses that, and names it.
     if now != known and (not known or now.keys() == known.keys()):
@@ -91,4 +91,4 @@ def _read(file: Path) -> dict[str, Stamp]:
                 for name, size, time, found in list(csv.reader(opened))[1:]
             }
     except (ValueError, csv.Error) as error:
-        raise InputError(f"{file}: is not as it was written: {error}") from error
+        raise InputError(f"{file}: damaged: {error}") from error

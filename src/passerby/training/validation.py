@@ -27,7 +27,7 @@ def hold_out(
     people = sorted({sample.person_id for sample in samples})
     count = round(share * len(people))
     if count < 1 or len(people) - count < 2:
-        raise InputError(f"validation={share} of {len(people)} identities holds out {count}")
+        raise InputError(f"validation={share} of {len(people)} identities would hold out {count}")
     held = set(np.random.default_rng(seed).permutation(people)[:count].tolist())
     return (
         tuple(sample for sample in samples if sample.person_id not in held),

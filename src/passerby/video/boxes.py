@@ -105,8 +105,8 @@ class BoxFile:
                 number, row = self._parsed(line, place)
                 if number < last:
                     raise InputError(
-                        f"{self.name}: line {place}: boxes come in the order of the frames: frame "
-                        f"{number} after {last}"
+                        f"{self.name}: line {place}: boxes must be in the order of frames; frame "
+                        f"{number} follows {last}"
                     )
                 last = number
                 yield number, row
@@ -120,7 +120,7 @@ class BoxFile:
             number, row = 0, []
         if number < 1 or len(row) not in (4, 5) or not all(map(math.isfinite, row)):
             raise InputError(
-                f"{self.name}: line {place}: a box is frame, track, left, top, width, height, "
+                f"{self.name}: line {place}: a box needs frame, track, left, top, width, height, "
                 f"score, with frames from 1: given {line.strip()[:_SHOWN]!r}"
             )
         # MOTChallenge writes -1 where nothing is known.

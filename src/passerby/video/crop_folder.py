@@ -35,7 +35,7 @@ def check_camera(name: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}", name):
         raise InputError(
-            "a camera's name is up to 64 letters, digits, - and ., and begins with a letter or "
+            "a camera's name must be up to 64 letters, digits, - and . that begin with a letter or "
             f"digit: given {name!r}"
         )
     return name
@@ -73,7 +73,7 @@ class CropFolder:
 
     def __post_init__(self) -> None:
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise InputError(f"crops are written into a new folder: {self.folder} is there already")
+            raise InputError(f"{self.folder} already exists: choose a new folder for the crops")
         self._hidden = self.folder.absolute().with_name(f".{self.folder.name}.unfinished")
         shutil.rmtree(self._hidden, ignore_errors=True)
         self._hidden.mkdir(parents=True, mode=0o700)

@@ -60,19 +60,20 @@ class DetectorSettings:
     def __post_init__(self) -> None:
         if min(self.height, self.width, self.scale, *self.std, *self.strides) <= 0:
             raise InputError(
-                "height, width, scale, std and strides are above 0: given "
+                "height, width, scale, std and strides must be above 0: given "
                 f"{self.height}, {self.width}, {self.scale:g}, {self.std}, {self.strides}"
             )
         if not 0 < number(self.threshold, "the threshold") < 1 or not (
             self.overlap is None or 0 < self.overlap <= 1
         ):
             raise InputError(
-                "the threshold lies between 0 and 1, the overlap up to 1: given "
+                "the threshold must be between 0 and 1, the overlap up to 1: given "
                 f"{self.threshold:g} and {self.overlap}"
             )
         if self.person < 0 or not 0 <= self.fill <= 255:
             raise InputError(
-                f"person is at least 0, fill lies in 0 ... 255: given {self.person} and {self.fill}"
+                f"person must be at least 0, fill must be from 0 to 255: given {self.person} and "
+                f"{self.fill}"
             )
         if not set(self.outputs) <= {"boxes", "scores", "classes"}:
             raise InputError(
@@ -94,12 +95,12 @@ def read_settings(network: Path) -> DetectorSettings:
     file = settings_file(network)
     if not file.is_file():
         raise InputError(
-            f"{file}: missing: it says how {network.name} is used, e.g. {EXAMPLE} (docs/video.md)"
+            f"{file}: no such file; it must describe {network.name}, e.g. {EXAMPLE} (docs/video.md)"
         )
     try:
         plain = parse_json(file.read_text(encoding="utf-8"))
         if not isinstance(plain, dict) or "form" not in plain:
-            raise InputError(f"is no JSON object with a form, e.g. {EXAMPLE}")
+            raise InputError(f"not a JSON object with a form, e.g. {EXAMPLE}")
         return from_plain(DetectorSettings, plain)
     except ValueError as error:
         raise InputError(f"{file}: {error}") from None

@@ -150,10 +150,10 @@ class Folder:
 
     def __init__(self, path: Path, rate: float) -> None:
         if not 0 < rate < float("inf"):
-            raise InputError(f"the frames/s of a folder are above 0: given {rate:g}")
+            raise InputError(f"frames/s of a folder must be above 0: given {rate:g}")
         self.files = sorted(file for file in path.iterdir() if is_picture(file))
         if not self.files:
-            raise InputError(f"{path}: has no pictures")
+            raise InputError(f"{path}: contains no pictures")
         self.rate = rate
         self.broken = self.jumps = 0
         self.duration: float | None = len(self.files) / rate
@@ -216,7 +216,7 @@ def opened(place: str, form: str | None = None) -> Any:
     except av.HTTPUnauthorizedError:
         raise Refused(f"{shown(place)}: refuses this name and password") from None
     except (av.InvalidDataError, av.EOFError):
-        raise InputError(f"{shown(place)}: is no video, or one that was cut off") from None
+        raise InputError(f"{shown(place)}: not a video, or one that is cut off") from None
     except (av.FFmpegError, OSError) as error:
         raise InputError(f"{shown(place)}: cannot be opened: {_reason(error)}") from None
 
@@ -231,7 +231,7 @@ def video_stream(container: Any, place: str) -> Any:
         raise InputError(f"{shown(place)}: has no video stream")
     stream = container.streams.video[0]
     if stream.codec_context is None:
-        raise InputError(f"{shown(place)}: its video is of a codec that FFmpeg does not decode")
+        raise InputError(f"{shown(place)}: FFmpeg cannot decode its codec")
     stream.thread_type = "AUTO"
     return stream
 

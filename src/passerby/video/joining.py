@@ -38,7 +38,7 @@ class JoinSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.gap < float("inf") or min(self.reach, self.after) < 0 or self.growth < 1:
             raise InputError(
-                "a gap, a reach and the seconds before comparing are at least 0, a growth at least "
+                "gap, reach and the seconds before comparing must be at least 0, growth at least "
                 f"1: given {self.gap:g}, {self.reach:g}, {self.after:g} and {self.growth:g}"
             )
 

@@ -85,5 +85,5 @@ def _opened(address: str) -> bytes:
 def _checked(content: bytes, wanted: NamedDetector, place: str) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != wanted.sha256:
-        raise InputError(f"{place}: its SHA-256 has to be {wanted.sha256}, it is {found}")
+        raise InputError(f"{place}: its SHA-256 must be {wanted.sha256}, it is {found}")
     return content

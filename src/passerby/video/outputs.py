@@ -36,7 +36,7 @@ def people(outputs: Mapping[str, NDArray[np.generic]], settings: DetectorSetting
     else:
         corners, scores = from_boxes(*_named(outputs, settings), settings)
     if not np.isfinite(corners).all() or not np.isfinite(scores).all():
-        raise InputError("its outputs have to be finite numbers, they are not")
+        raise InputError("its outputs must be finite numbers")
     return corners, scores
 
 

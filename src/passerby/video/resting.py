@@ -48,15 +48,16 @@ def read_rest(file: Path, place: str, settings: str) -> Rest:
         held = (plain["format"], plain["place"], plain["settings"])
         rest = Rest(**plain["rest"])
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file}: is damaged ({error}): remove it to begin anew") from None
+        raise InputError(f"{file}: damaged ({error}): remove it to start over") from None
     if held == (FORMAT, place, settings):
         return rest
     if rest.done:
         return Rest()
     what = "another video" if held[1] != place else "this video with other settings"
     raise InputError(
-        f"{file}: this camera was left in the middle of {what}: finish that first, or remove the "
-        "file to begin anew"
+        f"{file}: this camera was interrupted in the middle of {what}: finish that first, or "
+        "remove the "
+        "file to start over"
     )
 
 

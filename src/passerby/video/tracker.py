@@ -29,11 +29,11 @@ class TrackerSettings:
     def __post_init__(self) -> None:
         if not 0 < self.patience < float("inf") or self.confirm < 1:
             raise InputError(
-                "a tracker's patience is above 0 and confirm at least 1: given "
+                "a tracker's patience must be above 0 and confirm at least 1: given "
                 f"{self.patience:g} and {self.confirm}"
             )
         if not 0 < self.confident < 1:
-            raise InputError(f"confident lies between 0 and 1: given {self.confident:g}")
+            raise InputError(f"confident must be between 0 and 1: given {self.confident:g}")
 
 
 class Tracker:

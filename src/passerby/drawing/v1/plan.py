@@ -25,25 +25,25 @@ class SyntheticRecipe:
     """What to draw. The defaults are `synthetic v1`, the set that all results quote."""
 
     train_identities: int = 200
-    """Identities of the training part."""
+    """Number of people for training."""
     test_identities: int = 200
-    """Identities that are queried."""
+    """Number of people to query."""
     cameras: int = 6
-    """Cameras, at least 2."""
+    """Number of cameras, at least 2."""
     pictures_per_identity: int = 20
-    """Mean over the identities, queries included, `gt_bbox` not."""
+    """Mean number of pictures of a person, queries included, gt_bbox excluded."""
     drawn_boxes: int = 2
-    """Pictures in `gt_bbox` for each identity and camera beside the query's own."""
+    """Number of pictures in gt_bbox for each person and camera, besides the query's own."""
     distractors: int = 600
-    """Gallery pictures of people who are never queried."""
+    """Number of gallery pictures of people who are never queried."""
     junk: int = 500
-    """Gallery pictures of bad detections."""
+    """Number of gallery pictures of bad detections."""
     height: int = 128
-    """Of the stored pictures, pixels."""
+    """Height of the pictures, in pixels."""
     width: int = 64
-    """Of the stored pictures, pixels."""
+    """Width of the pictures, in pixels."""
     seed: int = 1
-    """Of all random numbers."""
+    """Random seed."""
     flaws: Flaws = field(default_factory=Flaws)
     """What makes pictures hard."""
 
@@ -54,11 +54,12 @@ class SyntheticRecipe:
         for name, value in least.items():
             if getattr(self, name) < value:
                 raise InputError(
-                    f"a synthetic set's {name} is at least {value}, got {getattr(self, name)}"
+                    f"a synthetic set's {name} must be at least {value}; given "
+                    f"{getattr(self, name)}"
                 )
         if self.train_identities + self.test_identities > 9999 or self.cameras > 99:
             raise InputError(
-                "a synthetic set has at most 9999 identities and 99 cameras, got "
+                "a synthetic set can have 9999 identities and 99 cameras at most; given "
                 f"{self.train_identities + self.test_identities} and {self.cameras}"
             )
 

@@ -170,7 +170,7 @@ class OSNet(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         if name not in OSNETS:
-            raise InputError(f"an OSNet is one of {', '.join(OSNETS)}; given {name!r}")
+            raise InputError(f"an OSNet must be one of {', '.join(OSNETS)}; given {name!r}")
         kind, widths = OSNETS[name].kind, OSNETS[name].widths
         stem = nn.Conv2d(3, widths[0], 7, 2, 3, bias=False)
         norm: nn.Module = nn.BatchNorm2d(widths[0])
