@@ -100,7 +100,7 @@ def test_one_line_for_what_is_wrong(crops, tmp_path, capsys):
     root = tmp_path / "some"
     root.mkdir()
     out = ["--out", str(tmp_path / "run")]
-    says(capsys, ["--root", str(root), *out], "holds no pictures")
+    says(capsys, ["--root", str(root), *out], "contains no pictures")
     says(capsys, ["--root", str(tmp_path / "absent"), *out], "absent: no such folder")
     pictures = sorted(crops.glob("*/*.jpg"))
     shutil.copy(pictures[0], root / "a.jpg")

@@ -89,7 +89,7 @@ def test_refusals_leave_nothing(video, capsys):
         (["--camera", "a/b"], "a camera's name must be up to 64"),
         (["--fps", "0"], "frames/s must be above 0"),
         (["--start", "noon"], "a time must look like"),
-        (["--detector", "d.onnx"], "give one"),
+        (["--detector", "d.onnx"], "give either --detector"),
         (["--crops", "0"], "at least 1 crop"),
     ):
         assert run(arguments(video, *more)) == 2, more
@@ -100,13 +100,13 @@ def test_refusals_leave_nothing(video, capsys):
     (folder / "people").mkdir()
     (folder / "people" / "mine.txt").touch()
     assert run(arguments(video)) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_a_bad_line_of_boxes_leaves_nothing(video, capsys):
     (video.parent / "det.txt").write_text("7,-1,1,1,9,9,0.9\n3,-1,1,1,9,9,0.9\n")
     assert run(arguments(video)) == 2
-    assert "come in the order of the frames" in capsys.readouterr().err
+    assert "must be in the order of frames" in capsys.readouterr().err
     assert sorted(f.name for f in video.parent.iterdir()) == ["det.txt", "walk.mp4"]
 
 

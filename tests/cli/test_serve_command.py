@@ -75,7 +75,7 @@ def test_what_cannot_be_served(tmp_path, capsys, model):
     fails(capsys, [*base, "--trust-proxy", "127.0.0.1"], "make a token first")
     fails(capsys, [*base, "--trust-proxy", "nginx"], "a proxy is")
     fails(capsys, [*base, "--pictures", str(tmp_path / "absent")], "no such folder of pictures")
-    fails(capsys, [*base, "--tls-key", "key.pem"], "go together")
+    fails(capsys, [*base, "--tls-key", "key.pem"], "given together")
     fails(capsys, [*base, "--name", "http://a"], "a name is like")
     fails(capsys, [*base, "--port", "70000"], "a port is")
     fails(capsys, [*base, "--rate", "-1"], "limits")
@@ -84,7 +84,7 @@ def test_what_cannot_be_served(tmp_path, capsys, model):
     assert run([*base, "--port", "0", *tls]) == 2
     *notes, line = capsys.readouterr().err.splitlines()
     assert "certificate" in line
-    assert "people.gallery: there is no gallery yet" in notes[-1]
+    assert "people.gallery: no gallery yet" in notes[-1]
 
 
 def test_a_server_answers_and_stops_when_told(tmp_path, model):

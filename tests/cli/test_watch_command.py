@@ -286,7 +286,7 @@ def test_several_cameras_from_a_file(made, model, tmp_path, capsys, monkeypatch)
     [
         (["--camera", "a/b"], "a camera's name"),
         (["--keep", "soon"], "an age must be"),
-        (["--webhook", "http://127.0.0.1:9/"], "go together"),
+        (["--webhook", "http://127.0.0.1:9/"], "given together"),
         (["--metrics", "nowhere"], "takes host:port"),
         (["--fps", "-1"], "frames/s must be above 0"),
         (["--cameras", "c.yaml"], "give a PLACE"),

@@ -212,7 +212,7 @@ def test_networks_that_are_none(tmp_path):
         OpenPose(tmp_path / "absent.pb")
     with pytest.raises(InputError, match="scales must be at least one number"):
         PoseSettings(scales=())
-    with pytest.raises(InputError, match="none given"):
+    with pytest.raises(InputError, match="a network for masks or for joints"):
         ComputedCues()
 
 

@@ -105,11 +105,11 @@ def changed(**places):
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        (points()[:16], r"joints are 18 x \(x, y, confidence\) .*; given the shape \(16, 3\)"),
-        ([p[:2] for p in points()], r"got the shape \(18, 2\)"),
+        (points()[:16], r"joints must be 18 x \(x, y, confidence\) .*; given the shape \(16, 3\)"),
+        ([p[:2] for p in points()], r"given the shape \(18, 2\)"),
         ([*points()[:17], [1.0]], "must be 18 x"),
         ("nose", "must be 18 x"),
-        (None, r"got the shape \(\)"),
+        (None, r"given the shape \(\)"),
         (changed(j4=float("nan")), "finite numbers; given right_wrist"),
         (changed(j0=float("inf")), "finite numbers; given nose"),
         (changed(j7=-0.5), r"confidences must be at least 0; given -0\.5"),

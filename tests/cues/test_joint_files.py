@@ -116,8 +116,8 @@ def test_coco_annotations(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"a.jpg": [[0, 0, 1]] * 16}, r"a\.jpg: joints are 18 x .* got the shape \(16, 3\)"),
-        ({"a.jpg": [0.5] * 55}, r"got the shape \(55,\)"),
+        ({"a.jpg": [[0, 0, 1]] * 16}, r"a\.jpg: joints must be 18 x .* given the shape \(16, 3\)"),
+        ({"a.jpg": [0.5] * 55}, r"given the shape \(55,\)"),
         ({"a.jpg": {"persons": []}}, r"a\.jpg: not OpenPose's joints: the list people"),
         ({"a.jpg": {"people": [{}]}}, "has no pose_keypoints_2d"),
         ({"version": 1.3, "people": []}, "OpenPose's file of one picture; give the folder"),
@@ -140,7 +140,7 @@ def test_broken_places(tmp_path):
     with pytest.raises(InputError, match="not a readable Parquet file"):
         read_joints(tmp_path / "x.parquet")
     pyarrow.parquet.write_table(pyarrow.table({"file_name": ["a"]}), tmp_path / "y.parquet")
-    with pytest.raises(InputError, match="columns file_name, joints: joints is not"):
+    with pytest.raises(InputError, match="columns file_name, joints; joints is missing"):
         read_joints(tmp_path / "y.parquet")
 
 

@@ -117,7 +117,7 @@ def test_test_share_lies_between_0_and_1(tmp_path):
     ("names", "words"),
     [
         ([], "contains no pictures"),
-        (["train/a/b.jpg"], r"train/a/b\.jpg: names .* start with the camera"),
+        (["train/a/b.jpg"], r"train/a/b\.jpg: file names .* start with the camera"),
         (["train/a/_b.jpg"], r"start with the camera"),
         (["train/a/b/1_c.jpg"], "train/a/b: a person's folder may contain pictures only"),
         (["train/a.jpg"], r"train/a\.jpg: put the picture into its person's folder"),

@@ -157,7 +157,7 @@ def test_times(text, seconds, monkeypatch):
 @pytest.mark.parametrize("text", ["noon", "nan", "inf", "2024-13-01", "12:30"])
 def test_wrong_times(root, text):
     rows = [["a.png", "1", "1", "query", text]]
-    with pytest.raises(InputError, match=rf"manifest\.csv: row 2: timestamp .* got '{text}'"):
+    with pytest.raises(InputError, match=rf"manifest\.csv: row 2: timestamp .* given '{text}'"):
         load_manifest(write(root, rows, [*HEAD, "timestamp"]))
 
 
@@ -190,8 +190,11 @@ GOOD = ["a.png", "1", "1", "train"]
             [["a.png", "-2", "1", "train"]],
             "person_id: ids must be at least 0, or -1 for junk; given -2",
         ),
-        ([["a.png", "1", "-1", "train"]], "row 2: camera_id is at least 0, got -1"),
-        ([["a.png", "1", "1", "trian"]], "row 2: split is train, query or gallery, got 'trian'"),
+        ([["a.png", "1", "-1", "train"]], "row 2: camera_id must be at least 0; given -1"),
+        (
+            [["a.png", "1", "1", "trian"]],
+            "row 2: split must be train, query or gallery; given 'trian'",
+        ),
         ([["a.png", "1", "1", ""]], "row 2: belongs to none of train, query and gallery"),
         ([["a.png", "1", "1", "val"]], "row 2: belongs to none .* 'val'"),
         ([["a.png", "-1", "1", "train"]], "row 2: person -1 is junk and cannot be in train"),
@@ -212,9 +215,9 @@ def test_wrong_rows_name_file_row_and_rule(root, rows, words):
 @pytest.mark.parametrize(
     ("box", "words"),
     [
-        (["1", "1", "0", "2"], "row 2: a box is at least 1 x 1 pixels, got .*width '0'"),
+        (["1", "1", "0", "2"], "row 2: a box must be at least 1 x 1 pixels; given .*width '0'"),
         (["1", "1", "2", "-3"], "at least 1 x 1"),
-        (["1", "1", "2", ""], "four numbers or four empty values, got .*height ''"),
+        (["1", "1", "2", ""], "four numbers or four empty values; given .*height ''"),
         (["1", "one", "2", "2"], "four numbers .* y 'one'"),
         (["1", "inf", "2", "2"], "four numbers"),
         (["nan", "1", "2", "2"], "four numbers"),
@@ -230,7 +233,7 @@ def test_wrong_boxes(root, box, words):
     [
         (["train", "true", ""], "split is 'train', but is_query is true"),
         (["query", "true", "true"], "split is 'query', but is_gallery is true"),
-        (["test", "perhaps", ""], "is_query is true or false, got 'perhaps'"),
+        (["test", "perhaps", ""], "is_query must be true or false; given 'perhaps'"),
         (["validation", "false", "false"], "belongs to none"),
     ],
 )

@@ -129,10 +129,10 @@ def test_the_made_up_detector_errs_as_often_as_it_says():
 
 
 def test_recipes_that_cannot_be_drawn(tmp_path):
-    with pytest.raises(InputError, match="people is at least 1"):
+    with pytest.raises(InputError, match="people must be at least 1"):
         VideoRecipe(people=0)
     with pytest.raises(InputError, match="needs even sides"):
         VideoRecipe(width=641)
     (tmp_path / "other").touch()
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         write_video_set(tmp_path, SMALL)

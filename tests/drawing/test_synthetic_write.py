@@ -164,7 +164,7 @@ def test_another_set_in_the_folder_is_an_error(tiny):
     ("field", "value"), [("cameras", 1), ("train_identities", 0), ("seed", -1), ("junk", -3)]
 )
 def test_recipe_rules(field, value):
-    with pytest.raises(InputError, match=f"{field} is at least .* got {value}"):
+    with pytest.raises(InputError, match=f"{field} must be at least .* given {value}"):
         SyntheticRecipe(**{field: value})
     with pytest.raises(InputError, match="workers must be at least 1; given 0"):
         write_synthetic("nowhere", TINY, workers=0)

@@ -136,7 +136,7 @@ def test_from_files_by_command_line(market, saved, tmp_path, capsys):
     outside = tmp_path / "who.jpg"
     shutil.copy(query, outside)
     search[3] = str(outside)
-    assert "lies outside" in shown(capsys, [*search, "--cues", str(market)], 2)
+    assert "outside " in shown(capsys, [*search, "--cues", str(market)], 2)
     without = str(tmp_path / "without")
     assert "added: 24 " in shown(capsys, ["gallery", "add", without, *data, "--no-cues"])
     search[2] = without
@@ -144,7 +144,7 @@ def test_from_files_by_command_line(market, saved, tmp_path, capsys):
     both = [*search, "--cues", str(market), "--no-cues"]
     assert "--no-cues cannot be combined" in shown(capsys, both, 2)
     no_masks = [*search, "--cues", str(tmp_path)]
-    assert "holds no mask, which this model looks at" in shown(capsys, no_masks, 2)
+    assert "contains no mask, which this model looks at" in shown(capsys, no_masks, 2)
 
 
 def test_networks_on_the_command_line_are_those_that_wrote_the_files(

@@ -293,9 +293,9 @@ def test_boxes_from_standard_input(monkeypatch):
     ("text", "message"),
     [
         ("0,-1,1,1,5,5,1\n", "line 1: a box needs frame, track"),
-        ("1,-1,1,1,5\n", "line 1: a box is"),
-        ("1,-1,1,nan,5,5,1\n", "line 1: a box is"),
-        ("one,-1,1,1,5,5,1\n", "line 1: a box is"),
+        ("1,-1,1,1,5\n", "line 1: a box needs"),
+        ("1,-1,1,nan,5,5,1\n", "line 1: a box needs"),
+        ("one,-1,1,1,5,5,1\n", "line 1: a box needs"),
         ("2,-1,1,1,5,5,1\n1,-1,1,1,5,5,1\n", "line 2: boxes must be in the order"),
     ],
 )

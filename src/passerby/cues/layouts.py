@@ -41,8 +41,8 @@ def to_coco_18(joints: NDArray[np.floating]) -> NDArray[np.float32]:
     """
     if joints.ndim != 2 or joints.shape[0] not in LAYOUTS or joints.shape[1] != 3:
         raise InputError(
-            "joints are 18 x (x, y, confidence) (OpenPose; or 17 of COCO, 25 of BODY_25), "
-            f"got the shape {joints.shape}"
+            "joints must be 18 x (x, y, confidence) (OpenPose; or 17 of COCO, 25 of BODY_25); "
+            f"given the shape {joints.shape}"
         )
     names = LAYOUTS[joints.shape[0]]
     if not np.isfinite(joints).all():

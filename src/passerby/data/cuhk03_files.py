@@ -191,8 +191,8 @@ def _pictures(mat: h5py.File, boxes: str) -> Iterator[tuple[str, NDArray[np.uint
                     continue  # the same, where MATLAB_empty is lost: HDF5 holds its two zeros
                 if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
                     raise InputError(
-                        f"{mat.filename}: a picture must be (height, width, 3) of uint8, "
-                        f"got {picture.shape} of {picture.dtype}"
+                        f"{mat.filename}: a picture must be (height, width, 3) of uint8; "
+                        f"given {picture.shape} of {picture.dtype}"
                     )
                 camera = 1 if place < 5 else 2
                 name = f"{pair}_{number + 1:03d}_{camera}_{place + 1:02d}.png"

@@ -168,7 +168,7 @@ def _labels(table: Table, column: str) -> list[int]:
     if column == "camera_id":
         junk = [row for row, text in enumerate(texts) if numbers[text] == JUNK_ID]
         if junk:
-            _fail(table, junk[0], f"camera_id is at least 0, got {texts[junk[0]]}")
+            _fail(table, junk[0], f"camera_id must be at least 0; given {texts[junk[0]]}")
     return [numbers[text] for text in texts]
 
 
@@ -208,7 +208,7 @@ def _time(table: Table, row: int) -> float | None:
     try:
         return parse_time(text) if text else None
     except ValueError:
-        _fail(table, row, f"timestamp is a number of seconds or ISO 8601, got {text!r}")
+        _fail(table, row, f"timestamp must be seconds or ISO 8601; given {text!r}")
 
 
 def _box(table: Table, row: int) -> tuple[int, int, int, int] | None:
@@ -219,16 +219,16 @@ def _box(table: Table, row: int) -> tuple[int, int, int, int] | None:
     try:
         x, y, width, height = (round(float(text)) for text in texts)
     except (ValueError, OverflowError):
-        _fail(table, row, f"a box is four numbers or four empty values, got {given}")
+        _fail(table, row, f"a box must be four numbers or four empty values; given {given}")
     if width < 1 or height < 1:
-        _fail(table, row, f"a box is at least 1 x 1 pixels, got {given}")
+        _fail(table, row, f"a box must be at least 1 x 1 pixels; given {given}")
     return x, y, width, height
 
 
 def _parts(table: Table, row: int) -> list[str]:
     text = _value(table, row, "split").lower()
     if text and text not in _SPLITS:
-        _fail(table, row, f"split is train, query or gallery, got {text!r}")
+        _fail(table, row, f"split must be train, query or gallery; given {text!r}")
     split = _SPLITS[text] if text else ""
     flags = [part for part in ("query", "gallery") if _flag(table, row, f"is_{part}")]
     if split in ("train", "query", "gallery"):
@@ -246,7 +246,7 @@ def _parts(table: Table, row: int) -> list[str]:
 def _flag(table: Table, row: int, column: str) -> bool:
     text = _value(table, row, column).lower()
     if text not in _TRUE + _FALSE:
-        _fail(table, row, f"{column} is true or false, got {text!r}")
+        _fail(table, row, f"{column} must be true or false; given {text!r}")
     return text in _TRUE
 
 

@@ -71,8 +71,8 @@ class IdentityBalanced:
     def __post_init__(self) -> None:
         if self.identities < 1 or self.pictures < 1:
             raise InputError(
-                "identities and pictures of a batch must be at least 1, "
-                f"got {self.identities} and {self.pictures}"
+                "identities and pictures of a batch must be at least 1; "
+                f"given {self.identities} and {self.pictures}"
             )
 
     def batches(
