@@ -99,7 +99,7 @@ def test_data_that_went_away(finished, market, tmp_path, capsys):
     config = yaml.safe_load((finished / "config.yaml").read_text())
     config["source"]["root"] = str(tmp_path / "gone" / "people")
     (moved / "config.yaml").write_text(yaml.safe_dump(config))
-    fails(capsys, ["evaluate", str(moved)], "gone/people, which is gone", "--root DIR")
+    fails(capsys, ["evaluate", str(moved)], "gone/people, which no longer exists", "--root DIR")
     assert not (tmp_path / "gone").exists()
     here = sort_into_folders(market, tmp_path / "here" / "people")
     # The same name in another place: the kind and its options are still the run's.

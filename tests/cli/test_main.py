@@ -148,7 +148,7 @@ def test_wrong_names_and_places(capsys, market, tmp_path, finished):
     says(capsys, [*TRAIN, "--data", "imagenet", "--root", str(market)], "--data must be one of")
     says(capsys, [*TRAIN, "--root", str(tmp_path / "absent")], "absent")
     says(capsys, [*TRAIN, "--root", str(tmp_path)], str(tmp_path))
-    says(capsys, ["evaluate", str(tmp_path), "--root", str(market)], "lacks config.json")
+    says(capsys, ["evaluate", str(tmp_path), "--root", str(market)], "config.json is missing")
     says(capsys, ["evaluate", "--embeddings", str(tmp_path / "no.npz")], "no.npz: no such file")
 
 

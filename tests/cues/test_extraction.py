@@ -87,7 +87,7 @@ def test_interrupted_masks_go_on_and_are_not_used_half(samples, tmp_path):
     folder = tmp_path / "masks"
     with pytest.raises(KeyboardInterrupt):
         compute_masks(samples, Bright(stop_after=2), folder, batch_size=2)
-    with pytest.raises(InputError, match="is not finished: run `passerby cues masks` again"):
+    with pytest.raises(InputError, match="not finished: run `passerby cues masks` again"):
         FileCues(masks=folder)
     again = Bright()
     assert compute_masks(samples, again, folder, batch_size=2).computed == 3

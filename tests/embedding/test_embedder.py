@@ -112,11 +112,11 @@ def spoil(saved, tmp_path, change):
         (lambda c, d: c.update(method="no_such"), "none of passerby's own"),
         (lambda c, d: c.update(method="evil.py:METHOD"), "none of passerby's own"),
         (lambda c, d: c.update(format=99), "format 99"),
-        (lambda c, d: c.pop("recipe"), "no model of passerby"),
+        (lambda c, d: c.pop("recipe"), "not a model of passerby"),
         (lambda c, d: c["recipe"].update(colour=3), "no setting 'colour'"),
         (lambda c, d: c["recipe"].update(trunk="resnet18"), "do not fit"),
-        (lambda c, d: (d / "model.safetensors").write_bytes(b"x"), "no model of passerby"),
-        (lambda c, d: (d / "model.safetensors").unlink(), "lacks model.safetensors"),
+        (lambda c, d: (d / "model.safetensors").write_bytes(b"x"), "not a model of passerby"),
+        (lambda c, d: (d / "model.safetensors").unlink(), "model.safetensors is missing"),
     ],
 )
 def test_a_spoilt_model_is_one_clear_line(saved, tmp_path, change, message):
@@ -126,5 +126,5 @@ def test_a_spoilt_model_is_one_clear_line(saved, tmp_path, change, message):
 
 
 def test_a_folder_without_a_model(tmp_path):
-    with pytest.raises(InputError, match="lacks config.json"):
+    with pytest.raises(InputError, match="config.json is missing"):
         Embedder.load(tmp_path)

@@ -112,7 +112,7 @@ def test_what_does_not_fit(tmp_path, preprocessing, options, message):
 
 def test_files_that_are_no_network(tmp_path):
     (tmp_path / "n.onnx").write_bytes(b"not a network")
-    with pytest.raises(InputError, match="reads no network"):
+    with pytest.raises(InputError, match="cannot read it"):
         Embedder.from_onnx(tmp_path / "n.onnx", Preprocessing())
     with pytest.raises(InputError, match="no such file"):
         Embedder.from_onnx(tmp_path / "absent.onnx", Preprocessing())

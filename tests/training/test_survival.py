@@ -113,7 +113,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(market, whole, tmp_path, number):
     last = shown.strip().splitlines()[-1]
     assert last.startswith("passerby: interrupted; saved ")
     assert last.endswith("continue with --resume")
-    assert Path(last.split("saved ")[1].split(": go on")[0]).exists()
+    assert Path(last.split("saved ")[1].split(": continue")[0]).exists()
     finish(market, out)
     assert same(out, whole)
 

@@ -239,7 +239,7 @@ def test_no_network(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         OnnxDetector(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("no network")
-    with pytest.raises(InputError, match="reads no network"):
+    with pytest.raises(InputError, match="cannot read it"):
         OnnxDetector(tmp_path / "text.onnx", DetectorSettings("yolo"))
 
 
