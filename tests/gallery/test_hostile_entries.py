@@ -80,6 +80,9 @@ def test_letters_that_are_none_are_refused(tmp_path, name):
     gallery = make("folder", tmp_path)
     with pytest.raises(InputError, match=r"letters that are none: 'a\\ud800'"):
         gallery.add(WIDE, NewEntries(**{"keys": ["k", "l"], name: ["b", "a\ud800"]}))
+    # What no filter could name could never be removed.
+    with pytest.raises(InputError, match="letters that are none"):
+        gallery.add(WIDE, NewEntries(**{"keys": ["k", "l"], name: ["b", "a\0"]}))
     MadeUp(5).add_to(gallery)
     for where in ({"persons": ["\udfff"]}, {"persons": [2**63]}, {"keys": ["a\ud800"]}):
         with pytest.raises(InputError, match=r"of a filter (must be a list of texts|have letters)"):

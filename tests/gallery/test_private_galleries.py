@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from engines import MadeUp, make
 
+from passerby.gallery.audit import AuditLog
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.locks import FolderLocks
@@ -96,6 +97,13 @@ def test_a_lock_is_not_made_through_a_link(tmp_path):
     with pytest.raises(OSError, match="symbolic link"), FolderLocks(tmp_path).shared():
         pass
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_files_beside_an_audit_log_elsewhere_are_its_owners(tmp_path):
+    log = AuditLog(tmp_path / "audit.jsonl")
+    log.write("search", 1.0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl", "audit.jsonl.lock"]
+    assert [path for path in tmp_path.iterdir() if path.stat().st_mode & 0o077] == []
 
 
 def test_many_readers_do_not_keep_a_removal_waiting(tmp_path):

@@ -388,6 +388,15 @@ def test_a_file_of_tokens_without_any_lets_nobody_in(service, tmp_path):
     assert made.get("/v1/session").json()["login"]
 
 
+def test_a_file_of_tokens_that_appears_closes_a_running_server(service, tmp_path):
+    made, _, _ = client(service, tmp_path)
+    assert made.get("/v1/statistics").status_code == 200
+    kept = TokenFile(tmp_path / "tokens.json")
+    kept.add("a", "write")
+    kept.remove("a")
+    refused(made.get("/v1/statistics"), 401)
+
+
 def test_removing_the_file_of_tokens_opens_nothing(guarded):
     made, texts, kept = guarded
     kept.file.unlink()

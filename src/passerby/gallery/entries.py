@@ -179,7 +179,7 @@ def check_texts(name: str, values: Sequence[str]) -> list[str]:
                 f"a {name} of a gallery must be a text of at most {TEXTS[name]} bytes: "
                 f"given {str(value)[:80]!r}"
             )
-        if any("\ud800" <= letter <= "\udfff" for letter in value):
+        if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in value):
             raise InputError(f"a {name} of a gallery has letters that are none: {value[:80]!r}")
     return list(values)
 

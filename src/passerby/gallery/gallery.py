@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import nsmallest
@@ -338,7 +338,8 @@ class Gallery:
         Raises:
             InputError: a filter that means all entries, or a bad name.
         """
-        return self._corrections().write(where, person, self._clock.plain(), "assign")
+        with self._corrections() as corrections:
+            return corrections.write(where, person, self._clock.plain(), "assign")
 
     def merge(self, persons: Sequence[str], into: str | None = None) -> Changed:
         """Makes several identities one, called like the first where no name is given.
@@ -346,7 +347,8 @@ class Gallery:
         Raises:
             InputError: fewer than two, or one that is nobody's.
         """
-        return self._corrections().merge(persons, into, self._clock.plain())
+        with self._corrections() as corrections:
+            return corrections.merge(persons, into, self._clock.plain())
 
     def split(self, keys: Sequence[str], into: str | None = None) -> Changed:
         """Makes entries an identity of their own.
@@ -358,7 +360,8 @@ class Gallery:
         Raises:
             InputError: a key that the gallery does not have.
         """
-        return self._corrections().split(keys, into, self._clock.plain())
+        with self._corrections() as corrections:
+            return corrections.split(keys, into, self._clock.plain())
 
     def rename(self, old: str, new: str, of: Named = "person") -> Changed:
         """Gives a person, or a camera, another name.
@@ -366,7 +369,9 @@ class Gallery:
         Raises:
             InputError: nobody has the old name, or somebody the new one.
         """
-        return self._followed(self._corrections().rename(of, old, new, self._clock.plain()))
+        with self._corrections() as corrections:
+            found = corrections.rename(of, old, new, self._clock.plain())
+        return self._followed(found)
 
     def undo(self, change: str | None = None) -> Changed:
         """Undoes a correction of names (`Changed.change`), the last one where none is given.
@@ -376,11 +381,15 @@ class Gallery:
         Raises:
             InputError: there is none, or the gallery has no audit log.
         """
-        corrections, now = self._corrections(), self._clock.plain()
-        line = corrections.correction(change)
+        now = self._clock.plain()
+        with self._corrections() as corrections:
+            line = corrections.correction(change)
+            if "pair" in line:
+                self._audit.write("undo", now, undid=line["change"])
+            else:
+                found = corrections.undo(line["change"], now)
         if "pair" not in line:
-            return self._followed(corrections.undo(line["change"], now))
-        self._audit.write("undo", now, undid=line["change"])
+            return self._followed(found)
         one, other = line["pair"]
         self._keep_decision(one, other, "yes")
         return Changed(0, None, line["change"])
@@ -442,7 +451,8 @@ class Gallery:
                 "groups are merged up to a bound on their precision, and only a calibration tells "
                 "how precise they are: calibrate first (gallery calibrate)"
             )
-        return self._corrections().join_groups(found.groups, self._clock.plain())
+        with self._corrections() as corrections:
+            return corrections.join_groups(found.groups, self._clock.plain())
 
     def decide(self, one: str, other: str, decision: Decision) -> Changed:
         """Keeps what somebody says of the tracks of two entries; the audit log says who.
@@ -457,15 +467,17 @@ class Gallery:
             InputError: a key that the gallery does not have; another decision; `yes` for two
                 persons with names that people gave; `no` for two of one name.
         """
-        corrections, now = self._corrections(), self._clock.plain()
         if decision not in DECISIONS:
             raise InputError(f"a decision is one of {', '.join(DECISIONS)}: given {decision!r}")
         if one == other:
             raise InputError(f"a decision is one on two entries: given {one!r} twice")
-        if decision == "yes":
-            found = corrections.same(one, other, now)
-        else:
-            found = corrections.apart(one, other, now, "apart" if decision == "no" else decision)
+        now = self._clock.plain()
+        with self._corrections() as corrections:
+            if decision == "yes":
+                found = corrections.same(one, other, now)
+            else:
+                what = "apart" if decision == "no" else decision
+                found = corrections.apart(one, other, now, what)
         self._keep_decision(one, other, decision)
         return found
 
@@ -786,9 +798,11 @@ class Gallery:
                 lambda old: replace(old, decisions=old.decisions.taken(one, other, decision))
             )
 
-    def _corrections(self) -> Corrections:
+    @contextmanager
+    def _corrections(self) -> Iterator[Corrections]:
         self._checked_settings()
-        return Corrections(self._store, self._audit)
+        with self._store.naming():
+            yield Corrections(self._store, self._audit)
 
     def _same_pictures(self, contents: Sequence[str | None]) -> list[tuple[str, ...]]:
         """For each picture's digest, the keys of its entries."""

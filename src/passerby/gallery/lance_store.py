@@ -256,6 +256,10 @@ class LanceStore:
         with self._locks.shared(), self._plain_errors():
             return bool(self._dataset().describe_indices())
 
+    def naming(self) -> AbstractContextManager[None]:
+        """See `Store`."""
+        return self._locks.naming()
+
     def reading(self) -> AbstractContextManager[None]:
         """See `Store`."""
         return self._locks.shared()

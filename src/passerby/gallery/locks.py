@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NAMES = frozenset({"gate.lock", "use.lock", "write.lock"})
+NAMES = frozenset({"gate.lock", "names.lock", "use.lock", "write.lock"})
 """Files that a gallery's locks are."""
 
 WAIT = 120.0
@@ -56,6 +56,12 @@ class FolderLocks:
     def writing(self) -> Iterator[None]:
         """Beside readers, and one writer after the other, so that no key is added twice."""
         with self.shared(), self._locked("write", fcntl.LOCK_EX):
+            yield
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """One correction of names after the other, from what it sees to what it writes."""
+        with self._locked("names", fcntl.LOCK_EX):
             yield
 
     def somebody_writes(self) -> bool:

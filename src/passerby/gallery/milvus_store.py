@@ -252,6 +252,10 @@ class MilvusStore:
             kinds = [self._client.describe_index(self._name, name) for name in names]
         return any(kind.get("index_type") == "HNSW" for kind in kinds)
 
+    def naming(self) -> AbstractContextManager[None]:
+        """See `Store`: a server has no lock, two that correct names at once may give one name."""
+        return nullcontext()
+
     def reading(self) -> AbstractContextManager[None]:
         """See `Store`."""
         return nullcontext()

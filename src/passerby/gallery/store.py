@@ -92,6 +92,9 @@ class Store(Protocol):
     def has_index(self) -> bool:
         """Whether there is one."""
 
+    def naming(self) -> AbstractContextManager[None]:
+        """While it lasts, nobody else corrects names: a new name stays a new one."""
+
     def reading(self) -> AbstractContextManager[None]:
         """While it lasts, no part that is known vanishes."""
 
