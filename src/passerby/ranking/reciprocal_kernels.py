@@ -1,4 +1,8 @@
-"""The sparse loops of k-reciprocal re-ranking, compiled at first use."""
+"""The sparse loops of k-reciprocal re-ranking, compiled at first use.
+
+Pieces of arrays are copied by loops: for `a[:n] = b[:n]` numba compiles, for 2 seconds, how to say
+that the two do not fit.
+"""
 
 from __future__ import annotations
 
@@ -94,13 +98,16 @@ def _reciprocal(
         end = 0
         for item in range(start, stop):
             count = mutual(indices, item, k, own)
-            members[:count] = own[:count]
-            total = count
+            total = 0
+            for place in range(count):
+                members[total] = own[place]
+                total += 1
             for place in range(count):
                 size = mutual(indices, own[place], half, theirs)
                 if shared(theirs[:size], own[:count]) > 2 / 3 * size:
-                    members[total : total + size] = theirs[:size]
-                    total += size
+                    for other in range(size):
+                        members[total] = theirs[other]
+                        total += 1
             ordered = np.sort(members[:total])
             for place in range(total):
                 if place > 0 and ordered[place] == ordered[place - 1]:
@@ -146,10 +153,12 @@ def _average(
                     new_columns[end] = column
                     end += 1
                 sums[column] += weights[entry]
-        new_columns[begin:end] = np.sort(new_columns[begin:end])
+        ordered = np.sort(new_columns[begin:end])
         for entry in range(begin, end):
-            new_weights[entry] = sums[new_columns[entry]] / np.float32(k)
-            sums[new_columns[entry]] = 0
+            column = ordered[entry - begin]
+            new_columns[entry] = column
+            new_weights[entry] = sums[column] / np.float32(k)
+            sums[column] = 0
         totals[item - start] = end - begin
     return totals, new_columns[:end].copy(), new_weights[:end].copy()
 
@@ -221,7 +230,8 @@ def _jaccard_within(
         if end + count > found.shape[0]:
             size = max(end + count, 2 * found.shape[0])
             more, further = np.empty(size, np.int32), np.empty(size, np.float32)
-            more[:end], further[:end] = found[:end], distances[:end]
+            for place in range(end):
+                more[place], further[place] = found[place], distances[place]
             found, distances = more, further
         begin = end
         for whose in np.sort(touched[:count]):
