@@ -14,6 +14,37 @@ def market(tmp_path_factory):
     return write_market(tmp_path_factory.mktemp("market"))
 
 
+TOGETHER = {
+    "drawn": ("tests/drawing/", "tests/cli/test_demo_video.py", "tests/data/test_datasets.py"),
+    "exported": (
+        "tests/cli/test_adapt_command.py",
+        "tests/cli/test_embed_and_export.py",
+        "tests/embedding/test_onnx.py",
+        "tests/methods/test_cluster_contrast.py",
+        "tests/methods/trunks/test_osnet.py",
+    ),
+}
+"""Files for one process: for drawing, numba compiles for 11 seconds in each; before the first
+export to ONNX, torch imports for 10; for re-ranking, which the second kind needs too, both."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Tests of a file stay in one process, for they share what they trained; so do `TOGETHER`."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            for name, files in TOGETHER.items():
+                if nodeid.startswith(files):
+                    return name
+            return super()._split_scope(nodeid)
+
+    return Together(config, log)
+
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

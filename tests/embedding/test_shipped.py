@@ -72,7 +72,8 @@ def test_halved_weights_give_nearly_the_same(tmp_path):
     assert cosine.min() > 0.999
     assert not np.array_equal(whole, halved)
     by_hand = {k: v.half().float() for k, v in model.network.state_dict().items() if v.ndim}
-    assert all(torch.equal(again.network.state_dict()[k], v) for k, v in by_hand.items())
+    loaded = again.network.state_dict()
+    assert all(torch.equal(loaded[k], v) for k, v in by_hand.items())
     assert model.network.state_dict()["trunk.conv1.weight"].dtype == torch.float32
 
 

@@ -165,8 +165,9 @@ def test_the_classifiers_are_the_runs(market, tmp_path):
     model = Embedder.load(tmp_path / "run")
     found = criterion_of(model, tmp_path / "run")
     assert not found.training
+    loaded = found.state_dict()
     for name, tensor in given.state_dict().items():
-        assert torch.equal(found.state_dict()[name], tensor)
+        assert torch.equal(loaded[name], tensor)
     split = passerby.load("market1501", market)
     with pytest.raises(InputError, match="not trained on person"):
         identity_strips(model, tmp_path / "run", split, split.query[:1])

@@ -263,13 +263,14 @@ def test_both_networks_start_from_the_trunks_weights(tap, tmp_path):
     save_file(trunk, tmp_path / "trunk.safetensors")
     weights = str(tmp_path / "trunk.safetensors")
     network = FeatureMaskNetwork(small(tap=tap, weights=weights))
-    for name, value in network.grn.trunk.state_dict().items():
+    whole = network.grn.trunk.state_dict()
+    for name, value in whole.items():
         torch.testing.assert_close(value, trunk[name], rtol=0, atol=0)
     layers = network.lan.layers.state_dict()
     assert {name.split(".")[0] for name in layers} == {f"layer{n + 1}" for n in range(TAPS[tap], 4)}
     for name, value in layers.items():
         torch.testing.assert_close(value, trunk[name], rtol=0, atol=0)
-        assert value.data_ptr() != network.grn.trunk.state_dict()[name].data_ptr()
+        assert value.data_ptr() != whole[name].data_ptr()
 
 
 @pytest.mark.parametrize("training", [True, False])

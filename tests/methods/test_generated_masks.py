@@ -475,8 +475,9 @@ def test_one_run_gives_both_rows(run, market):
     assert "stage" not in whole["run"]
     pictures = [np.full((32, 16, 3), 90, np.uint8), np.zeros((32, 16, 3), np.uint8)]
     model = passerby.Embedder.load(run, stage="extractor")
+    loaded = model.network.state_dict()
     for name, value in stage_of(run, "extractor")[0].items():
-        assert torch.equal(model.network.state_dict()[name], value)
+        assert torch.equal(loaded[name], value)
     assert not np.array_equal(model.embed(pictures), passerby.Embedder.load(run).embed(pictures))
     joint = passerby.Embedder.load(run, stage="joint")
     assert joint.fingerprint == passerby.Embedder.load(run).fingerprint == whole["model"]

@@ -339,8 +339,9 @@ def test_weights_of_an_earlier_run_with_the_same_stem(mask, tmp_path):
     earlier, file = network(mask), tmp_path / "model.safetensors"
     save_file(earlier.state_dict(), file)
     later = network(mask, file)
+    loaded = later.trunk.state_dict()
     for name, value in earlier.trunk.state_dict().items():
-        torch.testing.assert_close(later.trunk.state_dict()[name], value, rtol=0, atol=0)
+        torch.testing.assert_close(loaded[name], value, rtol=0, atol=0)
     if mask == "none":
         network("pooled", file)  # the trunk of a run without masks is a plain one
     else:
