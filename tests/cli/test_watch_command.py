@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import io
 import json
 import os
 import shutil
@@ -206,7 +207,9 @@ def scraped(port):
     return ""
 
 
-def test_sigterm_finishes_the_open_tracks_and_the_rest_follows(made, model, tmp_path):
+def test_sigterm_finishes_the_open_tracks_and_the_rest_follows(
+    made, model, tmp_path, capsys, monkeypatch
+):
     """Boxes come through a pipe, so that the signal meets two people in view."""
     place = tmp_path / "people.gallery"
     with socket.socket() as free:
@@ -240,11 +243,9 @@ def test_sigterm_finishes_the_open_tracks_and_the_rest_follows(made, model, tmp_
     assert 20 <= rest["number"] <= 26
     assert not rest["done"]
     # The same command again goes on behind it; the boxes begin anew with the pipe.
-    again = subprocess.run(
-        [sys.executable, "-m", "passerby", *line], input="".join(text), capture_output=True,
-        text=True, env={**os.environ, "PYTHONPATH": source}, check=True,
-    )  # fmt: skip
-    told = [json.loads(one) for one in again.stdout.splitlines()]
+    monkeypatch.setattr("sys.stdin", io.StringIO("".join(text)))
+    assert run(line) == 0
+    told = events(capsys)
     assert len(told) == len({one["key"] for one in told}) >= 4
     assert set(entries(place)) >= {one["key"] for one in told}
     assert min(one["from"] for one in told) > START + (rest["number"] / 10)

@@ -96,8 +96,9 @@ def test_tracks_of_one_person_are_grouped_across_cameras(tmp_path, engine):
         assert len(changed) == 12
         people = gallery.people()
         assert [one.name for one in people] == sorted(f"person-{n}" for n in range(1, 13))
-        for entry in gallery.entries():
-            whose = {person(e.key) for e in gallery.entries() if e.person == entry.person}
+        entries = gallery.entries()
+        for entry in entries:
+            whose = {person(e.key) for e in entries if e.person == entry.person}
             assert whose == {person(entry.key)}
         again = gallery.identify()
         assert (again.groups, again.suggestions) == ((), ())
