@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Groups = Literal["person", "track"]
 
+_MANY = 1000
+
 FetchRows = Callable[[int], "pa.Table"]
 """The n nearest rows of a query, nearest first, with the column `distance`."""
 
@@ -60,6 +62,13 @@ class Answer:
     """Keys of entries that are the query's own picture: they are left out."""
 
 
+def first_count(k: int, group_by: Groups | None, reranking: Reranking | None) -> int:
+    """How many rows `answer` fetches first: more where several of them may become one hit."""
+    if reranking is not None:
+        return max(k, reranking.shortlist)
+    return k if group_by is None or k > _MANY else 4 * k
+
+
 def answer(
     query: NDArray[np.float32],
     fetch: FetchRows,
@@ -81,7 +90,7 @@ def answer(
         reranking: None: the distance orders.
         metric: of the gallery.
     """
-    wanted = k if reranking is None else max(k, reranking.shortlist)
+    wanted = first_count(k, group_by, reranking)
     while True:
         rows = fetch(wanted)
         every = rows.num_rows < wanted
@@ -96,7 +105,8 @@ def answer(
             break
         wanted *= 4
     order = order[:k]
-    entries = to_entries(rows.take(order))
+    whole = np.array_equal(order, np.arange(len(order)))
+    entries = to_entries(rows.slice(0, len(order)) if whole else rows.take(order))
     hits = (
         Hit(entry, float(distances[row]), None if reranked is None else float(reranked[row]))
         for entry, row in zip(entries, order, strict=True)

@@ -12,8 +12,9 @@ import getpass
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,18 @@ CLOCK = "clock"
 
 MOST = 1024
 """Bytes of a search's filter in the log; of a longer one only counts and beginnings are kept."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that is to be written."""
+
+    what: str
+    """Was done."""
+    details: dict[str, Any]
+    """Of it."""
+    who: str | None = None
+    """Did it; None: whoever this thread acts for."""
 
 
 class AuditLog:
@@ -58,23 +71,36 @@ class AuditLog:
         Raises:
             OSError: from the operating system; the line is then not there.
         """
-        if self.file is None:
+        self.write_together([Line(what, details)], now)
+
+    def write_together(self, lines: Sequence[Line], now: float) -> None:
+        """Appends several lines at once: they reach the disk together, or none of them is there.
+
+        Raises:
+            OSError: from the operating system; no line is then there.
+        """
+        if self.file is None or not lines:
             return
         try:
             with self._locked() as head:
-                last = self.last()
-                if last is not None and what != CLOCK and last["time"] > now:
+                last, clock = self.last(), {}
+                if last is not None and lines[0].what != CLOCK and last["time"] > now:
                     # The log's time never goes back: what expired by it stays expired.
-                    details["clock"], now = now, last["time"]
-                line = self._line(what, now, {**details, PREVIOUS: self._previous(head)})
-                _append(self.file, line)
-                _keep_head(head, line)
+                    clock, now = {"clock": now}, last["time"]
+                previous, chained = self._previous(head), []
+                for line in lines:
+                    details = {**line.details, **clock, PREVIOUS: previous}
+                    chained.append(self._line(line.what, now, details, line.who))
+                    previous = hash_of(chained[-1])
+                _append(self.file, b"\n".join(chained))
+                _keep_head(head, chained[-1])
         except OSError as error:
             says = error.strerror or str(error)
             raise OSError(
-                error.errno, f"the audit log cannot be written ({says}); {_policy(what)}",
+                error.errno,
+                f"the audit log cannot be written ({says}); {_policy(lines[0].what)}",
                 str(self.file),
-            ) from error  # fmt: skip
+            ) from error
 
     def lines(self) -> list[dict[str, Any]]:
         """What was logged, oldest first; lines that a crash cut off are left out."""
@@ -126,8 +152,10 @@ class AuditLog:
         # Only at line feeds: a key may hold what Python takes for the end of a line elsewhere.
         return self.file.read_bytes().split(b"\n")[:-1]
 
-    def _line(self, what: str, now: float, details: dict[str, Any]) -> bytes:
-        who = getattr(self._acting, "who", None) or self._who
+    def _line(
+        self, what: str, now: float, details: dict[str, Any], who: str | None = None
+    ) -> bytes:
+        who = who or getattr(self._acting, "who", None) or self._who
         return json.dumps({"time": now, "who": who, "what": what, **details}).encode()
 
     def _previous(self, head: int) -> str:
@@ -135,10 +163,12 @@ class AuditLog:
         last = last_line(self.file)
         kept = _head(head)
         there = "" if last is None else hash_of(last)
-        # A process that died between the two writes leaves the head one line behind.
-        behind = last is not None and (_plain(last) or {}).get(PREVIOUS) == kept
-        # Otherwise lines were taken out: going on from what is missing keeps that to be seen.
-        return there if kept in ("", there) or behind else kept
+        if kept in ("", there):
+            return there
+        # A process that died between the two writes leaves the head some lines behind. Otherwise
+        # lines were taken out: going on from what is missing keeps that to be seen.
+        behind = any((_plain(line) or {}).get(PREVIOUS) == kept for line in self._raw())
+        return there if behind else kept
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -164,7 +194,7 @@ def brief(described: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _append(file: Path, line: bytes) -> None:
+def _append(file: Path, lines: bytes) -> None:
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     handle = os.open(file, flags, 0o600)
     try:
@@ -175,7 +205,7 @@ def _append(file: Path, line: bytes) -> None:
             end = 0 if whole is None else file.read_bytes().rindex(b"\n") + 1
             os.ftruncate(handle, end)
         try:
-            if os.write(handle, line + b"\n") < len(line) + 1:
+            if os.write(handle, lines + b"\n") < len(lines) + 1:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(handle)
         except OSError:

@@ -84,11 +84,10 @@ def verify(file: Path, lines: Sequence[bytes], head: str) -> Chain:
                 "lines were taken out of it"
             )
         before = hash_of(line)
-    last = before or ""
-    behind = plain and plain[-1].get(PREVIOUS, "") == head
-    if head not in ("", last) and not behind:
+    # A process that died before it kept the new one leaves one that a later line follows.
+    if head not in ("", before) and head not in {each.get(PREVIOUS) for each in plain}:
         raise InputError(f"{file}: lines were taken out at its end")
-    return Chain(len(lines), last)
+    return Chain(len(lines), before or "")
 
 
 def _read(file: Path, number: int, line: bytes) -> dict[str, Any]:

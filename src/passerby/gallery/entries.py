@@ -151,24 +151,28 @@ def checksums(embeddings: NDArray[np.float32]) -> list[int]:
     return [zlib.crc32(row) for row in embeddings]
 
 
-def to_entries(rows: pa.Table) -> list[Entry]:
+def to_entries(rows: pa.Table | pa.RecordBatch) -> list[Entry]:
     """The rows as entries."""
-    return [
-        Entry(
-            key=row["key"],
-            person=row["person"] or None,
-            camera=row["camera"] or None,
-            timestamp=None if row["timestamp"] == NO_TIME else row["timestamp"],
-            file_name=row["file_name"],
-            box=(row["x"], row["y"], row["width"], row["height"]) if row["width"] else None,
-            track_id=row["track_id"] or None,
-            added=row["added"],
-            expires=None if row["expires"] == NEVER else row["expires"],
-            fingerprint=row["fingerprint"],
-            content=row["content"] or None,
+    columns = [rows.column(name).to_pylist() for name in DETAILS]
+    found = []
+    for values in zip(*columns, strict=True):
+        row = dict(zip(DETAILS, values, strict=True))
+        found.append(
+            Entry(
+                key=row["key"],
+                person=row["person"] or None,
+                camera=row["camera"] or None,
+                timestamp=None if row["timestamp"] == NO_TIME else row["timestamp"],
+                file_name=row["file_name"],
+                box=(row["x"], row["y"], row["width"], row["height"]) if row["width"] else None,
+                track_id=row["track_id"] or None,
+                added=row["added"],
+                expires=None if row["expires"] == NEVER else row["expires"],
+                fingerprint=row["fingerprint"],
+                content=row["content"] or None,
+            )
         )
-        for row in rows.select(DETAILS).to_pylist()
-    ]
+    return found
 
 
 def check_texts(name: str, values: Sequence[str]) -> list[str]:

@@ -135,6 +135,22 @@ def milvus_expression(conditions: Sequence[Condition]) -> str:
 
 def fulfilled(conditions: Sequence[Condition], rows: pa.Table) -> NDArray[np.bool_]:
     """(N,) which rows of a table fulfil all conditions."""
+    return fulfilled_each([conditions], rows)[0]
+
+
+def fulfilled_each(choices: Sequence[Sequence[Condition]], rows: pa.Table) -> NDArray[np.bool_]:
+    """(M, N) `fulfilled` of M lists of conditions; each condition is looked at once."""
+    result = np.ones((len(choices), rows.num_rows), bool)
+    seen: dict[str, NDArray[np.bool_]] = {}
+    for own, conditions in zip(result, choices, strict=True):
+        for one in conditions:
+            if repr(one) not in seen:
+                seen[repr(one)] = _fulfilled(one, rows)
+            own &= seen[repr(one)]
+    return result
+
+
+def _fulfilled(one: Condition, rows: pa.Table) -> NDArray[np.bool_]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -142,16 +158,13 @@ def fulfilled(conditions: Sequence[Condition], rows: pa.Table) -> NDArray[np.boo
         "==": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal,
         ">": pc.greater, ">=": pc.greater_equal,
     }  # fmt: skip
-    result = np.ones(rows.num_rows, bool)
-    for one in conditions:
-        column = rows.column(one.column)
-        if one.sign in signs:
-            found = signs[one.sign](column, one.value)
-        else:
-            found = pc.is_in(column, value_set=pa.array(one.value, column.type))
-        mask = found.to_numpy(zero_copy_only=False)
-        result &= ~mask if one.sign == "not in" else mask
-    return result
+    column = rows.column(one.column)
+    if one.sign in signs:
+        found = signs[one.sign](column, one.value)
+    else:
+        found = pc.is_in(column, value_set=pa.array(one.value, column.type))
+    mask: NDArray[np.bool_] = found.to_numpy(zero_copy_only=False)
+    return ~mask if one.sign == "not in" else mask
 
 
 def _sql(one: Condition) -> str:

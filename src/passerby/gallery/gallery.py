@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from heapq import nsmallest
 from itertools import chain
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.gallery.answers import Answer, Groups, Reranking, answer, group_of
+from passerby.gallery.answers import Answer, Groups, Reranking
 from passerby.gallery.audit import CLOCK, AuditLog, brief
 from passerby.gallery.clock import Clock, check_share
 from passerby.gallery.corrections import Changed, Corrections, Named
@@ -35,7 +33,8 @@ from passerby.gallery.identified import PRECISION, Identified
 from passerby.gallery.naming import numbers_among
 from passerby.gallery.new_rows import NewEntries, check_embeddings, rows_of
 from passerby.gallery.people import COLUMNS, Person, people_of
-from passerby.gallery.queries import Fetch, query_filters, threshold_of
+from passerby.gallery.queries import Stored, View, threshold_of
+from passerby.gallery.searches import Found, Search, answer_all, group_sizes
 from passerby.gallery.settings import (
     Calibration,
     GallerySettings,
@@ -226,48 +225,56 @@ class Gallery:
         """
         settings = self._checked_settings()
         queries = check_embeddings(embeddings, settings.width, settings.space.metric)
-        limit = threshold_of(threshold, settings.calibration)
-        if k < 1 or (reranking is not None and reranking.shortlist < 1):
-            raise InputError(f"k and a shortlist must be at least 1: given {k}, {reranking}")
-        if group_by not in (None, "person", "track"):
-            raise InputError(f"group_by must be person or track: given {group_by!r}")
         for name, given in (("cameras", query_cameras), ("contents", query_contents)):
             if given is not None and len(given) != len(queries):
                 raise InputError(
                     f"query_{name} must be as many as the queries: {len(given)} for {len(queries)}"
                 )
-        if approximate and not self._store.has_index():
-            raise InputError("approximate search needs an index: make one first (gallery index)")
-        profiles = _in_use(settings)
-        if profiles is not None:
-            if approximate:
-                raise InputError(
-                    "an index knows raw embeddings alone: search without --approximate, or without "
-                    "camera profiles (gallery profile --off)"
-                )
-            queries = profiles.applied(queries, query_cameras or [None] * len(queries))
-        now, base = self._clock.now(), where or Filter()
-        fetch = Fetch(
-            self._nearest(approximate, profiles),
-            settings.space.metric,
-            reranking is not None,
-            approximate,
+        cameras, contents = (
+            each or [None] * len(queries) for each in (query_cameras, query_contents)
         )
-        first = k if reranking is None else max(k, reranking.shortlist)
-        own = self._same_pictures(query_contents or [None] * len(queries))
-        left_out = None if own_camera else query_cameras
-        fetch.prepare(queries, query_filters(base, now, left_out, len(queries)), first, own)
+        base = Search(
+            queries[0], k, where or Filter(), threshold,
+            own_camera=own_camera, group_by=group_by, reranking=reranking,
+        )  # fmt: skip
+        base.check()
+        threshold_of(threshold, settings.calibration)
+        now = self._clock.now()
+        searches = [
+            replace(base, query=query, camera=camera, content=content)
+            for query, camera, content in zip(queries, cameras, contents, strict=True)
+        ]
+        profiles = _in_use(settings)
         found = [
-            replace(
-                answer(query, fetch.of(row), k, limit, group_by, reranking, settings.space.metric),
-                itself=own[row],
+            _answer(each)
+            for each in answer_all(
+                self._view(profiles, approximate=approximate), searches, settings, profiles, now
             )
-            for row, query in enumerate(queries)
         ]
         self._audit.write(
             "search", now, queries=len(queries), k=k, hits=sum(len(each.hits) for each in found),
-            without_match=sum(not each.hits for each in found), filter=brief(base.described()),
+            without_match=sum(not each.hits for each in found),
+            filter=brief(base.where.described()),
         )  # fmt: skip
+        return found
+
+    def search_each(self, searches: Sequence[Search]) -> list[Found | InputError]:
+        """Answers searches that different people ask at once; each is as if it were alone.
+
+        The gallery is looked at once, the product is one, and their lines in the audit log reach
+        the disk together.
+
+        Returns:
+            For each what it found, or what is wrong with it: `NoEntry`, or as `search`.
+
+        Raises:
+            InputError: no gallery yet.
+        """
+        settings, now = self._checked_settings(), self._clock.now()
+        profiles = _in_use(settings)
+        found = answer_all(self._view(profiles), searches, settings, profiles, now)
+        lines = [each.line for each in found if isinstance(each, Found)]
+        self._audit.write_together(lines, now)
         return found
 
     def entries(self, where: Filter | None = None) -> list[Entry]:
@@ -304,17 +311,7 @@ class Gallery:
 
         An entry whose person or track is not known stands for itself: 1.
         """
-        groups = [
-            group_of(group_by, entry.person, entry.camera, entry.track_id) for entry in entries
-        ]
-        names = sorted({group[1] for group in groups if group is not None})
-        where = Filter(persons=names) if group_by == "person" else Filter(tracks=names)
-        columns = ("person", "camera", "track_id")
-        counts: Counter[tuple[str, str]] = Counter()
-        for batch in self._looked_up(where, columns) if names else ():
-            rows = zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
-            counts.update(found for row in rows if (found := group_of(group_by, *row)))
-        return [1 if group is None else counts[group] for group in groups]
+        return group_sizes(self._view(_in_use(self._checked_settings())), entries, group_by)
 
     def embeddings(self, keys: Sequence[str]) -> NDArray[np.float32]:
         """(N, D) embeddings of entries, e.g. to search with them.
@@ -804,17 +801,6 @@ class Gallery:
         with self._store.naming():
             yield Corrections(self._store, self._audit)
 
-    def _same_pictures(self, contents: Sequence[str | None]) -> list[tuple[str, ...]]:
-        """For each picture's digest, the keys of its entries."""
-        known = sorted({content for content in contents if content is not None})
-        keys: dict[str, list[str]] = {content: [] for content in known}
-        if known:
-            for batch in self._looked_up(Filter(contents=known), ("key", "content")):
-                rows = (batch.column(name).to_pylist() for name in ("key", "content"))
-                for key, content in zip(*rows, strict=True):
-                    keys[content].append(key)
-        return [() if each is None else tuple(sorted(keys[each])) for each in contents]
-
     def _rows(self, where: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         self._checked_settings()
         return self._store.scan(where.conditions(), columns)
@@ -824,7 +810,7 @@ class Gallery:
         profiles = _in_use(self._checked_settings())
         if not self._resident or (profiles is not None and "embedding" in columns):
             return self._rows(where, columns)
-        return self._in_memory(profiles).scan(where.conditions(), columns)
+        return self._in_memory(profiles).now().scan(where.conditions(), columns)
 
     def _labelled(self) -> tuple[NDArray[np.float32], list[str], list[str]]:
         batches = list(self._rows(Filter(known=True), ("person", "camera", "embedding")))
@@ -914,23 +900,38 @@ class Gallery:
         self._store.change_settings(lambda before: before or new.plain())
         return self._checked_settings()
 
-    def _nearest(
-        self, approximate: bool, profiles: Profiles | None
-    ) -> Callable[..., list[pa.Table]]:
-        if self._resident and not approximate:
-            return self._in_memory(profiles).nearest
-        if profiles is None:
-            return self._store.nearest
-        from passerby.gallery.profiled import nearest_moved
+    def _view(self, profiles: Profiles | None, *, approximate: bool = False) -> View:
+        """The rows as searches see them now.
 
-        return partial(nearest_moved, self._store, profiles)
+        Raises:
+            InputError: no index, or an index beside camera profiles.
+        """
+        if approximate and not self._store.has_index():
+            raise InputError("approximate search needs an index: make one first (gallery index)")
+        if approximate and profiles is not None:
+            raise InputError(
+                "an index knows raw embeddings alone: search without --approximate, or without "
+                "camera profiles (gallery profile --off)"
+            )
+        if self._resident and not approximate:
+            return self._in_memory(profiles).now()
+        return Stored(self._store, self.settings.space.metric, profiles, approximate)
 
     def _in_memory(self, profiles: Profiles | None) -> Snapshot:
         kept = self._snapshot
         if kept is None or _name(kept.profiles) != _name(profiles):
             # A search that is under way keeps the one that it has.
-            kept = self._snapshot = Snapshot(self._store, self.settings.width, profiles)
+            settings = self.settings
+            kept = self._snapshot = Snapshot(
+                self._store, settings.width, settings.space.metric, profiles
+            )
         return kept
+
+
+def _answer(found: Found | InputError) -> Answer:
+    if isinstance(found, InputError):
+        raise found
+    return found.answer
 
 
 def _name(profiles: Profiles | None) -> str:

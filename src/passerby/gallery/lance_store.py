@@ -77,6 +77,7 @@ class LanceStore:
         if (folder / SETTINGS).exists() and folder.stat().st_mode & 0o077:
             make_private(folder)  # made by an earlier version
         self.folder = folder
+        self._versions = folder / f"{TABLE}.lance" / "_versions"
         self._locks = FolderLocks(folder)
         self._mark = Mark(folder / UNFINISHED)
         self._spare = Spare(folder / SPARE)
@@ -263,6 +264,14 @@ class LanceStore:
     def reading(self) -> AbstractContextManager[None]:
         """See `Store`."""
         return self._locks.shared()
+
+    def stamp(self) -> object:
+        """See `Store`: each version of the table has a file of its own, whose name tells it."""
+        try:
+            with os.scandir(self._versions) as files:
+                return frozenset((file.name, file.inode()) for file in files)
+        except FileNotFoundError:
+            return None
 
     def parts(self) -> Parts | None:
         """See `Store`."""

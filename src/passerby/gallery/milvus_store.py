@@ -260,6 +260,10 @@ class MilvusStore:
         """See `Store`."""
         return nullcontext()
 
+    def stamp(self) -> object:
+        """See `Store`: none."""
+        return None
+
     def parts(self) -> Parts | None:
         """See `Store`: none."""
         return None

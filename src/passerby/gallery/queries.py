@@ -1,85 +1,150 @@
-"""What a search asks of the engine: queries of one filter together, more rows for one of them."""
+"""A gallery's rows as searches see them: several queries, each with its own filter, at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from passerby.gallery.filters import Filter
+from passerby.gallery.filters import Condition
+from passerby.gallery.profiled import moved, nearest_moved
 from passerby.gallery.settings import Calibration
+from passerby.gallery.store import Store
 from passerby.parsing import number
+from passerby.ranking.profiles import Profiles
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class View(Protocol):
+    """Rows of a gallery; their embeddings are as they are compared."""
+
+    def scan(
+        self, conditions: Sequence[Condition], columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """As `Store.scan`."""
+
+    def nearest(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        conditions: Sequence[Sequence[Condition]],
+        own: Sequence[Collection[str]],
+        *,
+        embeddings: bool = False,
+    ) -> list[pa.Table]:
+        """As `Store.nearest`, each query with its own conditions.
+
+        Args:
+            queries: (Q, D).
+            k: how many for each at most.
+            conditions: Q lists.
+            own: for each query, keys that are left out.
+            embeddings: whether the rows shall have theirs.
+        """
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The rows where the engine keeps them."""
+
+    store: Store
+    """The engine."""
+    metric: str
+    """Of the gallery."""
+    profiles: Profiles | None = None
+    """What is taken out of embeddings before they are compared; None: nothing."""
+    approximate: bool = False
+    """By the index."""
+
+    def scan(
+        self, conditions: Sequence[Condition], columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """See `View`; with embeddings, `camera` is one of the columns."""
+        batches = self.store.scan(conditions, columns)
+        if self.profiles is None or "embedding" not in columns:
+            return batches
+        return moved(batches, self.profiles)
+
+    def nearest(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        conditions: Sequence[Sequence[Condition]],
+        own: Sequence[Collection[str]],
+        *,
+        embeddings: bool = False,
+    ) -> list[pa.Table]:
+        """See `View`; queries of one filter are one search of the engine."""
+        alike: dict[str, list[int]] = {}
+        for row, each in enumerate(conditions):
+            alike.setdefault(repr(each), []).append(row)
+        found: dict[int, pa.Table] = {}
+        for rows in alike.values():
+            more = max(len(own[row]) for row in rows)
+            tables = self._nearest(
+                queries[rows], k + more, conditions[rows[0]],
+                metric=self.metric, embeddings=embeddings,
+            )  # fmt: skip
+            for row, table in zip(rows, tables, strict=True):
+                found[row] = _without(table, own[row], k)
+        return [found[row] for row in range(len(queries))]
+
+    def _nearest(
+        self, queries: NDArray[np.float32], k: int, conditions: Sequence[Condition], **options: Any
+    ) -> list[pa.Table]:
+        if self.approximate:
+            return self.store.nearest(queries, k, conditions, approximate=True, **options)
+        if self.profiles is None:
+            return self.store.nearest(queries, k, conditions, **options)
+        return nearest_moved(self.store, self.profiles, queries, k, conditions, **options)
 
 
 class Fetch:
     """Finds rows for several queries at once, and more of them for one.
 
     Args:
-        nearest: of the engine or the snapshot.
-        metric: of the gallery.
-        embeddings: whether the rows shall have their embeddings.
-        approximate: by the index.
+        view: of the gallery.
+        embeddings: whether the rows shall have theirs.
+        queries: (Q, D).
+        conditions: Q lists.
+        own: for each query, keys that are left out.
+        counts: for each query, how many rows it needs first.
     """
 
     def __init__(
         self,
-        nearest: Callable[..., list[pa.Table]],
-        metric: str,
+        view: View,
         embeddings: bool,
-        approximate: bool,
-    ) -> None:
-        self._nearest = nearest
-        self._options: dict[str, Any] = {"metric": metric, "embeddings": embeddings}
-        if approximate:
-            self._options["approximate"] = True
-
-    def prepare(
-        self,
         queries: NDArray[np.float32],
-        filters: Sequence[Filter],
-        count: int,
-        own: Sequence[Collection[str]] | None = None,
+        conditions: Sequence[Sequence[Condition]],
+        own: Sequence[Collection[str]],
+        counts: Sequence[int],
     ) -> None:
-        """Finds the first rows of all queries, those of one filter together.
-
-        Args:
-            queries: (Q, D).
-            filters: Q of them.
-            count: rows of each.
-            own: for each query, keys that are left out; None: none.
-        """
-        self._queries, self._filters, self._count = queries, filters, count
-        self._own = own or [()] * len(queries)
-        self._first: dict[int, pa.Table] = {}
-        alike: dict[str, list[int]] = {}
-        for row, each in enumerate(filters):
-            alike.setdefault(repr(each), []).append(row)
-        for rows in alike.values():
-            tables = self._found(rows, count)
-            self._first.update(zip(rows, tables, strict=True))
+        self._view, self._embeddings = view, embeddings
+        self._queries, self._conditions, self._own = queries, conditions, own
+        self._counts = counts
+        most = max(counts, default=1)
+        self._first = view.nearest(queries, most, conditions, own, embeddings=embeddings)
 
     def of(self, row: int) -> Callable[[int], pa.Table]:
         """What `passerby.gallery.answers.answer` takes for a query."""
 
         def fetch(count: int) -> pa.Table:
-            return self._first[row] if count == self._count else self._found([row], count)[0]
+            if count <= self._counts[row]:
+                return self._first[row].slice(0, count)
+            one = slice(row, row + 1)
+            [found] = self._view.nearest(
+                self._queries[one], count, self._conditions[one], self._own[one],
+                embeddings=self._embeddings,
+            )  # fmt: skip
+            return found
 
         return fetch
-
-    def _found(self, rows: list[int], count: int) -> list[pa.Table]:
-        conditions = self._filters[rows[0]].conditions()
-        # Queries of one filter stay one search: their own entries are dropped from what it finds.
-        more = max(len(self._own[row]) for row in rows)
-        found = self._nearest(self._queries[rows], count + more, conditions, **self._options)
-        return [
-            _without(table, self._own[row], count) for row, table in zip(rows, found, strict=True)
-        ]
 
 
 def _without(rows: pa.Table, keys: Collection[str], count: int) -> pa.Table:
@@ -90,17 +155,6 @@ def _without(rows: pa.Table, keys: Collection[str], count: int) -> pa.Table:
         own = pc.is_in(rows.column("key"), value_set=pa.array(list(keys), pa.string()))
         rows = rows.filter(pc.invert(own))
     return rows.slice(0, count)
-
-
-def query_filters(
-    base: Filter, now: float, cameras: Sequence[str | None] | None, queries: int
-) -> list[Filter]:
-    """The filter of each query: nothing expired, and nothing of its own camera if it has one."""
-    alive = replace(base, alive_at=now)
-    if cameras is None:
-        return [alive] * queries
-    own = [() if camera is None else (camera,) for camera in cameras]
-    return [replace(alive, not_cameras=(*base.not_cameras, *camera)) for camera in own]
 
 
 def threshold_of(given: float | None, calibration: Calibration | None) -> float | None:

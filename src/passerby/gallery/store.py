@@ -98,6 +98,9 @@ class Store(Protocol):
     def reading(self) -> AbstractContextManager[None]:
         """While it lasts, no part that is known vanishes."""
 
+    def stamp(self) -> object:
+        """Another one whenever the table changed; cheap to ask for. None: the engine has none."""
+
     def parts(self) -> Parts | None:
         """The table's parts; None: the engine has none, and nothing can be kept resident."""
 

@@ -121,6 +121,46 @@ def nearest_among(
     return _by_tiles(q, g, metric, Kept(len(q), k, worker_count(), among))
 
 
+def nearest_of_each(
+    query: NDArray[Any],
+    gallery: NDArray[Any],
+    k: int,
+    among: NDArray[np.bool_],
+    which: NDArray[np.int64],
+    metric: str = "euclidean",
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """`nearest_among` where each query has items of its own that count, as one product.
+
+    Args:
+        query: (Q, D).
+        gallery: (G, D).
+        k: how many for each query, at least 1.
+        among: (M, G) choices of the items that count.
+        which: (Q,) the choice of each query.
+        metric: as `nearest`.
+
+    Returns:
+        indices: (Q, k) into the gallery; -1 where fewer items count.
+        distances: (Q, k), ascending; infinite there.
+    """
+    found = np.full((len(query), k), -1, np.int64)
+    distances = np.full((len(query), k), np.inf, np.float32)
+    sizes = np.count_nonzero(among, axis=1)
+    few = sizes * _COPIED_SHARE <= len(gallery)
+    for choice in np.unique(which[few[which] & (sizes[which] > 0)]):
+        rows, most = np.flatnonzero(which == choice), min(k, int(sizes[choice]))
+        found[rows, :most], distances[rows, :most] = nearest_among(
+            query[rows], gallery, most, among[choice], metric, repeated=True
+        )
+    rows, most = np.flatnonzero(~few[which]), min(k, len(gallery))
+    if len(rows):
+        q, g = sides(query[rows], gallery, metric, "cpu")
+        kept = Kept(len(q), most, worker_count(), among, which[rows])
+        found[rows, :most], distances[rows, :most] = _by_tiles(q, g, metric, kept)
+    found[np.isinf(distances)] = -1
+    return found, distances
+
+
 def _by_tiles(
     q: Features, g: Features, metric: str, kept: Kept
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -139,20 +179,30 @@ class Kept:
         rows: queries.
         k: how many for each.
         workers: how many threads take part.
-        among: (G,) which items count; None: all.
+        among: (G,) which items count, or (M, G) choices of them; None: all.
+        which: (rows,) the choice of each query, where there are several.
     """
 
     def __init__(
-        self, rows: int, k: int, workers: int, among: NDArray[np.bool_] | None = None
+        self,
+        rows: int,
+        k: int,
+        workers: int,
+        among: NDArray[np.bool_] | None = None,
+        which: NDArray[np.int64] | None = None,
     ) -> None:
         self._others = None if among is None else torch.from_numpy(~among)
+        self._which = None if which is None else torch.from_numpy(which)
         self.values = [np.full((rows, k), np.inf, np.float32) for _ in range(workers)]
         self.positions = [np.full((rows, k), _NOWHERE, np.int64) for _ in range(workers)]
 
     def consume(self, worker: int, first: int, start: int, block: Tensor) -> None:
         """Takes one tile, see `tiles.Consumer`."""
         if self._others is not None:
-            block.masked_fill_(self._others[start : start + block.shape[1]], torch.inf)
+            others = self._others[..., start : start + block.shape[1]]
+            if self._which is not None:
+                others = others[self._which[first : first + len(block)]]
+            block.masked_fill_(others, torch.inf)
         kernels().keep_nearest(
             block.numpy(), first, start, self.values[worker], self.positions[worker]
         )

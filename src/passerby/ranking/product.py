@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
@@ -137,25 +137,39 @@ def in_parallel(
         with full_precision():
             run(0)
         return
-    ready = threading.Barrier(workers + 1)
-    number = itertools.count()
-
-    def enter() -> None:
-        torch.set_num_threads(1)
-        ready.wait()
 
     def run_alone(worker: int) -> None:
         with torch.no_grad():
             run(worker)
 
     has_fast_linear()
-    with full_precision(), ThreadPoolExecutor(workers, initializer=enter) as pool:
-        futures = [pool.submit(run_alone, next(number)) for _ in range(workers)]
+    with full_precision():
+        pool = _threads(workers)
+        futures = [pool.submit(run_alone, worker) for worker in range(workers)]
+        wait(futures)
+    for future in futures:
+        future.result()
+
+
+def _threads(count: int) -> ThreadPoolExecutor:
+    """Threads of this thread's own, which stay; on each of them torch works alone."""
+    # A process that was forked has none of the threads of the one that it was forked from.
+    wanted = (os.getpid(), count)
+    if getattr(_OWN, "kind", None) != wanted:
+        ready = threading.Barrier(count + 1)
+
+        def enter() -> None:
+            torch.set_num_threads(1)
+            ready.wait()
+
+        _OWN.pool, _OWN.kind = ThreadPoolExecutor(count, "passerby-ranking", enter), wanted
+        for _ in range(count):
+            _OWN.pool.submit(int)
         ready.wait()
         # The number is kept by thread; the call also sets it for threads that begin later.
-        torch.set_num_threads(workers)
-        for future in futures:
-            future.result()
+        torch.set_num_threads(count)
+    pool: ThreadPoolExecutor = _OWN.pool
+    return pool
 
 
 def _shared(queue: Iterator[Job], lock: threading.Lock, stop: threading.Event) -> Iterator[Job]:
@@ -168,3 +182,4 @@ def _shared(queue: Iterator[Job], lock: threading.Lock, stop: threading.Event) -
 
 
 _END: Any = object()
+_OWN = threading.local()

@@ -9,9 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
+import numpy as np
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from numpy.typing import NDArray
+from PIL import Image
 from starlette.exceptions import HTTPException
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -19,13 +22,14 @@ from passerby.figures.overlay import OverlayKind
 from passerby.gallery.entries import content_of
 from passerby.gallery.filters import Filter
 from passerby.serving import schemas
+from passerby.serving.batches import Batches
 from passerby.serving.guard import Guard, User, cookie_of, headers_of
 from passerby.serving.limits import Work
 from passerby.serving.metrics import Metrics
 from passerby.serving.page_files import page_files
 from passerby.serving.pictures import FORMATS, encoded, received
 from passerby.serving.refusals import Refusal, one_line
-from passerby.serving.service import Service
+from passerby.serving.service import Asked, Service
 from passerby.serving.sessions import COOKIE, HOURS, Sessions
 from passerby.serving.settings import Address, Limits
 from passerby.serving.times import add_times
@@ -34,6 +38,9 @@ from passerby.types import InputError
 
 T = TypeVar("T")
 LOG = logging.getLogger("passerby.serving")
+
+PICTURES = 16
+"""Pictures that are embedded together."""
 
 TITLE = "passerby"
 ABOUT = (
@@ -71,8 +78,30 @@ class Parts:
     sessions: Sessions
     metrics: Metrics
     work: Work
+    searches: Batches[Asked, schemas.AnswerModel]
+    embeddings: Batches[Image.Image, NDArray[np.float32]]
     limits: Limits
     address: Address
+
+    async def embedding(self, body: bytes) -> NDArray[np.float32]:
+        """(D,) of the picture that a body is.
+
+        Raises:
+            Refusal: no picture, or one that is not taken; 503, too much waits.
+        """
+        picture = await self.work(lambda: received(body, self.limits.pixels))
+        return await self.embeddings(picture)
+
+    async def search(self, asked: Asked) -> Response:
+        """The answer to a search.
+
+        Raises:
+            Refusal: 404, no such entry; 503, too much waits.
+        """
+        found = await self.searches(asked)
+        matched = any(hit.match is not False for hit in found.hits)
+        self.metrics.searches.labels("yes" if matched else "no").inc()
+        return Response(found.model_dump_json(), media_type="application/json")
 
     async def do(self, request: Request, function: Callable[[], T], *, write: bool = False) -> T:
         """What a function returns, computed beside others in the user's name.
@@ -80,9 +109,7 @@ class Parts:
         Raises:
             Refusal: 403, the user may only read; 503, too much waits.
         """
-        user: User = request.state.user
-        if write and user.access != "write":
-            raise Refusal(403, f"the token {user.name} may only read")
+        user = _allowed(request, write=write)
 
         def acting() -> T:
             with self.service.gallery.audit.acting(user.name):
@@ -110,9 +137,10 @@ def create_app(
     """
     address, limits = address or Address(), limits or Limits()
     address.check(len(tokens.all()))
+    work = Work(limits.workers, limits.waiting)
     parts = Parts(
-        service, tokens, Sessions(tokens), Metrics(), Work(limits.workers, limits.waiting),
-        limits, address,
+        service, tokens, Sessions(tokens), Metrics(), work, Batches(service.search, work),
+        Batches(service.embed, work, PICTURES), limits, address,
     )  # fmt: skip
 
     parts.metrics.work.set_function(lambda: parts.work.busy)
@@ -120,7 +148,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        parts.work.close()
+        for each in (parts.work, parts.embeddings, parts.searches):
+            each.close()
         service.gallery.close()
 
     app = FastAPI(
@@ -194,27 +223,23 @@ def _add_server(app: FastAPI, parts: Parts) -> None:
 def _add_searches(app: FastAPI, parts: Parts) -> None:
     service = parts.service
 
-    @app.post("/v1/search/picture", openapi_extra=_PICTURE_BODY)
+    @app.post("/v1/search/picture", openapi_extra=_PICTURE_BODY, response_model=schemas.AnswerModel)
     async def search_by_picture(
         request: Request, query: Annotated[schemas.PictureSearch, Query()]
-    ) -> schemas.AnswerModel:
+    ) -> Response:
         """Finds the entries most similar to a picture, which is the request's body."""
-        body = await request.body()
-        most = parts.limits.pixels
-        return _counted(
-            parts,
-            await parts.do(
-                request,
-                lambda: service.by_picture(received(body, most), query, content_of(body)),
-            ),
-        )
+        service.check_count("k", query.k)
+        body, who = await request.body(), request.state.user.name
+        embedding = await parts.embedding(body)
+        return await parts.search(service.asked_by_picture(query, embedding, content_of(body), who))
 
-    @app.get("/v1/search/entry")
+    @app.get("/v1/search/entry", response_model=schemas.AnswerModel)
     async def search_by_entry(
         request: Request, query: Annotated[schemas.EntrySearch, Query()]
-    ) -> schemas.AnswerModel:
+    ) -> Response:
         """Finds the entries most similar to one of them."""
-        return _counted(parts, await parts.do(request, lambda: service.by_entry(query)))
+        service.check_count("k", query.k)
+        return await parts.search(service.asked_by_entry(query, request.state.user.name))
 
     @app.post("/v1/overlay", openapi_extra=_PICTURE_BODY, responses=_JPEG, response_class=Response)
     async def overlay_of_picture(request: Request, kind: OverlayKind) -> Response:
@@ -242,12 +267,11 @@ def _add_entries(app: FastAPI, parts: Parts) -> None:
         request: Request, query: Annotated[schemas.NewEntry, Query()]
     ) -> schemas.AddedModel:
         """Adds an entry by its picture, the request's body. Once answered, it is stored."""
+        _allowed(request, write=True)
         body = await request.body()
-        most = parts.limits.pixels
+        embedding = await parts.embedding(body)
         found = await parts.do(
-            request,
-            lambda: service.add(received(body, most), query, content_of(body)),
-            write=True,
+            request, lambda: service.add(embedding, query, content_of(body)), write=True
         )
         parts.metrics.added.inc(found.added)
         return found
@@ -387,16 +411,17 @@ def _add_refusals(app: FastAPI, service: Service) -> None:
         raise error
 
 
+def _allowed(request: Request, *, write: bool) -> User:
+    user: User = request.state.user
+    if write and user.access != "write":
+        raise Refusal(403, f"the token {user.name} may only read")
+    return user
+
+
 async def _removed(parts: Parts, request: Request, where: Filter) -> schemas.RemovedModel:
     rows = await parts.do(request, lambda: parts.service.remove(where), write=True)
     parts.metrics.removed.inc(rows)
     return schemas.RemovedModel(removed=rows)
-
-
-def _counted(parts: Parts, answer: schemas.AnswerModel) -> schemas.AnswerModel:
-    found = any(hit.match is not False for hit in answer.hits)
-    parts.metrics.searches.labels("yes" if found else "no").inc()
-    return answer
 
 
 def _session_of(user: User | None) -> schemas.SessionModel:

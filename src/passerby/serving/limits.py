@@ -58,8 +58,8 @@ class Work:
         self.busy = 0
         """Computed or waiting now."""
 
-    async def __call__(self, function: Callable[[], T]) -> T:
-        """What the function returns; it runs to its end even if nobody waits for it any more.
+    def begin(self) -> None:
+        """Counts one more.
 
         Raises:
             Refusal: 503, too many wait.
@@ -67,13 +67,22 @@ class Work:
         if self.busy >= self._most:
             raise Refusal(503, "the server is busy: try again", retry=1)
         self.busy += 1
+
+    def end(self) -> None:
+        """Counts one less."""
+        self.busy -= 1
+
+    async def __call__(self, function: Callable[[], T]) -> T:
+        """What the function returns; it runs to its end even if nobody waits for it any more.
+
+        Raises:
+            Refusal: 503, too many wait.
+        """
+        self.begin()
         loop = asyncio.get_running_loop()
         future = self._pool.submit(function)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self.end))
         return await asyncio.wrap_future(future)
-
-    def _done(self) -> None:
-        self.busy -= 1
 
     def close(self) -> None:
         """Waits for what is being computed."""

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from passerby.figures.overlay import OverlayKind, overlay, overlay_kinds
-from passerby.gallery.answers import Answer, Groups, Reranking
+from passerby.gallery.answers import Groups, Reranking
 from passerby.gallery.corrections import Changed
 from passerby.gallery.entries import Entry
 from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.searches import Found, NoEntry, Search
 from passerby.gallery.settings import Model
 from passerby.gallery.tracklet_ends import ends_of
 from passerby.gallery.travel import Travel
@@ -49,9 +51,20 @@ from passerby.serving.schemas import (
     SuggestionsQuery,
     TrackModel,
 )  # fmt: skip
+from passerby.types import InputError
 
 if TYPE_CHECKING:
     from passerby.gallery.tracks import Track
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A search as it came in."""
+
+    query: SearchQuery
+    """The request."""
+    search: Search
+    """What it asks of the gallery."""
 
 
 class PictureEmbedder(Model, Protocol):
@@ -78,21 +91,43 @@ class Service:
     _changes: threading.Lock = field(default_factory=threading.Lock, repr=False)
     """Corrections one after the other: a new identity's name is one that nobody has."""
 
-    def by_picture(
-        self, picture: Image.Image, query: PictureSearch, content: str | None = None
-    ) -> AnswerModel:
-        """Searches by a picture, which is forgotten; by its digest it does not find itself."""
-        camera = None if query.query_camera is None else [query.query_camera]
-        embedding = self.model.embed([picture])
-        return self._search(embedding, query, filter_of(query), camera, content, None)
+    def check_count(self, name: str, count: int) -> None:
+        """Refuses to show more than `most`.
 
-    def by_entry(self, query: EntrySearch) -> AnswerModel:
-        """Searches by an entry."""
-        entry = self.entry(query.key)
-        where = filter_of(query, not_keys=(entry.key,))
-        camera = None if entry.camera is None else [entry.camera]
-        embedding = self.gallery.embeddings([entry.key])
-        return self._search(embedding, query, where, camera, entry.content, entry, query.own_camera)
+        Raises:
+            Refusal: 422.
+        """
+        if count > self.most:
+            raise Refusal(422, f"{name} is at most {self.most} on this server: given {count}")
+
+    def embed(self, pictures: Sequence[Image.Image]) -> list[NDArray[np.float32]]:
+        """(D,) embeddings of pictures, which are forgotten."""
+        return list(self.model.embed(pictures))
+
+    def asked_by_picture(
+        self, query: PictureSearch, embedding: NDArray[np.float32], content: str, who: str
+    ) -> Asked:
+        """A search by a picture; by its digest it does not find itself."""
+        return Asked(query, _search(query, embedding, who, query.query_camera, content))
+
+    def asked_by_entry(self, query: EntrySearch, who: str) -> Asked:
+        """A search by an entry."""
+        return Asked(query, replace(_search(query, query.key, who), own_camera=query.own_camera))
+
+    def search(self, asked: Sequence[Asked]) -> list[AnswerModel | Exception]:
+        """Answers searches together."""
+        if not self.gallery.exists:
+            empty = AnswerModel(
+                hits=[], threshold=None, false_match_rate=None, nearest=None, query=None, itself=[]
+            )
+            return [_no_entry() if isinstance(one.search.query, str) else empty for one in asked]
+        found = self.gallery.search_each([one.search for one in asked])
+        sizes = self._sizes(asked, found)
+        return [
+            self._answer(one, size) if isinstance(one, Found)
+            else _no_entry() if isinstance(one, NoEntry) else one
+            for one, size in zip(found, sizes, strict=True)
+        ]  # fmt: skip
 
     def entry(self, key: str) -> Entry:
         """The entry of that key.
@@ -102,7 +137,7 @@ class Service:
         """
         found = self.gallery.entries(Filter(keys=[key])) if self.gallery.exists else []
         if not found:
-            raise Refusal(404, "the gallery has no such entry")
+            raise _no_entry()
         return found[0]
 
     def entries_of(self, keys: Sequence[str]) -> list[EntryModel]:
@@ -113,7 +148,7 @@ class Service:
 
     def page(self, query: PageQuery) -> PageModel:
         """Some entries by key."""
-        self._check_count("limit", query.limit)
+        self.check_count("limit", query.limit)
         if not self.gallery.exists:
             return PageModel(entries=[], after=None)
         found = self.gallery.page(query.limit, query.after, filter_of(query), query.contains)
@@ -122,7 +157,7 @@ class Service:
 
     def people(self, query: PeopleQuery) -> PeopleModel:
         """Some identities by name, each with its entries counted."""
-        self._check_count("limit", query.limit)
+        self.check_count("limit", query.limit)
         found = self.gallery.people(filter_of(query)) if self.gallery.exists else []
         left = [one for one in found if one.name is None or one.name > query.after]
         page = left[: query.limit]
@@ -138,14 +173,16 @@ class Service:
             after=after,
         )  # fmt: skip
 
-    def add(self, picture: Image.Image, new: NewEntry, content: str | None = None) -> AddedModel:
+    def add(
+        self, embedding: NDArray[np.float32], new: NewEntry, content: str | None = None
+    ) -> AddedModel:
         """Adds an entry; the picture itself is not kept."""
         entries = NewEntries(
             keys=[new.key], file_names=[new.file_name], persons=[new.person],
             cameras=[new.camera], timestamps=[new.timestamp],
             track_ids=[new.track_id], contents=[content], expires=[new.expires],
         )  # fmt: skip
-        found = self.gallery.add(self.model.embed([picture]), entries)
+        found = self.gallery.add(embedding[None], entries)
         return AddedModel(added=found.added, known=found.known)
 
     def remove(self, where: Filter) -> int:
@@ -174,7 +211,7 @@ class Service:
 
     def suggestions(self, query: SuggestionsQuery) -> SuggestionsModel:
         """Tracks that are probably one person, the surest first."""
-        self._check_count("limit", query.limit)
+        self.check_count("limit", query.limit)
         ends = {} if self.pictures is None else ends_of(self.pictures)
         found = self.gallery.identify(
             query.threshold, pairs=query.pairs, travel=self.travel, ends=ends
@@ -256,47 +293,40 @@ class Service:
         """
         return stored(self.entry(key), self.pictures, most_pixels)
 
-    def _search(
-        self,
-        embedding: NDArray[np.float32],
-        query: SearchQuery,
-        where: Filter,
-        cameras: list[str] | None,
-        content: str | None,
-        entry: Entry | None,
-        own_camera: bool = False,
-    ) -> AnswerModel:
-        self._check_count("k", query.k)
-        calibration = self.gallery.settings.calibration if self.gallery.exists else None
+    def _answer(self, found: Found, sizes: Sequence[int]) -> AnswerModel:
+        calibration = found.calibration
         limit = None if calibration is None else calibration.threshold
-        if self.gallery.exists:
-            [found] = self.gallery.search(
-                embedding, query.k, where,
-                threshold=math.inf if query.everything else limit,
-                query_cameras=cameras, query_contents=[content], own_camera=own_camera,
-                group_by=query.group_by,
-                reranking=Reranking() if query.rerank else None,
-            )  # fmt: skip
-        else:
-            found = Answer((), None, None)
-        sizes = self._sizes([hit.entry for hit in found.hits], query.group_by)
-        hits = [
-            HitModel(
-                entry=self._shown(hit.entry), distance=hit.distance,
-                match=None if limit is None else hit.distance < limit, entries=size,
-            )
-            for hit, size in zip(found.hits, sizes, strict=True)
-        ]  # fmt: skip
-        rate = None if calibration is None else calibration.false_match_rate
         return AnswerModel(
-            hits=hits, threshold=limit, false_match_rate=rate, nearest=found.nearest,
-            query=None if entry is None else self._shown(entry), itself=list(found.itself),
+            hits=[
+                HitModel(
+                    entry=self._shown(hit.entry), distance=hit.distance,
+                    match=None if limit is None else hit.distance < limit, entries=size,
+                )
+                for hit, size in zip(found.answer.hits, sizes, strict=True)
+            ],
+            threshold=limit,
+            false_match_rate=None if calibration is None else calibration.false_match_rate,
+            nearest=found.answer.nearest,
+            query=None if found.entry is None else self._shown(found.entry),
+            itself=list(found.answer.itself),
         )  # fmt: skip
 
-    def _sizes(self, entries: Sequence[Entry], group_by: Groups | None) -> list[int]:
-        if group_by is None or not entries:
-            return [1] * len(entries)
-        return self.gallery.group_sizes(entries, group_by)
+    def _sizes(
+        self, asked: Sequence[Asked], found: Sequence[Found | InputError]
+    ) -> list[list[int]]:
+        """For each search, how many entries each hit stands for."""
+        entries = [
+            [hit.entry for hit in one.answer.hits] if isinstance(one, Found) else []
+            for one in found
+        ]
+        sizes = [[1] * len(each) for each in entries]
+        for group_by in get_args(Groups):
+            rows = [row for row, one in enumerate(asked) if one.query.group_by == group_by]
+            every = [entry for row in rows for entry in entries[row]]
+            counted = iter(self.gallery.group_sizes(every, group_by) if every else [])
+            for row in rows:
+                sizes[row] = list(islice(counted, len(entries[row])))
+        return sizes
 
     def _shown(self, entry: Entry) -> EntryModel:
         there = self.pictures is not None and inside(entry.file_name, self.pictures) is not None
@@ -306,16 +336,30 @@ class Service:
             added=entry.added, expires=entry.expires,
         )  # fmt: skip
 
-    def _check_count(self, name: str, count: int) -> None:
-        if count > self.most:
-            raise Refusal(422, f"{name} is at most {self.most} on this server: given {count}")
-
 
 def _changed(found: Changed) -> ChangedModel:
     return ChangedModel(person=found.name, changed=found.entries, change=found.change)
 
 
-def filter_of(query: FilterQuery, not_keys: Sequence[str] = ()) -> Filter:
+def _search(
+    query: SearchQuery,
+    what: NDArray[np.float32] | str,
+    who: str,
+    camera: str | None = None,
+    content: str | None = None,
+) -> Search:
+    return Search(
+        what, query.k, filter_of(query), math.inf if query.everything else None,
+        camera=camera, content=content, group_by=query.group_by,
+        reranking=Reranking() if query.rerank else None, who=who,
+    )  # fmt: skip
+
+
+def _no_entry() -> Refusal:
+    return Refusal(404, "the gallery has no such entry")
+
+
+def filter_of(query: FilterQuery) -> Filter:
     """The filter that a request describes."""
     return Filter(
         cameras=query.camera or None,
@@ -325,5 +369,4 @@ def filter_of(query: FilterQuery, not_keys: Sequence[str] = ()) -> Filter:
         known=query.known,
         persons=query.person or None,
         tracks=query.track or None,
-        not_keys=not_keys,
     )
