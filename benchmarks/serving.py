@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import os
 import platform
 import shutil
 import signal
@@ -25,6 +26,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from passerby.files import write_text
@@ -52,6 +54,8 @@ def main():
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--entries", type=int, default=10_000)
+    parser.add_argument("--adds", type=int, default=20, help="one request in so many adds; 0: none")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -98,7 +102,12 @@ def measure(folder, options):
     )
     try:
         url = server.stdout.readline().strip().rstrip("/")
+        # The first search compiles.
+        asyncio.run(load(url, keys, argparse.Namespace(clients=1, seconds=0.1, adds=0)))
+        before = cpu_seconds(server.pid), cpu_seconds(os.getpid()) - cpu_seconds(server.pid)
         found = asyncio.run(load(url, keys, options))
+        after = cpu_seconds(server.pid), cpu_seconds(os.getpid()) - cpu_seconds(server.pid)
+        found["cpu"] = [new - old for new, old in zip(after, before, strict=True)]
     finally:
         server.send_signal(signal.SIGTERM)
         found_rc = server.wait(60)
@@ -108,35 +117,77 @@ def measure(folder, options):
 
 
 async def load(url, keys, options):
-    import httpx2
-
-    times, statuses, added = {"search": [], "add": []}, {}, []
+    found = {"times": {"search": [], "add": []}, "statuses": {}, "added": []}
     out = io.BytesIO()
     Image.new("RGB", (64, 128), (90, 120, 60)).save(out, "JPEG")
     until = time.monotonic() + options.seconds
-    limits = httpx2.Limits(max_connections=options.clients)
-    async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60) as http:
 
-        async def client(number):
-            rng = np.random.default_rng((1, number))
-            count = 0
-            while time.monotonic() < until:
-                count += 1
-                started = time.perf_counter()
-                if count % 20 == 10:
-                    key, kind = f"c{number}-{count}", "add"
-                    answer = await http.post(
-                        "/v1/entries", params={"key": key}, content=out.getvalue()
-                    )
-                    added.extend([key] if answer.status_code == 200 else [])
-                else:
-                    query = {"key": keys[int(rng.integers(len(keys)))], "k": 20}
-                    kind, answer = "search", await http.get("/v1/search/entry", params=query)
-                times[kind].append(time.perf_counter() - started)
-                statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
+    async def client(number):
+        rng = np.random.default_rng((1, number))
+        connection = await Connection.open(url)
+        count = 0
+        while time.monotonic() < until:
+            count += 1
+            started = time.perf_counter()
+            if options.adds and count % options.adds == options.adds // 2:
+                key, kind = f"c{number}-{count}", "add"
+                status = await connection.ask("POST", f"/v1/entries?key={key}", out.getvalue())
+                found["added"].extend([key] if status == 200 else [])
+            else:
+                key, kind = keys[int(rng.integers(len(keys)))], "search"
+                status = await connection.ask("GET", f"/v1/search/entry?key={key}&k=20")
+            found["times"][kind].append(time.perf_counter() - started)
+            found["statuses"][status] = found["statuses"].get(status, 0) + 1
+        connection.close()
 
-        await asyncio.gather(*(client(number) for number in range(options.clients)))
-    return {"times": times, "statuses": statuses, "added": added}
+    await asyncio.gather(*(client(number) for number in range(options.clients)))
+    return found
+
+
+class Connection(asyncio.Protocol):
+    """One that is kept open; asks with as little work as Python can, to leave it to the server."""
+
+    @classmethod
+    async def open(cls, url):
+        host, port = url.removeprefix("http://").split(":")
+        _, made = await asyncio.get_running_loop().create_connection(cls, host, int(port))
+        made.host = f"{host}:{port}"
+        return made
+
+    def connection_made(self, transport):
+        self.transport, self.left, self.head = transport, 0, b""
+
+    def ask(self, method, target, body=b""):
+        head = f"{method} {target} HTTP/1.1\r\nHost: {self.host}\r\nContent-Length: {len(body)}"
+        self.answer = asyncio.get_running_loop().create_future()
+        self.transport.write(head.encode() + b"\r\n\r\n" + body)
+        return self.answer
+
+    def data_received(self, data):
+        if not self.left:
+            self.head += data
+            end = self.head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            length = self.head.lower().split(b"content-length:", 1)[1].split(b"\r", 1)[0]
+            self.status, self.left = int(self.head[9:12]), int(length)
+            data, self.head = self.head[end + 4 :], b""
+        self.left -= len(data)
+        if self.left == 0:
+            self.answer.set_result(self.status)
+
+    def connection_lost(self, error):
+        if not self.answer.done():
+            self.answer.set_exception(error or ConnectionError("the server closed the connection"))
+
+    def close(self):
+        self.transport.close()
+
+
+def cpu_seconds(process):
+    """Of a process and its children, user and system."""
+    one = psutil.Process(process)
+    return sum(sum(each.cpu_times()[:2]) for each in (one, *one.children(recursive=True)))
 
 
 def page(found, options):
@@ -157,8 +208,11 @@ def page(found, options):
             rate = len(seconds) / options.seconds
             lines.append(f"| {kind} | {len(seconds):,} | {rate:.1f} | {numbers} |")
     counts = sorted(found["statuses"].items())
+    requests = sum(count for _, count in counts)
+    server, client = (1000 * seconds / requests for seconds in found["cpu"])
     told = ", ".join(f"{count:,} x {status}" for status, count in counts)
-    lines += ["", f"Answers: {told}. Acknowledged additions: {len(found['added']):,}, lost: "
+    lines += ["", f"CPU a request: server {server:.2f} ms, clients {client:.2f} ms.", ""]
+    lines += [f"Answers: {told}. Acknowledged additions: {len(found['added']):,}, lost: "
               f"{found['lost']}. SIGTERM ended the server with {found['exit']}.", ""]  # fmt: skip
     return "\n".join(lines)
 

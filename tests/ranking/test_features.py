@@ -129,3 +129,32 @@ def test_an_error_in_one_worker_reaches_the_caller():
     with pytest.raises(KeyError, match="three"):
         in_parallel(range(10000), work)
     assert len(done) < 9999
+
+
+def test_threads_stay_those_of_their_caller_and_survive_a_fork():
+    import os
+    import threading
+
+    import torch
+
+    from passerby.ranking.product import in_parallel
+
+    def names():
+        found = set()
+        in_parallel(range(50), lambda worker, job: found.add(threading.current_thread().name))
+        return found
+
+    kept = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first, before = names(), threading.active_count()
+        for _ in range(20):
+            names()
+        assert threading.active_count() == before
+        assert all("passerby-ranking" in name for name in first)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if names() else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        torch.set_num_threads(kept)

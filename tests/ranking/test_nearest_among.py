@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from passerby.ranking.nearest import SMALL_GALLERY, nearest_among
+from passerby.ranking.nearest import SMALL_GALLERY, nearest_among, nearest_of_each
 from passerby.types import InputError
 
 
@@ -40,3 +40,24 @@ def test_what_is_refused():
     for among in (np.ones(3, bool), np.ones(4, int)):
         with pytest.raises(InputError, match=r"among must be \(4,\) of bool"):
             nearest_among(gallery[:1], gallery, 1, among)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("queries", [3, 50])
+def test_of_each_its_own(metric, queries):
+    rng = np.random.default_rng(4)
+    gallery = rng.standard_normal((3000, 8)).astype(np.float32)
+    query = rng.standard_normal((queries, 8)).astype(np.float32)
+    among = rng.random((5, 3000)) < np.array([0.5, 0.9, 0.01, 1.0, 0.0])[:, None]
+    among[2, :3] = [True, True, False]
+    which = rng.integers(0, 5, queries)
+    found, distances = nearest_of_each(query, gallery, 40, among, which, metric)
+    for row in range(queries):
+        own = among[which[row]]
+        k = min(40, int(own.sum()))
+        assert (found[row, k:] == -1).all()
+        assert np.isinf(distances[row, k:]).all()
+        if k:
+            alone, values = nearest_among(query[row : row + 1], gallery, k, own, metric)
+            np.testing.assert_array_equal(found[row, :k], alone[0])
+            np.testing.assert_allclose(distances[row, :k], values[0], atol=1e-5)

@@ -28,6 +28,7 @@ from passerby.serving.limits import Work
 from passerby.serving.metrics import Metrics
 from passerby.serving.page_files import page_files
 from passerby.serving.pictures import FORMATS, encoded, received
+from passerby.serving.query_strings import described, read_query
 from passerby.serving.refusals import Refusal, one_line
 from passerby.serving.service import Asked, Service
 from passerby.serving.sessions import COOKIE, HOURS, Sessions
@@ -223,21 +224,27 @@ def _add_server(app: FastAPI, parts: Parts) -> None:
 def _add_searches(app: FastAPI, parts: Parts) -> None:
     service = parts.service
 
-    @app.post("/v1/search/picture", openapi_extra=_PICTURE_BODY, response_model=schemas.AnswerModel)
-    async def search_by_picture(
-        request: Request, query: Annotated[schemas.PictureSearch, Query()]
-    ) -> Response:
+    @app.post(
+        "/v1/search/picture",
+        response_model=schemas.AnswerModel,
+        openapi_extra={**_PICTURE_BODY, "parameters": described(schemas.PictureSearch)},
+    )
+    async def search_by_picture(request: Request) -> Response:
         """Finds the entries most similar to a picture, which is the request's body."""
+        query = read_query(schemas.PictureSearch, request)
         service.check_count("k", query.k)
         body, who = await request.body(), request.state.user.name
         embedding = await parts.embedding(body)
         return await parts.search(service.asked_by_picture(query, embedding, content_of(body), who))
 
-    @app.get("/v1/search/entry", response_model=schemas.AnswerModel)
-    async def search_by_entry(
-        request: Request, query: Annotated[schemas.EntrySearch, Query()]
-    ) -> Response:
+    @app.get(
+        "/v1/search/entry",
+        response_model=schemas.AnswerModel,
+        openapi_extra={"parameters": described(schemas.EntrySearch)},
+    )
+    async def search_by_entry(request: Request) -> Response:
         """Finds the entries most similar to one of them."""
+        query = read_query(schemas.EntrySearch, request)
         service.check_count("k", query.k)
         return await parts.search(service.asked_by_entry(query, request.state.user.name))
 
