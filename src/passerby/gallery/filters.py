@@ -135,7 +135,8 @@ def milvus_expression(conditions: Sequence[Condition]) -> str:
 
 def fulfilled(conditions: Sequence[Condition], rows: pa.Table) -> NDArray[np.bool_]:
     """(N,) which rows of a table fulfil all conditions."""
-    return fulfilled_each([conditions], rows)[0]
+    every: NDArray[np.bool_] = fulfilled_each([conditions], rows)[0]
+    return every
 
 
 def fulfilled_each(choices: Sequence[Sequence[Condition]], rows: pa.Table) -> NDArray[np.bool_]:
