@@ -80,11 +80,12 @@ def test_private_files_are_their_owners_at_every_moment(tmp_path):
 
 def test_one_at_a_time_waits_and_gives_up(tmp_path):
     lock = tmp_path / "out" / ".lock"
-    inside, most = [0], [0]
+    inside, most, modes = [0], [0], set()
 
     def enter():
         with one_at_a_time(lock, 30):
             inside[0] += 1
+            modes.add(lock.stat().st_mode & 0o777)
             most[0] = max(most[0], inside[0])
             time.sleep(0.01)
             inside[0] -= 1
@@ -94,7 +95,7 @@ def test_one_at_a_time_waits_and_gives_up(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert most == [1]
+    assert (most, modes) == ([1], {0o600})
     assert list(lock.parent.iterdir()) == []
     handle = os.open(lock, os.O_RDWR | os.O_CREAT)
     fcntl.flock(handle, fcntl.LOCK_EX)

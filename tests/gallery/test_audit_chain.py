@@ -161,6 +161,24 @@ def test_the_line_of_a_removal_comes_first(tmp_path, monkeypatch):
     assert (line["what"], line["filter"]) == ("remove", {"keys": made_up.keys[3:4]})
 
 
+def test_a_removal_whose_first_line_did_not_fit_says_all_in_its_second(tmp_path, monkeypatch):
+    gallery, made_up = make("folder", tmp_path), MadeUp(20)
+    made_up.add_to(gallery)
+    append, refused = audit._append, []
+
+    def full_once(file, line):
+        if not refused:
+            refused.append(line)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(file, line)
+
+    monkeypatch.setattr(audit, "_append", full_once)
+    assert gallery.remove(Filter(keys=made_up.keys[3:4])) == 1
+    line = gallery.audit.lines()[-1]
+    assert (line["what"], line["entries"], line["reason"]) == ("removed", 1, "remove")
+    assert line["filter"] == {"keys": made_up.keys[3:4]}
+
+
 def test_check_reads_log_and_settings(tmp_path):
     gallery, made_up = make("folder", tmp_path), MadeUp(60)
     made_up.add_to(gallery)

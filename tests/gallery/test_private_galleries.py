@@ -20,6 +20,7 @@ from passerby.gallery.filters import Filter
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.locks import FolderLocks
 from passerby.gallery.new_rows import NewEntries
+from passerby.gallery.spare import Spare
 from passerby.serving.tokens import TokenFile
 
 
@@ -53,6 +54,23 @@ def test_a_gallery_and_what_is_made_of_it_are_its_owners(tmp_path):
     (tmp_path / "gallery" / "gallery.json").chmod(0o644)
     Gallery.open(tmp_path / "gallery")
     assert open_to_others(tmp_path / "gallery") == []
+
+
+def test_each_change_leaves_its_owners_files(tmp_path):
+    gallery, made_up = make("folder", tmp_path), MadeUp(60)
+    for change in (
+        lambda: made_up.add_to(gallery, slice(0, 30)),
+        lambda: made_up.add_to(gallery, slice(30, None)),
+        lambda: gallery.assign(Filter(keys=made_up.keys[:2]), "anna"),
+        lambda: gallery.index(),
+    ):
+        change()
+        assert open_to_others(tmp_path / "gallery") == []
+
+
+def test_room_that_is_kept_back_is_its_owners(tmp_path):
+    Spare(tmp_path / "spare").keep(4096)
+    assert open_to_others(tmp_path / "spare") == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
@@ -124,3 +142,11 @@ def test_many_readers_do_not_keep_a_removal_waiting(tmp_path):
         stop.set()
         for reader in readers:
             reader.join()
+
+
+def test_an_audit_log_is_not_written_through_a_link(tmp_path):
+    (tmp_path / "precious").write_text("mine\n")
+    (tmp_path / "audit.jsonl").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="audit log cannot be written"):
+        AuditLog(tmp_path / "audit.jsonl").write("search", 1.0)
+    assert (tmp_path / "precious").read_text() == "mine\n"
