@@ -74,7 +74,9 @@ def test_what_cannot_draw(run, tmp_path):
     folder, _ = run
     with pytest.raises(InputError, match="bag_of_tricks has no hidden pixels to draw"):
         drawing_part(model_of(bag_of_tricks), folder, "hidden_pixels")
-    with pytest.raises(InputError, match=r"there is no .*joint\.criterion\.safetensors"):
+    with pytest.raises(
+        InputError, match=r"lacks what only training needed: .*joint\.criterion\.safetensors"
+    ):
         drawing_part(Embedder.load(folder), tmp_path, "mask")
     (tmp_path / "stages").mkdir()
     (tmp_path / "stages" / "joint.criterion.safetensors").write_bytes(b"12345678")

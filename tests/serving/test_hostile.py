@@ -13,6 +13,8 @@ from test_security import refused
 
 from passerby.gallery.filters import Filter
 from passerby.gallery.new_rows import NewEntries
+from passerby.serving.pictures import inside
+from passerby.types import InputError
 
 PNG = {"Content-Type": "image/png"}
 
@@ -181,13 +183,17 @@ def test_entries_show_no_file_outside_the_folder_of_pictures(api):
     os.mkfifo(inner / "pipe.png")
     names = [
         "../secret.png", str(secret), "link.png", "linked/secret.png", "p0/../../secret.png",
-        "words.txt", "p0", "pipe.png", "/dev/zero", "", "a\0b.png", "p0/0.png\0", "x" * 2000,
+        "words.txt", "p0", "pipe.png", "/dev/zero", "", "x" * 2000,
     ]  # fmt: skip
     keys = [f"bad{i}" for i in range(len(names))]
     embeddings = service.model.embed([drawn(0)] * len(names))
     service.gallery.add(embeddings, NewEntries(keys=keys, file_names=names))
     for key in keys:
         refused(made.get("/v1/entries/picture", params={"key": key}), 404)
+    for name in ("a\0b.png", "p0/0.png\0"):
+        with pytest.raises(InputError, match="letters that are none"):
+            service.gallery.add(embeddings[:1], NewEntries(keys=["no"], file_names=[name]))
+        assert inside(name, inner) is None  # where an older gallery has it
     good = NewEntries(keys=["good"], file_names=["p0/../p0/0.png"])
     service.gallery.add(embeddings[:1], good)
     answer = made.get("/v1/entries/picture", params={"key": "good"})
