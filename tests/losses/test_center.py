@@ -92,5 +92,6 @@ def test_bad_shapes():
     ]:
         with pytest.raises(InputError, match="center loss"):
             loss(features, given)
-    with pytest.raises(InputError, match="identities"):
-        CenterLoss(0, 3)
+    for sizes in ((0, 3), (3, 0)):
+        with pytest.raises(InputError, match="identities"):
+            CenterLoss(*sizes)

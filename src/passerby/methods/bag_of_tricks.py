@@ -31,7 +31,7 @@ from passerby.losses.gather import gathered
 from passerby.losses.identity import label_smoothed_cross_entropy
 from passerby.losses.triplet import batch_hard_triplet
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
-from passerby.methods.inputs import whole_picture
+from passerby.methods.inputs import padded_crop, whole_picture
 from passerby.methods.layers import (
     GeneralisedMean,
     bnneck,
@@ -41,7 +41,7 @@ from passerby.methods.layers import (
 from passerby.methods.schedules import constant, cosine, step_decay, warm_up
 from passerby.methods.trunks import make_trunk
 from passerby.methods.weights import initialise_trunk
-from passerby.types import Augmentation, Batch, CameraChanges
+from passerby.types import Batch, CameraChanges
 
 
 @dataclass(frozen=True)
@@ -262,18 +262,6 @@ def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion
 def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequence[Stage]:
     assert isinstance(network, BagOfTricks)
     assert isinstance(criterion, Criterion)
-    size = (recipe.height, recipe.width)
-    augmentation = Augmentation(
-        resize=size,
-        flip=recipe.flip,
-        pad=recipe.pad,
-        crop=size,
-        camera=recipe.camera,
-        erase=recipe.erase,
-        erase_area=recipe.erase_area,
-        erase_ratio=recipe.erase_ratio,
-        erase_fill=recipe.erase_fill,
-    )
     turn = BagOfTricksTurn(recipe, network, criterion)
     sampler = IdentityBalanced(recipe.identities, recipe.pictures)
     return [
@@ -282,7 +270,7 @@ def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequenc
             recipe.epochs,
             [turn],
             sampler,
-            augmentation,
+            padded_crop(recipe),
             average=recipe.average,
             group=recipe.pictures,
         )

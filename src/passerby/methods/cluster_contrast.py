@@ -32,15 +32,15 @@ from torch.nn import functional
 from passerby.data.samplers import IdentityBalanced
 from passerby.losses.gather import gathered
 from passerby.losses.memory import cluster_contrast, cosines, inter_camera, intra_camera, updated
-from passerby.method import Descriptor, EpochStart, Inputs, Method, ScheduledOptimizer, Stage, Turn
+from passerby.method import EpochStart, Inputs, Method, ScheduledOptimizer, Stage, Turn
 from passerby.methods import bag_of_tricks
 from passerby.methods.bag_of_tricks import BagOfTricks
 from passerby.methods.clusters import OUTLIER, Clustering, clusters, without_cameras
-from passerby.methods.inputs import whole_picture
+from passerby.methods.inputs import padded_crop, whole_picture
 from passerby.methods.schedules import step_decay
 from passerby.methods.weights import initialise_rest
 from passerby.ranking.profiles import unit
-from passerby.types import Augmentation, Batch, CameraChanges, InputError
+from passerby.types import Batch, CameraChanges, InputError
 
 MOST = 0.9
 """Share of all pictures that one cluster may hold."""
@@ -355,7 +355,6 @@ def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Memories:
 def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequence[Stage]:
     assert isinstance(network, BagOfTricks)
     assert isinstance(criterion, Memories)
-    size = (recipe.height, recipe.width)
 
     def at_epoch_start(start: EpochStart) -> list[NDArray[np.int64]]:
         embeddings = unit(start.embed())
@@ -370,24 +369,12 @@ def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequenc
             recipe.epochs,
             [ClusterContrastTurn(recipe, network, criterion)],
             IdentityBalanced(recipe.identities, recipe.pictures),
-            Augmentation(
-                resize=size,
-                flip=recipe.flip,
-                pad=recipe.pad,
-                crop=size,
-                camera=recipe.camera,
-                erase=recipe.erase,
-            ),
+            padded_crop(recipe),
             at_epoch_start,
             group=recipe.pictures,
             average=recipe.average,
         )
     ]
-
-
-def _descriptor(recipe: Recipe) -> Descriptor:
-    mirror = ", mean with the mirror image's" if recipe.mirror else ""
-    return Descriptor(recipe.metric, f"{recipe.feature} the BNNeck{mirror}")
 
 
 METHOD = Method(
@@ -398,5 +385,5 @@ METHOD = Method(
     network=_network,
     criterion=_criterion,
     stages=_stages,
-    descriptor=_descriptor,
+    descriptor=bag_of_tricks.METHOD.descriptor,
 )

@@ -1,13 +1,16 @@
-"""Inputs that more than one paper uses."""
+"""Inputs and augmentation that more than one paper uses."""
 
 from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from passerby.data.transforms import resize
 from passerby.method import Inputs
-from passerby.types import InputSpec, Picture
+from passerby.types import Augmentation, InputSpec, Picture
 
 
 def whole_picture(height: int, width: int, *, erase: bool = False) -> Inputs:
@@ -23,3 +26,14 @@ def whole_picture(height: int, width: int, *, erase: bool = False) -> Inputs:
         return {"image": resize(picture, height, width).image}
 
     return Inputs({"image": InputSpec(height, width, erase=erase)}, make)
+
+
+def padded_crop(recipe: Any) -> Augmentation:
+    """Resized whole, padded, and cropped to the input's size; all else as the recipe names it.
+
+    Args:
+        recipe: has `height`, `width`, and whichever other fields of `Augmentation` it changes.
+    """
+    size = (recipe.height, recipe.width)
+    own = {f.name: getattr(recipe, f.name) for f in fields(Augmentation) if hasattr(recipe, f.name)}
+    return Augmentation(**{**own, "resize": size, "crop": size})

@@ -41,12 +41,12 @@ from passerby.losses.identity import label_smoothed_cross_entropy
 from passerby.losses.precision import at_least_float32, without_autocast
 from passerby.losses.triplet import batch_hard_triplet
 from passerby.method import Descriptor, Inputs, Method, ScheduledOptimizer, Stage, Turn
-from passerby.methods.inputs import whole_picture
+from passerby.methods.inputs import padded_crop, whole_picture
 from passerby.methods.layers import bnneck, identity_classifier
 from passerby.methods.schedules import constant, step_decay, warm_up
 from passerby.methods.trunks.resnet import ResNet
 from passerby.methods.weights import initialise_trunk
-from passerby.types import Augmentation, Batch, InputError
+from passerby.types import Batch, InputError
 
 Pooling = Literal["learned", "mean"]
 
@@ -485,17 +485,7 @@ def _criterion(recipe: Recipe, network: nn.Module, identities: int) -> Criterion
 def _stages(recipe: Recipe, network: nn.Module, criterion: nn.Module) -> Sequence[Stage]:
     assert isinstance(network, MSReID)
     assert isinstance(criterion, Criterion)
-    size = (recipe.height, recipe.width)
-    augmentation = Augmentation(
-        resize=size,
-        flip=recipe.flip,
-        pad=recipe.pad,
-        crop=size,
-        erase=recipe.erase,
-        erase_area=recipe.erase_area,
-        erase_ratio=recipe.erase_ratio,
-        erase_fill=recipe.erase_fill,
-    )
+    augmentation = padded_crop(recipe)
     turn = MSReIDTurn(recipe, network, criterion)
     sampler = IdentityBalanced(recipe.identities, recipe.pictures)
     return [Stage("train", recipe.epochs, [turn], sampler, augmentation, group=recipe.pictures)]
