@@ -65,7 +65,9 @@ mutants: $(INSTALLED) ## change methods and losses here and there: which changes
 	@if [ ! -e $(MUTANTS)/session.sqlite ]; then \
 	  rm -rf $(MUTANTS); mkdir -p $(MUTANTS); \
 	  git ls-files -z src tests tools pyproject.toml | xargs -0 cp --parents -t $(MUTANTS); \
-	  cd $(MUTANTS) && PATH="$(CURDIR)/.venv/bin:$$PATH" cosmic-ray init tools/mutants.toml session.sqlite; \
+	  cd $(MUTANTS) && export PATH="$(CURDIR)/.venv/bin:$$PATH" && \
+	  cosmic-ray init tools/mutants.toml session.sqlite && \
+	  cr-filter-operators session.sqlite tools/mutants.toml; \
 	fi
 	cd $(MUTANTS) && export PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH="$$PWD/src" OMP_NUM_THREADS=1; \
 	cosmic-ray exec tools/mutants.toml session.sqlite && cr-report --surviving-only session.sqlite

@@ -58,6 +58,8 @@ def test_half_precision_is_computed_in_float32(dtype):
         (torch.zeros(3, 4), torch.zeros(2, dtype=torch.int64), 0.1),
         (torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), 0.1),
         (torch.zeros(3, 4), torch.zeros(3, dtype=torch.int64), 1.0),
+        (torch.zeros(3, 4), torch.zeros(3, dtype=torch.int64), 1.5),
+        (torch.zeros(3, 4), torch.zeros(3, dtype=torch.int64), -0.1),
     ],
 )
 def test_bad_input(logits, labels, epsilon):
