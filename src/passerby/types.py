@@ -235,6 +235,9 @@ class Batch:
 Precision = Literal["float32", "bfloat16", "auto"]
 """What embeddings are computed in; `auto`: bfloat16 where the processor computes it."""
 
+Engine = Literal["auto", "torch", "onnxruntime", "openvino"]
+"""What computes a network; `auto`: the fastest that is installed, see `passerby.embedding`."""
+
 Progress = Callable[[int, int], None]
 """Told how much of long work is done, and how much there is in all."""
 

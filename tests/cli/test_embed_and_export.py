@@ -12,6 +12,7 @@ from passerby.cli import embed, export
 from passerby.cli.main import run
 from passerby.embedding.embedder import Embedder
 from passerby.embedding.export import ExportedModel
+from passerby.embedding.int8 import Int8Model
 from passerby.embedding.model_files import WEIGHTS
 from passerby.embedding.shards import read_embeddings
 from passerby.embedding.shipped import SHIPPED
@@ -98,8 +99,9 @@ def test_bad_options_are_one_line(model, pictures, tmp_path, capsys):
     assert run(["embed", str(model[1]), str(tmp_path / "no"), *out]) == 2
     assert run(["embed", str(tmp_path / "no"), str(pictures), *out]) == 2
     assert run(["embed", str(model[1]), str(pictures), *out, "--batch-size", "0"]) == 2
+    assert run(["embed", str(model[1]), str(pictures), *out, "--engine", "onnxruntime"]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert [line.partition(": ")[0] for line in lines] == ["passerby"] * 3
+    assert [line.partition(": ")[0] for line in lines] == ["passerby"] * 4
 
 
 def test_export_says_what_it_wrote(model, tmp_path, capsys, monkeypatch):
@@ -144,8 +146,31 @@ def test_a_small_model_is_written(model, tmp_path, capsys):
 
 
 def test_export_needs_to_know_what(model):
-    with pytest.raises(InputError, match="export needs --onnx FILE or --model FOLDER"):
+    with pytest.raises(InputError, match="export needs --onnx FILE, --int8 FILE or --model FOLDER"):
         export.run([str(model[1])])
+
+
+def test_a_model_in_int8_is_written(model, pictures, tmp_path, capsys, monkeypatch):
+    asked = []
+
+    def write(embedder, samples, file, *, cues):
+        asked.append((embedder.fingerprint, [s.name for s in samples], file, cues))
+        return Int8Model(file, "f" * 32, 256, 64, 0.9961)
+
+    monkeypatch.setattr("passerby.embedding.int8.export_int8", write)
+    file = tmp_path / "m.onnx"
+    command = ["export", str(model[1]), "--int8", str(file), "--pictures", str(pictures)]
+    assert run(command) == 0
+    assert asked == [(model[0].fingerprint, ["a.png", "b.png"], file, None)]
+    told = capsys.readouterr().out
+    assert "calibrated on 256 pictures; on 64 others, mean cosine with float32 0.9961" in told
+    assert "f" * 32 in told
+    assert run(command[:-2]) == run(["export", str(model[1]), *command[-2:]]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["passerby"] * 2
+    assert all(
+        "--int8 FILE and --pictures PLACE ... must be given together" in line for line in lines
+    )
 
 
 def test_evaluation_and_figures_by_passerbys_own(market, tmp_path, monkeypatch, capsys):

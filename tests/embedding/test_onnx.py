@@ -215,8 +215,6 @@ def test_what_cannot_be_exported(exported, tmp_path, monkeypatch):
         export_onnx(Embedder.load(found.file), tmp_path / "again.onnx")
     with pytest.raises(InputError, match=r"must end in \.onnx"):
         export_onnx(model, tmp_path / "model.bin")
-    with pytest.raises(InputError, match="in the precision of its file"):
-        Embedder.load(found.file).optimised("bfloat16")
 
 
 def test_an_exporter_that_gives_up_is_one_line(tmp_path, monkeypatch):

@@ -6,39 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from made_networks import made_of, spread
 from passerby.embedding import optimised
 from passerby.embedding.embedder import Embedder
 from passerby.embedding.optimised import Optimised, chosen_precision, has_bfloat16
 from passerby.methods import METHODS
 from passerby.methods.trunks.resnet import ResNet
 from passerby.types import InputError
-
-
-def spread(network):
-    """BatchNorm as after training: with fresh numbers a forgotten one would not show."""
-    generator = torch.Generator().manual_seed(1)
-    for norm in network.modules():
-        if isinstance(norm, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            with torch.no_grad():
-                norm.running_mean.normal_(0, 0.2, generator=generator)
-                norm.running_var.uniform_(0.5, 1.5, generator=generator)
-                norm.weight.uniform_(0.5, 1.5, generator=generator)
-                norm.bias.normal_(0, 0.2, generator=generator)
-    return network.eval()
-
-
-def made_of(name, seed=0, count=3):
-    method = METHODS[name]
-    recipe = method.recipe.small()
-    torch.manual_seed(seed)
-    network = spread(method.network(recipe))
-    inputs = {
-        key: torch.randn(count, len(spec.mean), spec.height, spec.width)
-        if len(spec.mean) == 3
-        else (torch.rand(count, 1, spec.height, spec.width) > 0.5).float()
-        for key, spec in method.inputs(recipe).specs.items()
-    }
-    return network, inputs
 
 
 @pytest.mark.parametrize("name", METHODS)

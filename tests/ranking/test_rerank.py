@@ -3,7 +3,7 @@ import pytest
 import torch
 from reference_reranking import reference_rerank
 
-from passerby.ranking import matches, rerank_source
+from passerby.ranking import matches, product, rerank_source
 from passerby.ranking.matches import check_identities, find_matches_by_distances
 from passerby.ranking.rerank import find_reranked_matches, rerank, rerank_distances
 from passerby.types import InputError
@@ -91,6 +91,35 @@ def test_neighbours_by_rows_are_those_by_tiles():
     np.testing.assert_array_equal(rows[0], tiles[0])
     for one, other in zip(rows[1:], tiles[1:], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_gpu_reranks_alike(monkeypatch):
+    # What a GPU does, done on the processor.
+    query, gallery, _, _ = clusters(4, 40, 400)
+    source = rerank_source.FeatureSource
+    for metric in ("euclidean", "cosine"):
+        with monkeypatch.context() as patch:
+            expected = rerank(query, gallery, 9, 3, metric=metric)
+            patch.setattr(source, "_nearest_by_tiles", source._nearest_by_rows)
+            found = rerank(query, gallery, 9, 3, metric=metric)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_half_of_the_symmetric_products_are_computed(monkeypatch):
+    areas = []
+    times = product.RightSide.times
+
+    def counted(self, left):
+        block = times(self, left)
+        areas.append(block.numel())
+        return block
+
+    items = np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float32)
+    source = rerank_source.FeatureSource(items[:1000], items[1000:], "euclidean", 2, None)
+    monkeypatch.setattr(product.RightSide, "times", counted)
+    source.neighbours(5)
+    # The other half but for the tiles on the diagonal.
+    assert 0.5 < sum(areas) / len(items) ** 2 < 0.65
 
 
 def test_any_kind_of_array_and_all_alike():

@@ -17,7 +17,7 @@ from passerby.cli.unlikely_crops import note_unlikely_crops
 from passerby.embedding.shipped import SHIPPED
 from passerby.terminal import say, show, terminal
 from passerby.training.progress import counting
-from passerby.types import InputError, Precision
+from passerby.types import Engine, InputError, Precision
 
 if TYPE_CHECKING:
     from passerby.embedding.embedder import Embedder
@@ -37,6 +37,9 @@ class Options:
     """Device to compute on, e.g. cuda."""
     precision: Precision = "float32"
     """Number type to compute in; auto: bfloat16 where the processor supports it."""
+    engine: Engine = "auto"
+    """Engine that computes the network; auto: openvino on a CPU where it is installed (a run: for
+    1,000 pictures or more), else torch, and onnxruntime for ONNX files."""
     tracks: tyro.conf.FlagCreatePairsOff[bool] = False
     """Write one mean embedding for each track instead of one for each picture."""
     min_height: int = 0
@@ -86,8 +89,8 @@ def run(arguments: list[str]) -> None:
         options.retry,
     )
     place, places = model_and_places(options.places)
-    model = load(place, options, world)
     listed = list_places(places)
+    model = load(place, options, world, len(listed.samples))
     if rank == 0:
         note_unlikely_crops(listed.samples, console)
     with counting("embedding", console if rank == 0 else None) as progress:
@@ -125,7 +128,7 @@ def model_and_places(given: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
     return (first if named else SHIPPED), places
 
 
-def load(place: Path, options: Options, world: int) -> Embedder:
+def load(place: Path, options: Options, world: int, pictures: int) -> Embedder:
     """The model, on this process's own device where there are several."""
     import torch
 
@@ -134,7 +137,8 @@ def load(place: Path, options: Options, world: int) -> Embedder:
         device = (
             f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % max(torch.cuda.device_count(), 1)}"
         )
-    return open_model(place, options.method, device=device).optimised(options.precision)
+    model = open_model(place, options.method, device=device)
+    return model.optimised(options.precision, options.engine, pictures=pictures)
 
 
 def report(outcome: Outcome, out: Path) -> None:

@@ -18,17 +18,17 @@ from passerby.cues.networks import ComputedCues
 from passerby.data.loader import to_batch
 from passerby.embedding import checkpoints, onnx_network
 from passerby.embedding.embedded import CueOrigin, Embedded
+from passerby.embedding.engines import by_engine
 from passerby.embedding.given import AnyPicture, known_pictures
 from passerby.embedding.model_files import fingerprint, read_model, write_model
 from passerby.embedding.onnx_network import OnnxNetwork, OnnxRecipe, read_content, read_note
-from passerby.embedding.optimised import Optimised, chosen_precision
 from passerby.embedding.preprocessing import Preprocessing
 from passerby.embedding.shipped import SHIPPED
-from passerby.extract import device_of, embed_batches, embed_pictures, embed_samples
+from passerby.extract import embed_batches, embed_pictures, embed_samples
 from passerby.method import Descriptor, Method
 from passerby.methods import METHODS, find_method
 from passerby.recipes import from_plain, override, to_plain
-from passerby.types import CueSource, InputError, Precision, Progress, Sample
+from passerby.types import CueSource, Engine, InputError, Precision, Progress, Sample
 
 FOREIGN: dict[str, Method] = {
     found.METHOD.name: found.METHOD for found in (checkpoints, onnx_network)
@@ -67,6 +67,8 @@ class Embedder:
         self.stage = stage
         self.network = network.eval()
         self._computes: nn.Module = self.network
+        self.precision = "onnx" if isinstance(network, OnnxNetwork) else "float32"
+        """What it computes in: `float32`, `bfloat16`, or `onnx` where a file says."""
         self._stands_for = stands_for
         self.inputs = method.inputs(recipe)
         self.descriptor: Descriptor = method.descriptor(recipe)
@@ -214,25 +216,29 @@ class Embedder:
 
         return push(self, name, private=private, token=token)
 
-    def optimised(self, precision: Precision = "float32") -> Embedder:
-        """The same model, computing faster; see `passerby.embedding.optimised`.
+    def optimised(
+        self, precision: Precision = "float32", engine: Engine = "auto", *, pictures: int = 0
+    ) -> Embedder:
+        """The same model, computing faster; see `passerby.embedding.engines`.
 
         Its fingerprint is the same: float32 differs in the last digits, bfloat16 in the third.
 
         Args:
-            precision: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor has it.
+            precision: `float32`, `bfloat16`, or `auto`: bfloat16 where the processor has it; an
+                ONNX network computes as its file says, except in `bfloat16` by OpenVINO.
+            engine: what computes it: `torch` or, from an ONNX file, `onnxruntime`; `openvino` on a
+                CPU; `auto`: the fastest that is installed.
+            pictures: how many it will see: for many, `auto` takes the seconds that OpenVINO needs
+                to convert a network of torch.
 
         Raises:
-            InputError: bfloat16 on a device without it, or of an ONNX network, which computes as
-                its file says.
+            InputError: an engine that is missing, or not for this network or its device; bfloat16
+                on a device without it, or of an ONNX network without OpenVINO.
         """
         made = copy.copy(self)
-        if isinstance(self.network, OnnxNetwork):
-            if precision == "bfloat16":
-                raise InputError("an ONNX network always computes in the precision of its file")
-            return made
-        dtype = chosen_precision(precision, device_of(self.network))
-        made._computes = Optimised(self.network, dtype)
+        made._computes, made.precision = by_engine(
+            self.network, self.inputs.specs, precision, engine, pictures
+        )
         return made
 
     def with_cues(self, cues: CueSource | None) -> Embedder:
@@ -244,14 +250,6 @@ class Embedder:
         made = copy.copy(self)
         made.cues = cues
         return made
-
-    @property
-    def precision(self) -> str:
-        """What it computes in: `float32`, `bfloat16`, or `onnx` where a file says."""
-        if isinstance(self._computes, OnnxNetwork):
-            return "onnx"
-        optimised = isinstance(self._computes, Optimised)
-        return str(self._computes.dtype).removeprefix("torch.") if optimised else "float32"
 
     @property
     def config(self) -> dict[str, Any]:

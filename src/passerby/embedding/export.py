@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from passerby.embedding.embedder import Embedder
+from passerby.embedding.made_up import made_up
 from passerby.embedding.onnx_network import METADATA, OnnxNetwork, note_file
 from passerby.files import atomic, write_text
 from passerby.recipes import to_plain
@@ -68,13 +67,12 @@ def export_onnx(model: Embedder, file: str | Path) -> ExportedModel:
         raise InputError(f"the name of an ONNX file must end in .onnx: given {file}")
     if isinstance(model.network, OnnxNetwork):
         raise InputError(f"this model is an ONNX file already: {model.network.source}")
-    _needed()
-    note = {**_note(model), "fingerprint": model.fingerprint}
-    network = _exportable(model.network)
-    content = _exported(model, network, json.dumps(note))
+    needed()
+    note = {**model_note(model), "fingerprint": model.fingerprint}
+    content = exported(model, json.dumps(note))
     specs = model.inputs.specs
     found = OnnxNetwork(torch.frombuffer(bytearray(content), dtype=torch.uint8), specs, file)
-    width, cosine = _compared(network, found, specs)
+    width, cosine = _compared(_exportable(model.network), found, specs)
     with atomic(file) as temporary:
         temporary.write_bytes(content)
     note = {**note, "sha256": hashlib.sha256(content).hexdigest()}
@@ -82,7 +80,8 @@ def export_onnx(model: Embedder, file: str | Path) -> ExportedModel:
     return ExportedModel(file, tuple(specs), width, cosine)
 
 
-def _note(model: Embedder) -> dict[str, Any]:
+def model_note(model: Embedder) -> dict[str, Any]:
+    """What a file of the model states, but its fingerprint."""
     inputs = {
         name: {**to_plain(spec), "channels": "rgb"[: len(spec.mean)], "layout": "nchw"}
         for name, spec in model.inputs.specs.items()
@@ -90,7 +89,12 @@ def _note(model: Embedder) -> dict[str, Any]:
     return {"format": 1, **model.config, "inputs": inputs, "rule": "(byte / 255 - mean) / std"}
 
 
-def _needed() -> None:
+def needed() -> None:
+    """Looks for what exporting takes.
+
+    Raises:
+        InputError: it is missing.
+    """
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
@@ -127,23 +131,17 @@ def _exportable(network: nn.Module) -> nn.Module:
     return made
 
 
-def made_up(specs: Mapping[str, InputSpec], count: int, seed: int) -> dict[str, Tensor]:
-    """Inputs (count, C, H, W) of noise bytes, normalised; an input of one channel is 0 or 255."""
-    random = np.random.Generator(np.random.PCG64(seed))
-    inputs = {}
-    for name, spec in specs.items():
-        channels = len(spec.mean)
-        values: NDArray[Any] = random.integers(
-            0, 256, (count, channels, spec.height, spec.width), dtype=np.uint8
-        )
-        if channels == 1:
-            values = np.where(values >= 128, 255, 0)
-        mean, std = (np.reshape(v, (1, channels, 1, 1)) for v in (spec.mean, spec.std))
-        inputs[name] = torch.from_numpy(((values / 255 - mean) / std).astype(np.float32))
-    return inputs
+def exported(model: Embedder, note: str) -> bytes:
+    """An ONNX file's bytes.
 
+    Args:
+        model: of torch.
+        note: the metadata of passerby, JSON.
 
-def _exported(model: Embedder, network: nn.Module, note: str) -> bytes:
+    Raises:
+        InputError: the exporter cannot do this network.
+    """
+    network = _exportable(model.network)
     inputs = made_up(model.inputs.specs, 2, seed=0)
     pictures = torch.export.Dim("pictures", min=1)
     try:

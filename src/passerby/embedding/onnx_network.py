@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -64,6 +65,7 @@ class OnnxNetwork(nn.Module):
         self.register_buffer(TENSOR, content)
         self.source = str(source)
         self.layout = layout
+        self.device = device
         self._session = _session(content, self.source, device)
         self._inputs = _matched(self._session, specs, layout, self.source)
         names = [found.name for found in self._session.get_outputs()]
@@ -73,9 +75,24 @@ class OnnxNetwork(nn.Module):
             )
         if output is not None and output not in names:
             raise InputError(f"{self.source} has the outputs {', '.join(names)}; given {output!r}")
-        self._output = names[0] if output is None else output
+        self.output = names[0] if output is None else output
+        self._engine = "ONNX Runtime"
+        self._compute: Callable[[dict[str, NDArray[Any]]], NDArray[Any]] = self._by_runtime
         batch = self._session.get_inputs()[0].shape[0]
         self._batch: int | None = batch if isinstance(batch, int) else None
+
+    def computed_by(
+        self, engine: str, compute: Callable[[dict[str, NDArray[Any]]], NDArray[Any]]
+    ) -> OnnxNetwork:
+        """The same network, computed otherwise.
+
+        Args:
+            engine: names what computes in messages.
+            compute: inputs by the file's names to the output `output`.
+        """
+        made = copy.copy(self)
+        made._engine, made._compute = engine, compute
+        return made
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -109,17 +126,21 @@ class OnnxNetwork(nn.Module):
                 name: np.resize(array, (size, *array.shape[1:])) for name, array in feeds.items()
             }
         try:
-            (found,) = self._session.run([self._output], feeds)
+            found = self._compute(feeds)
         except Exception as error:
             # ONNX Runtime raises classes of its own that share no base but Exception.
             reason = " ".join(str(error).split())[:150]
-            raise InputError(f"{self.source}: ONNX Runtime cannot run it: {reason}") from None
+            raise InputError(f"{self.source}: {self._engine} cannot run it: {reason}") from None
         if len(found) != size or found.ndim < 2 or found.size != size * found.shape[1]:
             raise InputError(
-                f"{self.source}: the output {self._output} must be (pictures, numbers); "
+                f"{self.source}: the output {self.output} must be (pictures, numbers); "
                 f"for {size} pictures it is {found.shape}"
             )
         return np.asarray(found.reshape(size, -1)[:count], np.float32)
+
+    def _by_runtime(self, feeds: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        (found,) = self._session.run([self.output], feeds)
+        return np.asarray(found)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ at least 0.999 with the float32 embedding.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -51,6 +51,20 @@ def chosen_precision(precision: Precision, device: str | torch.device) -> torch.
     return torch.bfloat16 if able and precision != "float32" else torch.float32
 
 
+def in_parts(compute: Callable[[dict[str, Tensor]], Tensor], inputs: dict[str, Tensor]) -> Tensor:
+    """(B, D) of (B, C, H, W) each, on a CPU as many at once as its caches hold."""
+    first = next(iter(inputs.values()))
+    at_once = len(first)
+    if first.device.type == "cpu":
+        pixels = sum(tensor.shape[2] * tensor.shape[3] for tensor in inputs.values())
+        at_once = max(1, PIXELS // pixels)
+    parts = [
+        compute({name: tensor[start : start + at_once] for name, tensor in inputs.items()})
+        for start in range(0, len(first), at_once)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
 class Optimised(nn.Module):
     """A copy of a network for embedding alone; its inputs and its embedding are float32.
 
@@ -74,18 +88,7 @@ class Optimised(nn.Module):
 
     def forward(self, **inputs: Tensor) -> Tensor:
         """(B, C, H, W) each -> (B, D)."""
-        first = next(iter(inputs.values()))
-        at_once = len(first)
-        if first.device.type == "cpu":
-            pixels = sum(tensor.shape[2] * tensor.shape[3] for tensor in inputs.values())
-            at_once = max(1, PIXELS // pixels)
-        parts = [
-            self._embedded(
-                {name: tensor[start : start + at_once] for name, tensor in inputs.items()}
-            )
-            for start in range(0, len(first), at_once)
-        ]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return in_parts(self._embedded, inputs)
 
     def _embedded(self, inputs: dict[str, Tensor]) -> Tensor:
         device = next(iter(inputs.values())).device.type

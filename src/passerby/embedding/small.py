@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from passerby.embedding.embedder import Embedder
-from passerby.embedding.export import made_up
+from passerby.embedding.made_up import made_up
 from passerby.embedding.model_files import write_model
 from passerby.embedding.onnx_network import OnnxNetwork
 from passerby.types import InputError
