@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from passerby.gallery.answers import Reranking
 from passerby.gallery.audit import AuditLog
 from passerby.gallery.filters import Filter, milvus_expression, sql
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.locks import FolderLocks
+from passerby.gallery.new_rows import NewEntries
 from passerby.gallery.pictures import add_samples, re_embed
 from passerby.gallery.settings import Space
 from passerby.types import InputError, Sample
@@ -61,6 +63,31 @@ def test_who_waits_to_be_alone_has_its_turn(tmp_path):
     waiting.join()
     reader.join()
     assert order == ["inner", "alone", "late"]
+
+
+def test_what_is_exported_does_not_lie_where_a_removal_leaves_it(tmp_path):
+    gallery = Gallery.open(tmp_path / "g", Space("m"))
+    gallery.add(np.eye(2, dtype=np.float32), NewEntries(keys=["a", "b"]))
+    (tmp_path / "file").write_text("mine")
+    for write in (gallery.export, gallery.backup):
+        for place in (tmp_path / "g", tmp_path / "g" / "inside", tmp_path / "g" / ".." / "g"):
+            with pytest.raises(InputError, match="lies in the gallery: take a folder outside"):
+                write(place)
+        with pytest.raises(InputError, match="file: is a file"):
+            write(tmp_path / "file")
+    assert list((tmp_path / "g").rglob("*.parquet")) == []
+    assert gallery.export(tmp_path / "g-outside").rows == 2
+
+
+@pytest.mark.parametrize("count", [0, -1, 1_000_001, 10**20])
+def test_no_search_takes_memory_for_more_hits_than_there_can_be(tmp_path, count):
+    gallery = Gallery.open(tmp_path / "g", Space("m"))
+    rows = np.eye(2, dtype=np.float32)
+    gallery.add(rows, NewEntries(keys=["a", "b"]))
+    with pytest.raises(InputError, match=f"1 to 1,000,000: given {count}"):
+        gallery.search(rows, count)
+    with pytest.raises(InputError, match=f"1 to 1,000,000: given 5, {count}"):
+        gallery.search(rows, 5, reranking=Reranking(shortlist=count))
 
 
 def test_audit_log_survives_a_torn_line_and_forgets(tmp_path):

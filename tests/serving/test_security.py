@@ -404,6 +404,15 @@ def test_removing_the_file_of_tokens_opens_nothing(guarded):
     refused(made.get("/v1/statistics", headers=bearer(texts["writerw"])), 401)
 
 
+def test_a_file_of_tokens_that_was_there_at_the_start_counts(service, tmp_path):
+    kept = TokenFile(tmp_path / "tokens.json")
+    kept.add("a", "write")
+    kept.remove("a")
+    made, _, _ = client(service, tmp_path)
+    kept.file.unlink()  # before anybody asked anything
+    refused(made.get("/v1/statistics"), 401)
+
+
 @pytest.mark.parametrize("content", ["", "[" * 100_000, '{"tokens": {"a": {"access": "write"}}}'])
 def test_a_file_of_tokens_that_says_nothing_is_refused(service, tmp_path, content):
     (tmp_path / "tokens.json").write_text(content)

@@ -51,6 +51,7 @@ from passerby.gallery.times import COLUMNS as TIME_COLUMNS
 from passerby.gallery.times import Times, times_of
 from passerby.gallery.transfer import (
     Exported,
+    check_target,
     damaged_keys,
     export_rows,
     parquet_files,
@@ -666,6 +667,7 @@ class Gallery:
     def export(self, folder: str | Path, where: Filter | None = None) -> Exported:
         """Writes entries to Parquet files, see `passerby.gallery.transfer.export_rows`."""
         settings = self._checked_settings()
+        check_target(Path(folder), self.place)
         chosen = where or Filter()
         batches = self._rows(chosen, (*DETAILS, "embedding"))
         found = export_rows(batches, Path(folder), settings.space)
@@ -705,6 +707,7 @@ class Gallery:
         A backup holds what it holds: removing somebody from the gallery does not reach it.
         """
         settings = self._checked_settings()
+        check_target(Path(folder), self.place)
         found = export_rows(
             self._rows(Filter(), (*DETAILS, "embedding")), Path(folder), settings.space
         )

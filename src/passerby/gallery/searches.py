@@ -25,6 +25,10 @@ class NoEntry(InputError):
     """The gallery has no entry of that key."""
 
 
+MOST_HITS = 1_000_000
+"""Of one search: memory for all of them is taken before it starts."""
+
+
 @dataclass(frozen=True)
 class Search:
     """What one search asks for."""
@@ -55,12 +59,12 @@ class Search:
         """Refuses what cannot be answered.
 
         Raises:
-            InputError: k or a shortlist below 1, another way to group.
+            InputError: k or a shortlist below 1 or above `MOST_HITS`, another way to group.
         """
-        if self.k < 1 or (self.reranking is not None and self.reranking.shortlist < 1):
-            raise InputError(
-                f"k and a shortlist must be at least 1: given {self.k}, {self.reranking}"
-            )
+        counts = (self.k, *([self.reranking.shortlist] if self.reranking is not None else []))
+        if not all(1 <= count <= MOST_HITS for count in counts):
+            given = ", ".join(map(str, counts))
+            raise InputError(f"k and a shortlist are 1 to {MOST_HITS:,}: given {given}")
         if self.group_by not in (None, "person", "track"):
             raise InputError(f"group_by must be person or track: given {self.group_by!r}")
 

@@ -51,6 +51,18 @@ class Exported:
     """Entries in all."""
 
 
+def check_target(folder: Path, place: str) -> None:
+    """Refuses to write entries where a removal would leave them behind, within the gallery.
+
+    Raises:
+        InputError: the folder is the gallery's or lies in it, or is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file: entries are written to a folder")
+    if "://" not in place and folder.resolve().is_relative_to(Path(place).resolve()):
+        raise InputError(f"{folder}: lies in the gallery: take a folder outside of it")
+
+
 def export_rows(batches: Iterable[pa.RecordBatch], folder: Path, space: Space) -> Exported:
     """Writes `entries-00000.parquet` ...: the columns of embeddings' shards and a gallery's own.
 
