@@ -33,6 +33,7 @@ from passerby.evaluation.results import write_results
 from passerby.evaluation.streaming import embed_in_chunks
 from passerby.method import Method
 from passerby.methods import find_method
+from passerby.methods.weights import start_fingerprint
 from passerby.recipes import override, to_plain
 from passerby.terminal import say, terminal
 from passerby.training.earlier_run import take_over
@@ -169,6 +170,7 @@ def train(
     setup = {
         **identity,
         "init_from": to_plain(origin),
+        "started_from": start_fingerprint(getattr(chosen, "weights", "none")),
         "trained_on": trained_on(split),
         "source": source_as_plain(split.source),
         **({"method_file": method.source} if method.source else {}),

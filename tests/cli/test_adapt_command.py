@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 
 from made_up import write_market
 from passerby.cli.main import run
+from passerby.embedding.embedder import Embedder
+from passerby.parsing import parse_yaml
 
 FEW = ["--epochs", "1", "--steps", "2", "--k1", "6", "--limit", "0.6"]
 
@@ -64,6 +66,8 @@ def test_from_crops_to_a_gallery(crops, tmp_path, capsys):
     further = tmp_path / "further"
     assert run(["adapt", *data, "--weights", str(out), "--out", str(further), *FEW]) == 0
     assert not same(out, further)
+    started = parse_yaml((further / "config.yaml").read_text())["started_from"]
+    assert started == Embedder.load(out).fingerprint
 
 
 def test_a_data_set_is_evaluated(tmp_path):
@@ -74,6 +78,8 @@ def test_a_data_set_is_evaluated(tmp_path):
     found = json.loads((out / "results.json").read_text())
     assert found["run"]["method"] == "cluster_contrast"
     assert found["run"]["recipe"]["weights"] == "passerby"
+    # The name stays when the model changes: the fingerprint says which it was.
+    assert found["run"]["started_from"] == Embedder.default().fingerprint
     assert found["counts"]["queries"] == 6
     assert run(["evaluate", str(out)]) == 0
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from passerby.embedding.embedder import Embedder
 from passerby.methods.trunks.resnet import ResNet
-from passerby.methods.weights import initialise_trunk
+from passerby.methods.weights import initialise_trunk, start_fingerprint
 from passerby.types import InputError
 
 
@@ -99,3 +100,18 @@ def test_imagenet_without_a_network_is_one_line(monkeypatch, tmp_path):
     with pytest.raises(InputError, match="neither cached nor within reach") as caught:
         initialise_trunk(ResNet("resnet18"), "resnet18", "imagenet")
     assert "\n" not in str(caught.value)
+
+
+def test_the_fingerprint_of_a_start_is_that_of_its_model(tmp_path):
+    assert start_fingerprint("none") is None
+    assert start_fingerprint("imagenet") is None
+    assert start_fingerprint("passerby") == Embedder.default().fingerprint
+    run = tmp_path / "run"
+    Embedder.default().save(run)
+    assert start_fingerprint(str(run)) == Embedder.default().fingerprint
+    # Somebody's file beside somebody's configuration is no model of ours.
+    (run / "model.safetensors").rename(run / "theirs.safetensors")
+    assert start_fingerprint(str(run / "theirs.safetensors")) is None
+    for text in ("[]", "{", '{"fingerprint": 3}'):
+        (run / "config.json").write_text(text)
+        assert start_fingerprint(str(run / "model.safetensors")) is None

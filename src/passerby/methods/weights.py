@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from passerby.methods.trunks import Trunk
+from passerby.parsing import parse_json
 from passerby.types import InputError
 
 IMAGENET = {
@@ -64,6 +65,29 @@ def initialise_rest(network: nn.Module, weights: str) -> None:
     own = {n: t for n, t in network.state_dict().items() if not n.startswith("trunk.")}
     if all(name in tensors and tensors[name].shape == own[name].shape for name in own):
         network.load_state_dict({name: tensors[name] for name in own}, strict=False)
+
+
+def start_fingerprint(weights: str) -> str | None:
+    """Fingerprint of the model that training starts from: what `passerby` means changes.
+
+    Args:
+        weights: as `initialise_trunk`.
+
+    Returns:
+        None: no model of passerby, but random weights or somebody's file.
+    """
+    if weights in ("none", "imagenet"):
+        return None
+    file = _file(weights)
+    config = file.with_name("config.json")
+    if file.name != OWN.name or not config.is_file():
+        return None
+    try:
+        found = parse_json(config.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    name = found.get("fingerprint") if isinstance(found, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _file(weights: str) -> Path:
