@@ -1,17 +1,18 @@
 """How well people are followed in drawn videos; writes docs/performance-tracking.md.
 
-    python benchmarks/tracking.py [--videos FOLDER] [--others FOLDER] [--model RUN]
+    python benchmarks/tracking.py [--videos FOLDER FOLDER ...] [--model RUN] [--trackers all]
     python benchmarks/tracking.py --quick
 
-The videos are drawn as `passerby synth FOLDER --video` draws them (to FOLDER, where it is empty,
-and are left there). HOTA (Luiten et al. 2021), CLEAR (Bernardin, Stiefelhagen 2008) and IDF1
+The videos are drawn as `passerby synth FOLDER --video --seed N` draws them, N being the folder's
+place from 1 (and are left there); folders that hold some already are taken as they are. HOTA (Luiten et al. 2021), CLEAR (Bernardin, Stiefelhagen 2008) and IDF1
 (Ristani et al. 2016) come from the library TrackEval: its own matching, at an intersection over
 union of 0.5 for CLEAR and IDF1. Truth are the people of whom at least a tenth is seen. In a camera,
 who was away for 3 s counts as somebody else, for to know people again is not the tracker's task.
 Across cameras a person is one person everywhere: tracklets are embedded as `passerby watch` embeds
-them, and grouped by `Gallery.identify` below a threshold that was calibrated on other drawn people
-(--others), with and without camera profiles. Boxes are the true ones, and those of the made-up
-detector. `--quick` draws 6 s and writes no page.
+them, and grouped by `Gallery.identify` below a threshold that was calibrated on other drawn people,
+those of the next folder, with and without camera profiles. Boxes are the true ones, and those of
+the made-up detector. The numbers also go to docs/results/runs/tracking.json. `--quick` draws 6 s
+and writes nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ import json
 import platform
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from passerby.drawing import VideoRecipe, write_video_set
 from passerby.embedding.embedder import Embedder
+from passerby.evaluation.results import write_plain
 from passerby.files import write_text
 from passerby.gallery.gallery import Gallery
 from passerby.gallery.new_rows import NewEntries
@@ -43,17 +46,17 @@ from passerby.video.tracker import Tracker, TrackerSettings
 from passerby.video.tracklets import Collector, Tracklet, TrackletSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance-tracking.md"
+RESULTS = PAGE.parent / "results" / "runs" / "tracking.json"
 LEAST_SEEN = 0.1
-RECIPE = VideoRecipe(cameras=4, people=60, visits=1, minutes=5, rate=10)
-OTHERS = VideoRecipe(cameras=2, people=20, visits=1, minutes=1, rate=5, seed=2)
+RECIPE = VideoRecipe()
 QUICK = VideoRecipe(cameras=2, people=4, visits=1, minutes=0.1, width=160, height=96)
+SETS = 3
 AWAY = 3.0
 """Seconds."""
 FALSE_MATCHES = 0.025
 """Rate of false matches that the threshold is calibrated for."""
 TRACKERS = ("bytetrack", "ocsort", "botsort")
 BOXES = {"true boxes": "gt/gt.txt", "made-up detector": "det/det.txt"}
-OFF = JoinSettings(gap=0)
 
 
 @dataclass(frozen=True)
@@ -79,76 +82,82 @@ class Followed:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--videos", type=Path)
-    parser.add_argument("--others", type=Path)
+    parser.add_argument("--videos", type=Path, nargs="+")
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--trackers", choices=("bytetrack", "all"), default="bytetrack")
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     model = Embedder.default() if given.model is None else Embedder.load(given.model)
+    trackers = TRACKERS if given.trackers == "all" else TRACKERS[:1]
     with tempfile.TemporaryDirectory() as temporary:
-        root = given.videos or Path(temporary) / "videos"
-        others = given.others or Path(temporary) / "others"
-        for place, recipe in ((root, RECIPE), (others, OTHERS)):
-            if not (place / "video.json").is_file():
-                write_video_set(place, QUICK if given.quick else recipe)
-        inside = list(in_cameras(root))
-        across = [] if given.quick else list(across_cameras(root, others, model))
-        print("\n".join(inside + across))
+        roots = given.videos or [Path(temporary) / str(n + 1) for n in range(SETS)]
+        for seed, root in enumerate(roots, 1):
+            if not (root / "video.json").is_file():
+                write_video_set(root, replace(QUICK if given.quick else RECIPE, seed=seed))
+        inside = [one for root in roots for one in in_cameras(root, trackers)]
+        across = [] if given.quick else list(across_cameras(roots, model))
+        recipes = [json.loads((root / "video.json").read_text()) for root in roots]
+        print(page(recipes, model, inside, across))
         if not given.quick:
-            write_text(PAGE, page(root, others, model, inside, across))
+            write_text(PAGE, page(recipes, model, inside, across))
+            found = {"model": model.fingerprint, "videos": recipes, "in a camera": inside,
+                     "across cameras": across}  # fmt: skip
+            write_plain(RESULTS, found)
 
 
-def in_cameras(root: Path, kinds: Sequence[str] = tuple(BOXES)) -> Iterator[str]:
-    """Lines of the first table: all cameras together."""
+def in_cameras(root: Path, trackers: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Lines of the first table: all cameras of a folder together."""
     from trackeval.metrics import CLEAR, HOTA, Identity
 
     metrics = {"HOTA": HOTA(), "CLEAR": CLEAR({"PRINT_CONFIG": False}),
                "Identity": Identity({"PRINT_CONFIG": False})}  # fmt: skip
-    for kind in kinds:
-        for by in TRACKERS:
+    for kind in BOXES:
+        for by in trackers:
             cameras = [(one, numbers_of(one, by)) for one in cameras_of(root, kind)]
-            for join in (OFF, JoinSettings()) if by == TRACKERS[0] else (JoinSettings(),):
-                found = {name: {} for name in metrics}
-                for camera, numbers in cameras:
-                    joined = collected(camera, numbers, join)
-                    truth = by_visit(camera.truth, AWAY * camera.rate)
-                    data = sequence(truth, camera, joined, globals_of(joined, camera.folder.name))
-                    for name, metric in metrics.items():
-                        with contextlib.redirect_stdout(io.StringIO()):
-                            found[name][camera.folder.name] = metric.eval_sequence(data)
-                whole = {name: metric.combine_sequences(found[name])
-                         for name, metric in metrics.items()}  # fmt: skip
-                hota, clear, identity = whole["HOTA"], whole["CLEAR"], whole["Identity"]
-                state = "on" if join.gap else "off"
-                yield (
-                    f"| {kind} | {by} | {state} | {np.mean(hota['HOTA']):.3f} "
-                    f"| {np.mean(hota['AssA']):.3f} | {clear['MOTA']:.3f} | {clear['IDSW']:.0f} "
-                    f"| {identity['IDF1']:.3f} |"
-                )
+            found = {name: {} for name in metrics}
+            for camera, numbers in cameras:
+                joined = collected(camera, numbers, JoinSettings())
+                truth = by_visit(camera.truth, AWAY * camera.rate)
+                data = sequence(truth, camera, joined, globals_of(joined, camera.folder.name))
+                for name, metric in metrics.items():
+                    with contextlib.redirect_stdout(io.StringIO()):
+                        found[name][camera.folder.name] = metric.eval_sequence(data)
+            whole = {name: metric.combine_sequences(found[name])
+                     for name, metric in metrics.items()}  # fmt: skip
+            hota, clear, identity = whole["HOTA"], whole["CLEAR"], whole["Identity"]
+            yield {
+                "boxes": kind, "tracker": by, "HOTA": float(np.mean(hota["HOTA"])),
+                "AssA": float(np.mean(hota["AssA"])), "MOTA": float(clear["MOTA"]),
+                "switches": float(clear["IDSW"]), "IDF1": float(identity["IDF1"]),
+            }  # fmt: skip
 
 
-def across_cameras(
-    root: Path, others: Path, model: Embedder, kinds: Sequence[str] = tuple(BOXES)
-) -> Iterator[str]:
-    """Lines of the second table."""
-    known = [
-        (one, seen(one, numbers_of(one, "bytetrack"))) for one in cameras_of(others, "true boxes")
-    ]
-    known_entries = entries_of(known, model, named=True)
-    for kind in kinds:
-        cameras = [(one, seen(one, numbers_of(one, "bytetrack"))) for one in cameras_of(root, kind)]
-        entries = entries_of(cameras, model)
-        for profiled in (False, True):
-            with tempfile.TemporaryDirectory() as place:
-                threshold = calibrated(Path(place) / "known", known_entries, model, profiled)
-                names, groups = identified(
-                    Path(place) / "people", entries, model, profiled, threshold
-                )
-            score = one_person_everywhere(cameras, names)
-            yield (
-                f"| {kind} | {'on' if profiled else 'off'} | {len(entries[1].keys)} | {groups} "
-                f"| {score['IDP']:.3f} | {score['IDR']:.3f} | {score['IDF1']:.3f} |"
-            )
+def across_cameras(roots: Sequence[Path], model: Embedder) -> Iterator[dict[str, Any]]:
+    """Lines of the second table; each folder's threshold is that of the next one's people."""
+    made = {}
+    for root in roots:
+        for kind in BOXES:
+            cameras = [
+                (one, seen(one, numbers_of(one, TRACKERS[0]))) for one in cameras_of(root, kind)
+            ]
+            named = entries_of(cameras, model, named=True) if kind == "true boxes" else None
+            made[root, kind] = cameras, entries_of(cameras, model), named
+    for place, root in enumerate(roots):
+        known = made[roots[(place + 1) % len(roots)], "true boxes"][2]
+        for kind in BOXES:
+            cameras, entries, _ = made[root, kind]
+            for profiled in (False, True):
+                with tempfile.TemporaryDirectory() as folder:
+                    threshold = calibrated(Path(folder) / "known", known, model, profiled)
+                    names, groups = identified(
+                        Path(folder) / "people", entries, model, profiled, threshold
+                    )
+                score = one_person_everywhere(cameras, names)
+                yield {
+                    "boxes": kind, "profiles": "on" if profiled else "off",
+                    "tracklets": len(entries[1].keys), "groups": groups,
+                    **{name: float(score[name]) for name in ("IDP", "IDR", "IDF1")},
+                }  # fmt: skip
 
 
 def cameras_of(root: Path, kind: str) -> Iterator[Camera]:
@@ -347,46 +356,66 @@ def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return common / np.maximum(areas[0][:, None] + areas[1] - common, 1e-9)
 
 
-def about(root: Path) -> str:
-    recipe = json.loads((root / "video.json").read_text())
+def about(recipes: Sequence[dict[str, Any]]) -> str:
+    recipe, seeds = recipes[0], ", ".join(str(one["seed"]) for one in recipes)
     return (
         f"{recipe['cameras']} cameras, {recipe['people']} people, {recipe['visits']} "
         f"{'visit' if recipe['visits'] == 1 else 'visits'} each, {recipe['minutes']:g} min at "
-        f"{recipe['rate']} frames/s, {recipe['width']} x {recipe['height']}, seed {recipe['seed']}"
+        f"{recipe['rate']} frames/s, {recipe['width']} x {recipe['height']}, seeds {seeds}"
     )
 
 
-def page(root: Path, others: Path, model: Embedder, inside: list[str], across: list[str]) -> str:
-    lines, more = "\n".join(inside), "\n".join(across)
+def lines_of(found: Sequence[dict[str, Any]], by: Sequence[str]) -> str:
+    """Rows of a table: the mean of the seeds, and each of them in brackets."""
+    rows: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for one in found:
+        rows.setdefault(tuple(one[name] for name in by), []).append(one)
+    lines = []
+    for key, each in rows.items():
+        cells = []
+        for name in each[0]:
+            if name in by:
+                continue
+            form = "{:.0f}" if name in ("switches", "tracklets", "groups") else "{:.3f}"
+            cell = form.format(np.mean([one[name] for one in each]))
+            alone = ", ".join(form.format(one[name]) for one in each)
+            cells.append(f"{cell} ({alone})" if name in ("HOTA", "IDF1") else cell)
+        lines.append("| " + " | ".join([*key, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def page(recipes: Sequence[dict[str, Any]], model: Embedder, inside: list[dict[str, Any]],
+         across: list[dict[str, Any]]) -> str:  # fmt: skip
     own = model.fingerprint == Embedder.default().fingerprint
     return f"""# Following people: how well
 
-`python benchmarks/tracking.py`, on drawn videos ([video.md](video.md)): {about(root)}. \
+`python benchmarks/tracking.py`, on drawn videos ([video.md](video.md)): {about(recipes)}. \
 Metrics by TrackEval {version("trackeval")}, trackers of trackers {version("trackers")} with \
 passerby's defaults; Python {platform.python_version()}. Drawn people walk straight and steadily, \
-so that nothing here says how it is on a real street. Without `--videos` the command draws \
-{RECIPE.cameras} cameras.
+so that nothing here says how it is on a real street. Mean of the seeds, in brackets each. Without \
+`--videos` the command draws {SETS} sets of {RECIPE.cameras} cameras at {RECIPE.rate} frames/s.
 
 ## In a camera
 
-All cameras together; who was away for {AWAY:g} s counts as somebody else. "Joined": tracks whose \
-way leads from one to the next are one (`--gap`). The first frame of each track is not yet \
-confirmed and counts as missed.
+All cameras together; who was away for {AWAY:g} s counts as somebody else. Tracks whose way leads \
+from one to the next are one (`--gap`). The first frame of each track is not yet confirmed and \
+counts as missed.
 
-| boxes | tracker | joined | HOTA | AssA | MOTA | switches | IDF1 |
-|---|---|---|---|---|---|---|---|
-{lines}
+| boxes | tracker | HOTA | AssA | MOTA | switches | IDF1 |
+|---|---|---|---|---|---|---|
+{lines_of(inside, ("boxes", "tracker"))}
 
 ## Across cameras
 
-A person is one person everywhere. Tracklets by bytetrack, joined; mean embeddings of their crops \
-by {"the model that comes with passerby" if own else "a run"} (`{model.fingerprint[:12]}`); \
-groups by `gallery identify`, below a threshold for {FALSE_MATCHES:.1%} false matches of other \
-drawn people ({about(others)}; true boxes).
+A person is one person everywhere, whether in another camera or at another visit. Tracklets by \
+bytetrack, joined; mean embeddings of their crops by \
+{"the model that comes with passerby" if own else "a run"} (`{model.fingerprint[:12]}`); groups by \
+`gallery identify`, all below a threshold for {FALSE_MATCHES:.1%} false matches of the people of the \
+next seed (true boxes).
 
 | boxes | profiles | tracklets | groups of several | IDP | IDR | IDF1 |
 |---|---|---|---|---|---|---|
-{more}
+{lines_of(across, ("boxes", "profiles"))}
 """
 
 

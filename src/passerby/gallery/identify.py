@@ -1,8 +1,9 @@
 """Who is who: tracks that are probably one person, to be answered or merged.
 
-Constrained average linkage over tracks (`passerby.ranking.linkage`): tracks of one person by name
-are one unit from the start (must-link), what `passerby.gallery.apart` says is never joined
-(must-not-link). How sure each step is, the calibration says (`passerby.gallery.precision`).
+Tracks that are clearly nearer to each other than to others are linked, the clearest first
+(`passerby.ranking.rivals`, `passerby.ranking.linkage`): tracks of one person by name are one unit
+from the start (must-link), what `passerby.gallery.apart` says is never joined (must-not-link). How
+sure each step is, the gallery's own decoys and the calibration say (`passerby.gallery.precision`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from passerby.gallery.settings import Calibration, Pairs
 from passerby.gallery.tracks import Track, Tracks, plain_distance, squared
 from passerby.gallery.travel import Travel
 from passerby.parsing import number
-from passerby.ranking.linkage import MOST, Join, average_linkage, pairs_below
+from passerby.ranking.linkage import Join, join_links
+from passerby.ranking.rivals import links
 from passerby.types import InputError
 
 
@@ -31,7 +33,7 @@ class Asked:
     """How to group."""
 
     threshold: float
-    """Greatest mean distance of two groups that are joined."""
+    """Greatest mean distance of two groups that are joined, and of two tracks that are linked."""
     metric: str
     """Of the gallery."""
     calibration: Calibration | None
@@ -61,15 +63,11 @@ def identify(tracks: Tracks, decisions: Decisions, asked: Asked) -> Identified:
     )
     cameras = _numbers([track.camera for track in tracks.tracks])
     limit = squared(asked.threshold, asked.metric)
-    pairs = pairs_below(tracks.members, limit, cameras if asked.pairs == "other-camera" else None)
-    joins = average_linkage(tracks.members, units, pairs, limit, apart)
+    kinds = cameras if asked.pairs == "other-camera" else None
+    found = links(tracks.members, units, limit, kinds)
+    joins = join_links(tracks.members, units, found, limit, apart)
     sure = _sure(joins, asked, _compared(units, names, cameras, asked.pairs))
     notes = [*_notes(tracks.tracks, asked), *_contradictions(tracks.tracks, names, units)]
-    if pairs.cut:
-        notes.append(
-            f"{pairs.cut:,} tracks have more than {MOST:,} others below the threshold: the nearest "
-            "count; the threshold is too great to tell people apart"
-        )
     return Identified(
         tuple(_groups(joins, sure, tracks, units, asked)),
         tuple(_suggestions(joins, sure, tracks.tracks, units, asked.metric, later)),
@@ -160,7 +158,10 @@ def _sure(joins: Sequence[Join], asked: Asked, compared: int) -> list[float | No
         [join.sizes[0] * join.sizes[1] for join in joins],
         compared,
     )
-    return [float(value) for value in found]
+    decoys = np.array([join.precision for join in joins], np.float64)
+    # A step that is as sure as a later one is done with it.
+    best = np.maximum.accumulate(np.maximum(found, decoys)[::-1])[::-1]
+    return [float(value) for value in best]
 
 
 class _Joined:

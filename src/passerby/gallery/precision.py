@@ -1,4 +1,6 @@
-"""How many of the pairs that are joined are of one person, by the calibration.
+"""How many of the pairs that are joined are of one person at least, by the calibration.
+
+It serves small galleries, which have too few links for decoys (`passerby.ranking.rivals`).
 
 Of M pairs that are compared, at most M p(d) are of two persons and yet not farther apart than d,
 where p(d) is the share of the calibration's pairs of two persons that are not. Of the R pairs that

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from passerby.gallery.entries import NO_TIME, UNKNOWN, embeddings_of
-from passerby.ranking.linkage import Members
 from passerby.ranking.profiles import Profiles, unit
+from passerby.ranking.rivals import Members
 
 if TYPE_CHECKING:
     import pyarrow as pa
