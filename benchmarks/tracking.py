@@ -4,15 +4,16 @@
     python benchmarks/tracking.py --quick
 
 The videos are drawn as `passerby synth FOLDER --video --seed N` draws them, N being the folder's
-place from 1 (and are left there); folders that hold some already are taken as they are. HOTA (Luiten et al. 2021), CLEAR (Bernardin, Stiefelhagen 2008) and IDF1
-(Ristani et al. 2016) come from the library TrackEval: its own matching, at an intersection over
-union of 0.5 for CLEAR and IDF1. Truth are the people of whom at least a tenth is seen. In a camera,
-who was away for 3 s counts as somebody else, for to know people again is not the tracker's task.
-Across cameras a person is one person everywhere: tracklets are embedded as `passerby watch` embeds
-them, and grouped by `Gallery.identify` below a threshold that was calibrated on other drawn people,
-those of the next folder, with and without camera profiles. Boxes are the true ones, and those of
-the made-up detector. The numbers also go to docs/results/runs/tracking.json. `--quick` draws 6 s
-and writes nothing.
+place from 1 (and are left there); folders that hold some already are taken as they are. HOTA
+(Luiten et al. 2021), CLEAR (Bernardin, Stiefelhagen 2008) and IDF1 (Ristani et al. 2016) come from
+the library TrackEval: its own matching, at an intersection over union of 0.5 for CLEAR and IDF1.
+Truth are the people of whom at least a tenth is seen. In a camera, who was away for 3 s counts as
+somebody else, for to know people again is not the tracker's task. Across cameras a person is one
+person everywhere: tracklets are embedded as `passerby watch` embeds them, and grouped by
+`Gallery.identify` below a threshold that was calibrated on other drawn people, those of the next
+folder, with and without camera profiles. Boxes are the true ones, and those of the made-up
+detector. The numbers also go to docs/results/runs/tracking.json. `--quick` draws 6 s and writes
+nothing.
 """
 
 from __future__ import annotations
@@ -409,9 +410,9 @@ counts as missed.
 
 A person is one person everywhere, whether in another camera or at another visit. Tracklets by \
 bytetrack, joined; mean embeddings of their crops by \
-{"the model that comes with passerby" if own else "a run"} (`{model.fingerprint[:12]}`); groups by \
-`gallery identify`, all below a threshold for {FALSE_MATCHES:.1%} false matches of the people of the \
-next seed (true boxes).
+{"the model that comes with passerby" if own else "a run"} (`{model.fingerprint[:12]}`); \
+groups by `gallery identify`, all that it suggests below a threshold for {FALSE_MATCHES:.1%} false \
+matches of the people of the next seed (true boxes).
 
 | boxes | profiles | tracklets | groups of several | IDP | IDR | IDF1 |
 |---|---|---|---|---|---|---|

@@ -139,9 +139,12 @@ class _Groups:
                 far = to_them[kinds == kind]
                 for y, nearer in zip(others[out], distances[out], strict=True):
                     worse = far > nearer
-                    if worse.any() and (
-                        self._between(np.full(int(worse.sum()), y), b[worse]) > far[worse]
-                    ).any():
+                    if (
+                        worse.any()
+                        and (
+                            self._between(np.full(int(worse.sum()), y), b[worse]) > far[worse]
+                        ).any()
+                    ):
                         return True
         return False
 

@@ -259,7 +259,8 @@ def _neighbours(
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]],
     places: NDArray[np.int64],
 ) -> Neighbours:
-    keys, others, distances = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+    keys, others = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    distances = [np.empty(0, np.float32)]
     for slots, these, far in parts:
         there = np.isfinite(far)
         keys.append(np.repeat(slots, there.sum(1)))
@@ -269,5 +270,5 @@ def _neighbours(
     order = np.argsort(flat, kind="stable")
     return Neighbours(
         flat[order], np.concatenate(others)[order],
-        np.concatenate(distances)[order].astype(np.float32), np.asarray(places, np.int64),
+        np.concatenate(distances)[order], np.asarray(places, np.int64),
     )  # fmt: skip
