@@ -170,10 +170,10 @@ def test_calibration_on_embeddings_of_known_people(tmp_path, capsys):
     # The threshold is the distance of the first pair that would be too many.
     assert (two < threshold - 1e-4).mean() <= 0.01 < (two < threshold + 1e-4).mean()
     without = ["calibrate", place, "--labelled", str(tmp_path / "unknown.parquet")]
-    assert "has no column person" in shown(capsys, without, 2)
+    assert "the column person is missing" in shown(capsys, without, 2)
     nobody = known.set_column(1, "person", pa.nulls(80, pa.string()))
     pa.parquet.write_table(nobody.replace_schema_metadata(metadata), tmp_path / "unknown.parquet")
-    assert "nobody in it is known: passerby embed takes person_id" in shown(capsys, without, 2)
+    assert "no people are named: passerby embed takes person_id" in shown(capsys, without, 2)
     other = {**metadata, b"passerby.fingerprint": b"others"}
     pa.parquet.write_table(known.replace_schema_metadata(other), file)
     assert "holds embeddings of the model others" in shown(capsys, calibrate, 2)
@@ -183,8 +183,8 @@ def test_what_is_wrong_is_one_line(tmp_path, capsys):
     for arguments, words in [
         ([], "name a gallery command first"),
         (["find"], "name a gallery command first"),
-        (["statistics", str(tmp_path / "none")], "there is no gallery"),
-        (["remove", str(tmp_path)], "there is no gallery"),
+        (["statistics", str(tmp_path / "none")], "no gallery here"),
+        (["remove", str(tmp_path)], "no gallery here"),
         (["log", str(tmp_path), "--since", "yesterday"], "a time must look like"),
         (["expire", str(tmp_path), "--older-than", "30"], "an age must be a number"),
         (["search", str(tmp_path), "--model", "m"], "name a picture of the person to search for"),

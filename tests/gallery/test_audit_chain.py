@@ -41,12 +41,12 @@ def test_whole_logs_are_whole(log):
         (lambda lines: [*lines[:2], lines[2].replace(b"me", b"us"), *lines[3:]], "line 4 does not"),
         (lambda lines: [*lines[:2], *lines[3:]], "line 3 does not"),
         (lambda lines: lines[1:], "line 1 does not"),
-        (lambda lines: lines[:-1], "taken out at its end"),
-        (lambda lines: lines[:-3], "taken out at its end"),
-        (lambda lines: [*lines[:-1], lines[-1].replace(b"15.0", b"16.0")], "taken out at its end"),
+        (lambda lines: lines[:-1], "removed at its end"),
+        (lambda lines: lines[:-3], "removed at its end"),
+        (lambda lines: [*lines[:-1], lines[-1].replace(b"15.0", b"16.0")], "removed at its end"),
         (lambda lines: [lines[1], lines[0], *lines[2:]], "line 1 does not"),
-        (lambda lines: [*lines[:3], b"}{", *lines[4:]], "line 4 is no line"),
-        (lambda lines: [], "taken out at its end"),
+        (lambda lines: [*lines[:3], b"}{", *lines[4:]], "line 4 is not a line"),
+        (lambda lines: [], "removed at its end"),
     ],
 )
 def test_what_is_changed_or_cut_is_seen_and_stays_seen(log, change, message):
@@ -56,7 +56,7 @@ def test_what_is_changed_or_cut_is_seen_and_stays_seen(log, change, message):
         log.verify()
     log.write("search", 20.0)
     log.write("search", 21.0)
-    with pytest.raises(InputError, match=r"taken out|is no line"):
+    with pytest.raises(InputError, match=r"were removed|is not a line"):
         log.verify()
 
 
@@ -187,12 +187,12 @@ def test_check_reads_log_and_settings(tmp_path):
     assert gallery.check() == 60
     text = gallery.audit.file.read_text()
     gallery.audit.file.write_text(text[: text.rindex('{"time"')])
-    with pytest.raises(InputError, match="lines were taken out at its end"):
+    with pytest.raises(InputError, match="lines were removed at its end"):
         gallery.check()
     gallery.audit.file.write_text(text)
     file = tmp_path / "gallery" / "gallery.json"
     digits = json.dumps(threshold)
     other = digits[:4] + str((int(digits[4]) + 1) % 10) + digits[5:]
     file.write_text(file.read_text().replace(digits, other))
-    with pytest.raises(InputError, match="settings are damaged: their checksum"):
+    with pytest.raises(InputError, match="settings are damaged: wrong checksum"):
         gallery.check()

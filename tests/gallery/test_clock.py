@@ -112,7 +112,7 @@ def test_entries_of_the_future_are_not_taken(gallery, watch, tmp_path):
     other = Gallery.open(tmp_path / "other", Space("model"), clock=watch)
     gallery.export(tmp_path / "exported")
     watch.now = NOW - DAY
-    with pytest.raises(InputError, match="cannot be there yet: the clock says 2024-10-03"):
+    with pytest.raises(InputError, match="cannot exist yet: the clock says 2024-10-03"):
         other.import_files([tmp_path / "exported"])
     watch.now = NOW + DAY
     assert other.import_files([tmp_path / "exported"]).added == 40

@@ -249,7 +249,7 @@ def test_names_that_cannot_be_given(own):
         (lambda: own.rename(who(3), who(4)), "already: merge makes two identities one"),
         (lambda: own.rename("entrance", "3", "camera"), "has a camera '3' already"),
         (lambda: own.rename(who(3), "a\nb"), "name of a person is a text"),
-        (lambda: own.merge([who(3)]), "at least two persons"),
+        (lambda: own.merge([who(3)]), "at least two names"),
         (lambda: own.merge([who(3), "nobody"]), "has no person 'nobody'"),
     ):
         with pytest.raises(InputError, match=message):
@@ -285,7 +285,7 @@ def test_a_picture_does_not_find_itself(own):
     np.testing.assert_allclose(hits_of(found[0])[1], others[1], atol=1e-5)
     assert found[0].nearest == pytest.approx(others[1][0], abs=1e-5)
     assert hits_of(found[1])[0][0] == "b"
-    with pytest.raises(InputError, match="query_contents must be as many as the queries"):
+    with pytest.raises(InputError, match="query_contents must have one value for each query"):
         own.search(QUERIES, query_contents=["aa"])
 
 
@@ -360,7 +360,7 @@ def test_export_import_backup_and_restore(own, engine, tmp_path):
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    with pytest.raises(InputError, match="is damaged: its checksum"):
+    with pytest.raises(InputError, match="damaged: wrong checksum"):
         make(engine, _new(tmp_path / "third")).restore(tmp_path / "backup")
 
 
@@ -396,9 +396,9 @@ def test_what_was_done_is_logged(own):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keys": ["a", "a"]}, "key of its own"),
-        ({"keys": ["a", ""]}, "key of its own"),
-        ({"keys": ["a"]}, "as many as the embeddings: 1 for 2"),
+        ({"keys": ["a", "a"]}, "its own key"),
+        ({"keys": ["a", ""]}, "its own key"),
+        ({"keys": ["a"]}, "one value for each embedding: 1 for 2"),
         ({"keys": ["a", "b" * 300]}, "at most 256 bytes"),
         ({"file_names": None, "keys": None}, "need keys or file names"),
         ({"persons": ["a", 2]}, "name of a person is a text of 1 to 256 bytes on one line"),
@@ -408,7 +408,7 @@ def test_what_was_done_is_logged(own):
         ({"cameras": ["a", "\x1b[31mred"]}, "name of a camera is a text"),
         ({"track_ids": ["a", " "]}, "name of a track is a text"),
         ({"timestamps": [1, math.nan]}, "must be seconds since 1970"),
-        ({"boxes": [None, (1, 2, 0, 4)]}, "a box is"),
+        ({"boxes": [None, (1, 2, 0, 4)]}, "a box must be"),
     ],
 )
 def test_bad_entries_are_refused_whole(own, change, message):
@@ -420,7 +420,7 @@ def test_bad_entries_are_refused_whole(own, change, message):
 def test_bad_searches_are_refused(own):
     for arguments, message in [
         ({"k": 0}, "at least 1"),
-        ({"query_cameras": ["1"]}, "as many as the queries"),
+        ({"query_cameras": ["1"]}, "one value for each query"),
         ({"threshold": math.nan}, "must be a number"),
         ({"group_by": "camera"}, "person or track"),
     ]:

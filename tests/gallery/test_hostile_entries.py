@@ -1,4 +1,4 @@
-"""Files of other columns, letters that are none, and keys that would move the cursor."""
+"""Files of other columns, invalid characters, and keys that would move the cursor."""
 
 import io
 import json
@@ -78,14 +78,16 @@ def test_columns_of_kindred_types_are_taken(tmp_path):
 @pytest.mark.parametrize("name", ["keys", "file_names"])
 def test_letters_that_are_none_are_refused(tmp_path, name):
     gallery = make("folder", tmp_path)
-    with pytest.raises(InputError, match=r"letters that are none: 'a\\ud800'"):
+    with pytest.raises(InputError, match=r"invalid characters: 'a\\ud800'"):
         gallery.add(WIDE, NewEntries(**{"keys": ["k", "l"], name: ["b", "a\ud800"]}))
     # What no filter could name could never be removed.
-    with pytest.raises(InputError, match="letters that are none"):
+    with pytest.raises(InputError, match="invalid characters"):
         gallery.add(WIDE, NewEntries(**{"keys": ["k", "l"], name: ["b", "a\0"]}))
     MadeUp(5).add_to(gallery)
     for where in ({"persons": ["\udfff"]}, {"persons": [2**63]}, {"keys": ["a\ud800"]}):
-        with pytest.raises(InputError, match=r"of a filter (must be a list of texts|have letters)"):
+        with pytest.raises(
+            InputError, match=r"of a filter (must be a list of texts|contain characters)"
+        ):
             gallery.entries(Filter(**where))
 
 

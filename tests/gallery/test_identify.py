@@ -252,7 +252,7 @@ def test_nobody_is_in_two_cameras_sooner_than_the_way_takes(tmp_path):
         way = Travel({frozenset(("door", "lift")): 111.0})
         for group in gallery.identify(travel=way).groups:
             assert not {"door", "lift"} <= {track.camera for track in group.tracks}
-        with pytest.raises(InputError, match="camera that the gallery lacks: 'roof'"):
+        with pytest.raises(InputError, match="camera that is not in the gallery: 'roof'"):
             gallery.identify(travel=Travel({frozenset(("door", "roof")): 1.0}))
 
 
@@ -382,7 +382,7 @@ def test_random_embeddings_are_not_grouped(tmp_path):
 
 def test_what_is_missing_is_said_in_one_line(tmp_path):
     with opened(tmp_path, tracks=False, times=False) as gallery:
-        with pytest.raises(InputError, match="has no threshold: calibrate it"):
+        with pytest.raises(InputError, match="no threshold yet: run passerby gallery calibrate"):
             gallery.identify()
         calibrated(gallery)
         found = gallery.identify()
@@ -396,10 +396,12 @@ def test_what_is_missing_is_said_in_one_line(tmp_path):
         assert len(found.groups) >= 12
         assert all(len({person(t.key) for t in g.tracks}) == 1 for g in found.groups)
         for threshold in (0.0, -1.0, float("inf"), float("nan"), "2"):
-            with pytest.raises(InputError, match="a threshold (is a distance above 0|must be a)"):
+            with pytest.raises(
+                InputError, match="a threshold (must be a distance above 0|must be a)"
+            ):
                 gallery.identify(threshold)
         for precision in (0.0, 1.0, float("nan"), "0.9"):
-            with pytest.raises(InputError, match="a precision (lies between 0 and 1|must be a)"):
+            with pytest.raises(InputError, match="a precision (must be between 0 and 1|must be a)"):
                 gallery.identify(precision=precision)
     (tmp_path / "b").mkdir()
     with opened(tmp_path / "b", of=rows(cameras=["door"])) as gallery:
@@ -451,7 +453,7 @@ def test_by_command(tmp_path, capsys):
     with opened(tmp_path) as gallery:
         pass
     told = shown(capsys, ["identify", place], 2)
-    assert "has no threshold: calibrate it (gallery calibrate), or give one (--threshold)" in told
+    assert "no threshold yet: run passerby gallery calibrate, or give --threshold" in told
     told = shown(capsys, ["identify", place, "--threshold", "2", "--apply"], 2)
     assert "only a calibration tells how precise they are" in told
     with Gallery.open(place) as gallery:
@@ -486,9 +488,9 @@ def test_by_command(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("door: 5", "travel times are like"),
-        ("- door", "travel times are like"),
-        ("door: {door: 5}", "is one between two cameras"),
+        ("door: 5", "travel times must look like"),
+        ("- door", "travel times must look like"),
+        ("door: {door: 5}", "needs two different cameras"),
         ("door: {lift: -5}", "more than 0 seconds"),
         ("door: {lift: soon}", "seconds or an ISO 8601 duration like PT1M30S"),
         ("door: {lift: P}", "seconds or an ISO 8601 duration"),

@@ -153,7 +153,7 @@ def test_a_threshold_of_other_profiles_is_not_kept(tmp_path, monkeypatch):
             return found
 
         monkeypatch.setattr(gallery, "_labelled", meanwhile)
-        with pytest.raises(InputError, match="of other camera profiles: calibrate again"):
+        with pytest.raises(InputError, match="to other camera profiles: calibrate again"):
             gallery.calibrate(0.01)
         assert gallery.settings.calibration is None
 
@@ -197,7 +197,7 @@ def test_an_index_and_profiles_exclude_each_other(tmp_path, monkeypatch):
     with fill(tmp_path / "g") as gallery:
         gallery.profile()
         monkeypatch.setattr(gallery._store, "has_index", lambda: True)
-        with pytest.raises(InputError, match="an index knows raw embeddings alone"):
+        with pytest.raises(InputError, match="the index knows raw embeddings only"):
             gallery.search(rows[:1], approximate=True)
 
 

@@ -136,12 +136,12 @@ def test_a_group_whose_process_died_before_its_head_was_kept_is_no_damage(tmp_pa
     assert log.verify().lines == 6
     assert [line.get("k") for line in log.lines()] == [None, 0, 1, 2, 3, None]
     log.file.write_bytes(b"".join(log.file.read_bytes().splitlines(True)[:-3]))
-    with pytest.raises(InputError, match="taken out at its end"):
+    with pytest.raises(InputError, match="removed at its end"):
         log.verify()
 
 
 def test_nothing_is_looked_up_before_something_is_there(tmp_path):
-    with pytest.raises(InputError, match="there is no gallery"):
+    with pytest.raises(InputError, match="no gallery here"):
         make("folder", tmp_path).search_each([Search("a")])
 
 

@@ -314,7 +314,7 @@ def test_tokens_once_and_known(tmp_path):
     with pytest.raises(InputError, match="no token 'b'"):
         kept.remove("b")
     kept.file.write_text(json.dumps({"tokens": {"a": 1}}))
-    with pytest.raises(InputError, match="no file of tokens"):
+    with pytest.raises(InputError, match="not a file of tokens"):
         TokenFile(kept.file).all()
 
 
@@ -343,7 +343,7 @@ def test_where_tokens_lie(tmp_path):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "reid.example.org"])
 def test_others_than_this_machine_need_a_token(host):
-    with pytest.raises(InputError, match="make a token first"):
+    with pytest.raises(InputError, match="create a token first"):
         Address(host, names=("a",)).check(0)
     Address(host, names=("a",)).check(1)
 
@@ -352,9 +352,9 @@ def test_others_than_this_machine_need_a_token(host):
     "address", [Address(names=("reid.example.org",)), Address(proxies=("127.0.0.1",))]
 )
 def test_names_and_proxies_need_a_token(service, tmp_path, address):
-    with pytest.raises(InputError, match="make a token first"):
+    with pytest.raises(InputError, match="create a token first"):
         address.check(0)
-    with pytest.raises(InputError, match="make a token first"):
+    with pytest.raises(InputError, match="create a token first"):
         client(service, tmp_path, address=address)
     address.check(1)
 
@@ -374,7 +374,7 @@ def test_without_tokens_nothing_that_a_proxy_passes_on_is_answered(service, tmp_
 
 def test_a_proxy_is_an_address():
     for proxy in ("*", "proxy.example.org", "10.0.0.1/8", ""):
-        with pytest.raises(InputError, match="a proxy is"):
+        with pytest.raises(InputError, match="a proxy must be"):
             Address(proxies=(proxy,))
 
 
@@ -416,7 +416,7 @@ def test_a_file_of_tokens_that_was_there_at_the_start_counts(service, tmp_path):
 @pytest.mark.parametrize("content", ["", "[" * 100_000, '{"tokens": {"a": {"access": "write"}}}'])
 def test_a_file_of_tokens_that_says_nothing_is_refused(service, tmp_path, content):
     (tmp_path / "tokens.json").write_text(content)
-    with pytest.raises(InputError, match="no file of tokens"):
+    with pytest.raises(InputError, match="not a file of tokens"):
         client(service, tmp_path)
 
 
@@ -473,5 +473,5 @@ def test_all_interfaces_need_a_name():
 
 
 def test_the_application_itself_refuses_an_open_address(service, tmp_path):
-    with pytest.raises(InputError, match="make a token first"):
+    with pytest.raises(InputError, match="create a token first"):
         client(service, tmp_path, address=Address("0.0.0.0", names=("a",)))

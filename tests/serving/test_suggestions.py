@@ -96,7 +96,7 @@ def test_what_cannot_be_answered_is_refused_in_one_line(tmp_path):
     with made:
         answer = made.get("/v1/suggestions")
         assert answer.status_code == 409
-        assert "has no threshold: calibrate it" in answer.json()["error"]
+        assert "no threshold yet: run passerby gallery calibrate" in answer.json()["error"]
         assert str(tmp_path) not in answer.text
         found = asked(made, threshold=0.2)
         assert found["suggestions"][0]["precision"] is None

@@ -58,7 +58,7 @@ def calibrate(
             two, on which the rate could not be seen.
     """
     if not 0 < number(false_match_rate, "a false match rate") < 1:
-        raise InputError(f"a false match rate lies between 0 and 1: given {false_match_rate}")
+        raise InputError(f"a false match rate must be between 0 and 1: given {false_match_rate}")
     if pairs not in get_args(Pairs):
         raise InputError(f"pairs must be one of {', '.join(get_args(Pairs))}: given {pairs!r}")
     chosen = _chosen(person_ids, seed)

@@ -81,12 +81,12 @@ def verify(file: Path, lines: Sequence[bytes], head: str) -> Chain:
         if not follows:
             raise InputError(
                 f"{file}: line {number} does not follow the one before: the log was changed, or "
-                "lines were taken out of it"
+                "lines were removed"
             )
         before = hash_of(line)
     # A process that died before it kept the new one leaves one that a later line follows.
     if head not in ("", before) and head not in {each.get(PREVIOUS) for each in plain}:
-        raise InputError(f"{file}: lines were taken out at its end")
+        raise InputError(f"{file}: lines were removed at its end")
     return Chain(len(lines), before or "")
 
 
@@ -96,5 +96,5 @@ def _read(file: Path, number: int, line: bytes) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise InputError(f"{file}: line {number} is no line of an audit log")
+        raise InputError(f"{file}: line {number} is not a line of an audit log")
     return found

@@ -74,7 +74,7 @@ class Clock:
         newest = float(np.max(np.asarray(times, np.float64), initial=float("-inf")))
         if newest > now + SLACK:
             raise InputError(
-                f"entries that were added at {_text(newest)} cannot be there yet: the clock says "
+                f"entries added at {_text(newest)} cannot exist yet: the clock says "
                 f"{_text(now)}; set the clock"
             )
         self._newest = max(newest, float("-inf") if self._newest is None else self._newest)

@@ -80,7 +80,7 @@ class Corrections:
         others = [person for person in persons if person != name]
         if name is None or not others:
             raise InputError(
-                f"merge needs at least two persons: given {', '.join(persons) or 'none'}"
+                f"merge needs at least two names: given {', '.join(persons) or 'none'}"
             )
         for person in others:
             self._known("person", person)
@@ -136,7 +136,7 @@ class Corrections:
         """
         first, second = self._track(one)[0], self._track(other)[0]
         if first is not None and first == second:
-            raise InputError(f"both are {first}: split one of them off first")
+            raise InputError(f"both entries are {first}: split one of them off first")
         change = secrets.token_hex(4)
         self.audit.write(what, now, change=change, pair=[one, other])
         return Changed(0, None, change)

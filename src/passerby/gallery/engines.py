@@ -25,7 +25,7 @@ def open_store(place: str | Path, token: str | None = None) -> Store:
 
         return MilvusStore(text, token)
     if token is not None:
-        raise InputError(f"a token goes with a Milvus server: given for the folder {text}")
+        raise InputError(f"a token is for a Milvus server: given for the folder {text}")
     from passerby.gallery.lance_store import LanceStore
 
     return LanceStore(Path(text))

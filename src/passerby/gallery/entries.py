@@ -184,7 +184,7 @@ def check_texts(name: str, values: Sequence[str]) -> list[str]:
                 f"given {str(value)[:80]!r}"
             )
         if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in value):
-            raise InputError(f"a {name} of a gallery has letters that are none: {value[:80]!r}")
+            raise InputError(f"a {name} of a gallery contains invalid characters: {value[:80]!r}")
     return list(values)
 
 

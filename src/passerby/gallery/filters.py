@@ -57,7 +57,9 @@ class Filter:
             if not listed or not all(isinstance(value, str) for value in values or ()):
                 raise InputError(f"{name} of a filter must be a list of texts: given {values!r}")
             if not all(_can_be_stored(value) for value in values or ()):
-                raise InputError(f"{name} of a filter have letters that no entry has: {values!r}")
+                raise InputError(
+                    f"{name} of a filter contain characters that no entry can have: {values!r}"
+                )
         for name in ("since", "until", "seen_before", "expired_by", "alive_at"):
             time = getattr(self, name)
             if time is not None and not np.isfinite(time):

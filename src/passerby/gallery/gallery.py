@@ -229,7 +229,8 @@ class Gallery:
         for name, given in (("cameras", query_cameras), ("contents", query_contents)):
             if given is not None and len(given) != len(queries):
                 raise InputError(
-                    f"query_{name} must be as many as the queries: {len(given)} for {len(queries)}"
+                    f"query_{name} must have one value for each query: {len(given)} for "
+                    f"{len(queries)}"
                 )
         cameras, contents = (
             each or [None] * len(queries) for each in (query_cameras, query_contents)
@@ -423,8 +424,8 @@ class Gallery:
         calibration, metric = settings.calibration, settings.space.metric
         if threshold is None and calibration is None:
             raise InputError(
-                f"{self.place}: has no threshold: calibrate it (gallery calibrate), or give one "
-                "(--threshold)"
+                f"{self.place}: no threshold yet: run passerby gallery calibrate, or give "
+                "--threshold"
             )
         calibrated = "other-camera" if calibration is None else calibration.pairs
         asked = Asked(
@@ -466,9 +467,11 @@ class Gallery:
                 persons with names that people gave; `no` for two of one name.
         """
         if decision not in DECISIONS:
-            raise InputError(f"a decision is one of {', '.join(DECISIONS)}: given {decision!r}")
+            raise InputError(
+                f"a decision must be one of {', '.join(DECISIONS)}: given {decision!r}"
+            )
         if one == other:
-            raise InputError(f"a decision is one on two entries: given {one!r} twice")
+            raise InputError(f"a decision needs two entries: given {one!r} twice")
         now = self._clock.plain()
         with self._corrections() as corrections:
             if decision == "yes":
@@ -577,7 +580,7 @@ class Gallery:
         embeddings = check_embeddings(embeddings, settings.width, settings.space.metric)
         lengths = {len(each) for each in (persons or (), cameras) if each is not None}
         if lengths != {len(embeddings)}:
-            raise InputError("persons and cameras must be as many as the embeddings")
+            raise InputError("each embedding needs a person and a camera")
         profiles = _in_use(settings)
         if profiles is not None:
             embeddings = profiles.applied(embeddings, cameras or [None] * len(embeddings))
@@ -848,7 +851,8 @@ class Gallery:
         def change(settings: GallerySettings) -> GallerySettings:
             if found.fingerprint != settings.fingerprint:
                 raise InputError(
-                    f"{self.place}: this threshold is of other camera profiles: calibrate again"
+                    f"{self.place}: this threshold belongs to other camera profiles: calibrate "
+                    "again"
                 )
             return replace(settings, calibration=found)
 
@@ -873,7 +877,7 @@ class Gallery:
         where = self.place
         plain = self._store.settings()
         if plain is None:
-            raise InputError(f"{where}: there is no gallery; the first addition makes it")
+            raise InputError(f"{where}: no gallery here; the first addition creates it")
         settings = GallerySettings.read(plain, where)
         if self._given is not None and self._given != settings.space:
             raise InputError(another_space(where, settings.space, self._given))
@@ -910,10 +914,10 @@ class Gallery:
             InputError: no index, or an index beside camera profiles.
         """
         if approximate and not self._store.has_index():
-            raise InputError("approximate search needs an index: make one first (gallery index)")
+            raise InputError("approximate search needs an index: run passerby gallery index")
         if approximate and profiles is not None:
             raise InputError(
-                "an index knows raw embeddings alone: search without --approximate, or without "
+                "the index knows raw embeddings only: search without --approximate, or without "
                 "camera profiles (gallery profile --off)"
             )
         if self._resident and not approximate:

@@ -78,11 +78,11 @@ def identify(tracks: Tracks, decisions: Decisions, asked: Asked) -> Identified:
 
 def _check(asked: Asked, tracks: Tracks) -> None:
     if not 0 < number(asked.threshold, "a threshold") < np.inf:
-        raise InputError(f"a threshold is a distance above 0: given {asked.threshold}")
+        raise InputError(f"a threshold must be a distance above 0: given {asked.threshold}")
     if not 0 < number(asked.precision, "a precision") < 1:
-        raise InputError(f"a precision lies between 0 and 1: given {asked.precision}")
+        raise InputError(f"a precision must be between 0 and 1: given {asked.precision}")
     if not tracks.tracks:
-        raise InputError("there is nobody to identify: the gallery has no entries")
+        raise InputError("nobody to identify: the gallery is empty")
     cameras = {track.camera for track in tracks.tracks}
     asked.travel.check(camera for camera in cameras if camera is not None)
     if asked.pairs == "other-camera" and len(cameras) == 1 and None not in cameras:

@@ -35,7 +35,7 @@ def read_labelled(
             raise InputError(another_space(str(file), theirs, space))
         for rows in read_batches(file):
             if "person" not in rows.column_names:
-                raise InputError(f"{file}: has no column person: nobody in it is known")
+                raise InputError(f"{file}: the column person is missing: no people are named")
             embeddings.append(np.array(embeddings_of(rows)))
             people += (name or None for name in rows.column("person").to_pylist())
             there = "camera" in rows.column_names
@@ -45,7 +45,7 @@ def read_labelled(
         raise InputError(f"no embedding in {', '.join(map(str, paths))}")
     if not any(people):
         raise InputError(
-            f"{', '.join(map(str, paths))}: nobody in it is known: passerby embed takes person_id "
+            f"{', '.join(map(str, paths))}: no people are named: passerby embed takes person_id "
             "from a manifest, passerby gallery export from the gallery"
         )
     return np.concatenate(embeddings), people, cameras

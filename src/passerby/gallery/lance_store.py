@@ -69,11 +69,11 @@ class LanceStore:
                 "a gallery in a folder needs Lance: pip install 'passerby[gallery]'"
             ) from error
         if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: a gallery is a folder, this is a file")
+            raise InputError(f"{folder}: a gallery must be a folder, not a file")
         if folder.is_dir() and any(folder.iterdir()) and not (folder / SETTINGS).is_file():
             names = {each.name for each in folder.iterdir()}
             if not names <= NAMES and UNFINISHED not in names:
-                raise InputError(f"{folder}: is not empty and no gallery: it has no {SETTINGS}")
+                raise InputError(f"{folder}: not a gallery: {SETTINGS} is missing")
         if (folder / SETTINGS).exists() and folder.stat().st_mode & 0o077:
             make_private(folder)  # made by an earlier version
         self.folder = folder
@@ -94,7 +94,7 @@ class LanceStore:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise InputError(f"{self.folder / SETTINGS}: is damaged: {error}") from error
+            raise InputError(f"{self.folder / SETTINGS}: damaged: {error}") from error
         return found
 
     def change_settings(self, change: Callable[[Settings | None], Settings]) -> Settings:
@@ -217,7 +217,7 @@ class LanceStore:
             made = lance.write_dataset(reader, str(new), mode="create")
             read = sum(part.num_rows for part in made.scanner().to_batches())
             if read != rows:
-                raise InputError(f"{self.folder}: {read} of {rows} entries were written anew")
+                raise InputError(f"{self.folder}: {read} of {rows} entries were rewritten")
             text = json.dumps(settings, indent=1) + "\n"
             write_text(self.folder / SETTINGS, text, private=True)
             # What cannot be deleted now is by the next opening.

@@ -61,7 +61,7 @@ class MilvusStore:
         address, name = _address(place)
         if not re.fullmatch(r"[A-Za-z_]\w{0,200}", name):
             raise InputError(
-                f"{place}: a collection's name has letters, digits and _: given {name!r}"
+                f"{place}: a collection's name may have letters, digits and _ only: given {name!r}"
             )
         self._name, self._settings_name, self._old_name = (
             f"{name}_entries",
@@ -214,7 +214,7 @@ class MilvusStore:
                 self._client.upsert(self._name, found)
                 rows += len(found)
             if self.count([]) != rows:
-                raise InputError(f"{self._place}: not all of {rows} entries were written anew")
+                raise InputError(f"{self._place}: not all of {rows} entries were rewritten")
         self.change_settings(lambda _: settings)
         self.forget_old()
         return rows

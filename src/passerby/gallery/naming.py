@@ -49,7 +49,7 @@ def check_namespace(namespace: str) -> None:
     """
     if not re.fullmatch(r"\w[\w.-]{0,63}", namespace):
         raise InputError(
-            f"a namespace is 1 to 64 letters, digits, dots, - or _: given {namespace[:80]!r}"
+            f"a namespace must be 1 to 64 letters, digits, dots, - or _: given {namespace[:80]!r}"
         )
 
 

@@ -154,13 +154,13 @@ def rows_of(
         values = getattr(entries, field.name)
         if values is not None and len(values) != count:
             raise InputError(
-                f"{field.name} must be as many as the embeddings: {len(values)} for {count}"
+                f"{field.name} needs one value for each embedding: {len(values)} for {count}"
             )
     boxes = [_box(box) for box in entries.boxes or [None] * count]
     keys = check_texts("key", entries.keys or _keys(entries.file_names, boxes))
     if len(set(keys)) < count or "" in keys:
         key, times = Counter(keys).most_common(1)[0] if "" not in keys else ("", 1)
-        raise InputError(f"each entry needs a key of its own, not empty: given {key!r} {times}x")
+        raise InputError(f"each entry needs its own key, not empty: given {key!r} {times}x")
     timestamps = check_times("timestamp", entries.timestamps or [None] * count, NO_TIME)
     added = check_times("time of adding", entries.added or [now] * count, now)
     corners = np.array(boxes, np.int64).reshape(count, 4)
@@ -195,5 +195,5 @@ def _box(box: Box | None) -> Box:
         return (0, 0, 0, 0)
     x, y, width, height = (int(value) for value in box)
     if width < 1 or height < 1:
-        raise InputError(f"a box is x, y, width, height of at least 1 x 1 pixels: given {box}")
+        raise InputError(f"a box must be x, y, width, height of at least 1 x 1 pixels: given {box}")
     return x, y, width, height

@@ -102,7 +102,7 @@ def re_embed(
     for entry in entries:
         if not entry.file_name or not (root / entry.file_name).is_file():
             raise InputError(
-                f"{root / entry.file_name}: the picture of the entry {entry.key!r} is not there; "
+                f"{root / entry.file_name}: the picture of entry {entry.key!r} is missing; "
                 "only entries whose pictures are kept can move to another model"
             )
     added = known = 0

@@ -66,7 +66,7 @@ class Space:
         check_metric(self.metric)
         if not re.fullmatch(r"\S{1,128}", self.fingerprint):
             raise InputError(
-                "a fingerprint is a text of 1 to 128 letters without blanks: "
+                "a fingerprint must be a text of 1 to 128 letters without blanks: "
                 f"given {self.fingerprint[:80]!r}"
             )
 
@@ -228,8 +228,8 @@ class GallerySettings:
                 raise InputError(old_format(where))
             if plain.get("checksum") != _checksum(plain):
                 raise InputError(
-                    f"{where}: the gallery's settings are damaged: their checksum is not that of "
-                    "what they say; restore a backup, or calibrate a gallery of its entries anew"
+                    f"{where}: the gallery's settings are damaged: wrong checksum; restore "
+                    "a backup, or add its entries to a new gallery and calibrate that"
                 )
             kept, profiles = plain.get("calibration"), plain.get("profiles")
             decisions = plain.get("decisions")

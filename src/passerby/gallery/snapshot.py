@@ -144,7 +144,7 @@ class Snapshot:
     ) -> None:
         if store.parts() is None:
             raise InputError(
-                "only a gallery in a folder can be kept resident: a Milvus server keeps its own "
+                "only a gallery in a folder can be kept in memory: a Milvus server keeps its own "
                 "entries in memory"
             )
         self._store = store

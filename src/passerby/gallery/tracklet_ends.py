@@ -26,5 +26,5 @@ def ends_of(pictures: Path) -> Mapping[str, float]:
         try:
             found[str(plain["key"])] = float(plain["to"])
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{note}: is no note of a track: {error!r}") from error
+            raise InputError(f"{note}: not a note of a track: {error!r}") from error
     return found

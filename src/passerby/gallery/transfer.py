@@ -76,7 +76,7 @@ def export_rows(batches: Iterable[pa.RecordBatch], folder: Path, space: Space) -
     import pyarrow.parquet
 
     if any(folder.glob("entries-*.parquet")):
-        raise InputError(f"{folder}: holds exported entries already; take another folder")
+        raise InputError(f"{folder}: contains exported entries already; choose another folder")
     make_folder(folder, private=True)
     metadata = {FINGERPRINT: space.fingerprint, METRIC: space.metric}
     files: list[Path] = []
@@ -136,13 +136,13 @@ def read_batches(file: Path, rows: int = 2**14) -> Iterator[pa.Table]:
     check_columns(names, file)
     for name in ("embedding", "file_name"):
         if name not in names:
-            raise InputError(f"{file}: needs the columns file_name and embedding: has {names}")
+            raise InputError(f"{file}: needs the columns file_name and embedding; it has {names}")
     wanted = [name for name in (*DETAILS, "embedding") if name in names]
     try:
         for batch in opened.iter_batches(rows, columns=wanted):
             yield _without_nulls(_typed(pa.Table.from_batches([batch]), file), file)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{file}: is damaged: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{file}: damaged: {str(error).splitlines()[0]}") from None
 
 
 def write_backup_note(folder: Path, settings: GallerySettings, exported: Exported) -> None:
@@ -159,7 +159,7 @@ def read_backup(folder: Path) -> tuple[GallerySettings, list[Path], int]:
         InputError: no backup, or one that is not whole.
     """
     if not (folder / BACKUP).is_file():
-        raise InputError(f"{folder}: is no whole backup: it has no {BACKUP}")
+        raise InputError(f"{folder}: not a complete backup: {BACKUP} is missing")
     try:
         note: dict[str, Any] = parse_json((folder / BACKUP).read_text(encoding="utf-8"))
         settings = GallerySettings.read(note["gallery"], str(folder))
@@ -167,13 +167,13 @@ def read_backup(folder: Path) -> tuple[GallerySettings, list[Path], int]:
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{folder / BACKUP}: is damaged: {error}") from error
+        raise InputError(f"{folder / BACKUP}: damaged: {error}") from error
     for name, digest in digests.items():
         file = folder / name
         if not re.fullmatch(r"entries-\d+\.parquet", name) or not file.is_file():
-            raise InputError(f"{folder}: the backup lacks {name}")
+            raise InputError(f"{folder}: {name} is missing in the backup")
         if file_digest(file) != digest:
-            raise InputError(f"{file}: is damaged: its checksum is not that of the backup")
+            raise InputError(f"{file}: damaged: wrong checksum")
     return settings, [folder / name for name in sorted(digests)], rows
 
 

@@ -34,7 +34,9 @@ class Travel:
         there = set(cameras)
         for camera in sorted({name for pair in self.seconds for name in pair}):
             if camera not in there:
-                raise InputError(f"travel times name a camera that the gallery lacks: {camera!r}")
+                raise InputError(
+                    f"travel times name a camera that is not in the gallery: {camera!r}"
+                )
 
 
 def read_travel(file: Path) -> Travel:
@@ -51,7 +53,8 @@ def read_travel(file: Path) -> Travel:
         raise InputError(f"{file}: cannot be read: {error}") from error
     if not isinstance(plain, dict) or not all(isinstance(to, dict) for to in plain.values()):
         raise InputError(
-            f"{file}: travel times are like {{entrance: {{lift: 45, yard: PT1M30S}}}}: seconds or "
+            f"{file}: travel times must look like {{entrance: {{lift: 45, yard: PT1M30S}}}}: "
+            "seconds or "
             "ISO 8601 durations by the names of two cameras"
         )
     found: dict[frozenset[str], float] = {}
@@ -59,7 +62,9 @@ def read_travel(file: Path) -> Travel:
         for other, value in others.items():
             pair = frozenset((str(one), str(other)))
             if len(pair) < 2:
-                raise InputError(f"{file}: a travel time is one between two cameras: given {one!r}")
+                raise InputError(
+                    f"{file}: a travel time needs two different cameras: given {one!r}"
+                )
             seconds = _seconds(value, f"{file}: {one} to {other}")
             if found.setdefault(pair, seconds) != seconds:
                 raise InputError(f"{file}: two travel times between {one!r} and {other!r}")
@@ -73,12 +78,12 @@ def _seconds(value: object, where: str) -> float:
         match = _DURATION.fullmatch(str(value))
         if match is None or str(value)[-1] in "PT":
             raise InputError(
-                f"{where}: a travel time is seconds or an ISO 8601 duration like PT1M30S: "
+                f"{where}: a travel time must be seconds or an ISO 8601 duration like PT1M30S: "
                 f"given {value!r}"
             )
         seconds = sum(
             float(n or 0) * unit for n, unit in zip(match.groups(), _SECONDS, strict=True)
         )
     if not 0 < seconds < float("inf"):
-        raise InputError(f"{where}: a travel time is more than 0 seconds: given {value!r}")
+        raise InputError(f"{where}: a travel time must be more than 0 seconds: given {value!r}")
     return seconds

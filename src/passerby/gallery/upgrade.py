@@ -99,12 +99,12 @@ def _gallery(place: str | Path, root: Path | None, token: str | None) -> int:
     try:
         settings = store.settings()
         if settings is None:
-            raise InputError(f"{place}: there is no gallery")
+            raise InputError(f"{place}: no gallery here")
         if settings.get("format") == FORMAT:
             store.forget_old()
-            raise InputError(f"{place}: is of format {FORMAT} already")
+            raise InputError(f"{place}: already has format {FORMAT}")
         if settings.get("format") != 1:
-            raise InputError(f"{place}: is of no format that can be brought over")
+            raise InputError(f"{place}: unknown format: cannot be upgraded")
 
         def convert(rows: pa.Table) -> pa.Table:
             import pyarrow.compute as pc
@@ -145,7 +145,7 @@ def _files(place: Path) -> Upgraded:
     old = [file for file in files if _is_old(file)]
     note, plan = folder / BACKUP, folder / PLAN
     if not old and not (_format_of(note) == 1 or _format_of(plan) == 1):
-        raise InputError(f"{place}: is of format {FORMAT} already, or holds no people or cameras")
+        raise InputError(f"{place}: already has format {FORMAT}, or holds no people or cameras")
     names = _names_kept(plan)
     room = Path(tempfile.mkdtemp(prefix=".upgrade-", dir=folder))
     try:

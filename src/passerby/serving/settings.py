@@ -41,7 +41,8 @@ class Limits:
             raise InputError(f"limits must be greater than 0: given {self}")
         if self.body > self.share:
             raise InputError(
-                f"all bodies take at least 4 times what one does: given {self.bodies:,} and "
+                "the limit of all bodies must be at least 4 times that of one: given "
+                f"{self.bodies:,} and "
                 f"{self.body:,} bytes"
             )
 
@@ -68,16 +69,18 @@ class Address:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65_536:
-            raise InputError(f"a port is a number from 0 to 65535: given {self.port}")
+            raise InputError(f"a port must be a number from 0 to 65535: given {self.port}")
         for name in self.names:
             if not re.fullmatch(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", name):
-                raise InputError(f"a name is like reid.example.org or host:port: given {name!r}")
+                raise InputError(
+                    f"a name must look like reid.example.org or host:port: given {name!r}"
+                )
         for proxy in self.proxies:
             try:
                 ipaddress.ip_network(proxy)
             except ValueError:
                 raise InputError(
-                    f"a proxy is an address or network like 10.0.0.0/8: given {proxy!r}"
+                    f"a proxy must be an address or network like 10.0.0.0/8: given {proxy!r}"
                 ) from None
 
     @property
@@ -122,11 +125,11 @@ class Address:
         if tokens == 0 and (not self.local or self.names or self.proxies):
             reached = self.host if not self.local else "this server by another name or a proxy"
             raise InputError(
-                f"others than this machine reach {reached}: make a token first (passerby serve "
+                f"{reached} is open to other machines: create a token first (passerby serve "
                 "token add GALLERY NAME), or listen on 127.0.0.1 without --name and --trust-proxy"
             )
         if self.host in ("0.0.0.0", "::") and not self.names:
             raise InputError(
-                f"{self.host} means every interface: say by which name browsers reach it, "
+                f"{self.host} means every interface: give the name that browsers use, "
                 "e.g. --name reid.example.org"
             )

@@ -83,16 +83,16 @@ class TokenFile:
         """
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
             raise InputError(
-                "a token's name is 1 to 64 letters, digits and . _ -, the first a letter or "
+                "a token's name must be 1 to 64 letters, digits and . _ -, the first a letter or "
                 f"digit: given {name[:80]!r}"
             )
         if seconds is not None and not 0 < seconds <= _LONGEST:
-            raise InputError(f"a token expires after up to 100 years: given {seconds:g} seconds")
+            raise InputError(f"a token can last up to 100 years: given {seconds:g} seconds")
         text = _PREFIX + secrets.token_urlsafe(32)
         with one_at_a_time(self._beside):
             tokens = dict(self.all())
             if name in tokens:
-                raise InputError(f"there is a token {name!r} already: remove it first")
+                raise InputError(f"token {name!r} already exists: remove it first")
             now = time.time()
             ends = None if seconds is None else now + seconds
             tokens[name] = Token(name, access, now, _hash(text), ends)
@@ -108,7 +108,7 @@ class TokenFile:
         with one_at_a_time(self._beside):
             tokens = dict(self.all())
             if name not in tokens:
-                raise InputError(f"there is no token {name!r}; there are: {', '.join(tokens)}")
+                raise InputError(f"no token {name!r}; known tokens: {', '.join(tokens)}")
             del tokens[name]
             self._write(tokens)
 
@@ -142,17 +142,17 @@ class TokenFile:
 
     def _read(self) -> dict[str, Token]:
         if self.file.stat().st_mode & 0o022:
-            raise InputError(f"{self.file}: others than its owner may write to it: chmod 600 it")
+            raise InputError(f"{self.file}: other users may write to it: run chmod 600 on it")
         try:
             plain = parse_json(self.file.read_text(encoding="utf-8"))
             tokens = [Token(name=name, **rest) for name, rest in plain["tokens"].items()]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"{self.file}: is no file of tokens ({error!r})") from error
+            raise InputError(f"{self.file}: not a file of tokens ({error!r})") from error
         if any(token.access not in ("read", "write") for token in tokens):
-            raise InputError(f"{self.file}: access of a token is read or write")
+            raise InputError(f"{self.file}: access of a token must be read or write")
         for token in tokens:
             if not isinstance(token.expires, int | float | None) or not isinstance(token.hash, str):
-                raise InputError(f"{self.file}: is no file of tokens (token {token.name[:64]!r})")
+                raise InputError(f"{self.file}: not a file of tokens (token {token.name[:64]!r})")
         return {token.name: token for token in tokens}
 
     def _write(self, tokens: Mapping[str, Token]) -> None:
