@@ -138,5 +138,5 @@ def test_a_sheet_shows_mask_and_joints(data, tmp_path):
     assert pixels[top + 4 * 40, left + 4 * 20].tolist() == [85, 85, 85]
     assert pixels[top + 4 * 15, left + 4 * 8].tolist() == [255, 255, 255]
     assert pixels[top + 50, left + 42].tolist() == [255, 90, 0]
-    with pytest.raises(InputError, match=r"drawn as \.png"):
+    with pytest.raises(InputError, match=r"must be a \.png"):
         draw_cues([Sample(file, "white.png", 1, 1)], Known(), tmp_path / "sheet.jpg")

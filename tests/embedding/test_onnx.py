@@ -99,7 +99,7 @@ def test_the_json_beside_says_the_preprocessing(tmp_path):
         (Preprocessing(21, 10), {}, r"its input pixels is tensor\(float\) .* 3, 21, 10\) in nchw"),
         (Preprocessing(20, 10, layout="nhwc"), {}, "20, 10, 3"),
         (Preprocessing(20, 10), {"output": "no"}, "has the outputs embedding, colours; given 'no'"),
-        (Preprocessing(20, 10), {}, "outputs embedding, colours: say which"),
+        (Preprocessing(20, 10), {}, "outputs embedding, colours: choose one"),
         (Preprocessing(20, 10), {"device": "tpu"}, "does not compute on tpu"),
     ],
 )

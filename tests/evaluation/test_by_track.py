@@ -90,7 +90,7 @@ def test_refuses_what_has_no_tracks_or_two_persons_on_one():
     with pytest.raises(InputError, match="own in . has no tracks"):
         by_track(Split("own", Path(), (), none, none), rows, rows, "cosine")
     two = (sample(0, 1, 1, "a"), sample(1, 2, 1, "a"))
-    with pytest.raises(InputError, match="shows one person: a of camera 1 has 0.jpg and 1.jpg"):
+    with pytest.raises(InputError, match="must show one person: a of camera 1 has 0.jpg and 1.jpg"):
         by_track(Split("own", Path(), (), two, two), rows, rows, "cosine")
 
 

@@ -142,5 +142,5 @@ def test_pictures_are_added_once_and_move_to_another_model(tmp_path):
                 new.key, new.person, new.content, new.timestamp, new.added,
             )  # fmt: skip
     samples[3].file.unlink()
-    with pytest.raises(InputError, match=r"3\.png: the picture of the entry '3\.png' is not there"):
+    with pytest.raises(InputError, match=r"3\.png: the picture of entry '3\.png' is missing"):
         re_embed(gallery, Gallery.open(tmp_path / "third", better), better, tmp_path)

@@ -169,7 +169,9 @@ def test_a_later_decision_takes_the_place_of_an_earlier_one(tmp_path):
         gallery.decide(*keys, "yes")
         kept = gallery.settings.decisions
         assert (len(kept.apart), len(kept.later)) == (0, 0)
-        with pytest.raises(InputError, match="both are person-1: split one of them off first"):
+        with pytest.raises(
+            InputError, match="both entries are person-1: split one of them off first"
+        ):
             gallery.decide(*keys, "no")
 
 

@@ -126,7 +126,7 @@ def test_damaged_files_are_named(thousand, tmp_path):
         gallery.check()
     assert "\n" not in str(told.value)
     (folder / "gallery.json").write_text("{")
-    with pytest.raises(InputError, match=r"gallery\.json: is damaged"):
+    with pytest.raises(InputError, match=r"gallery\.json: damaged"):
         Gallery.open(folder)
 
 

@@ -61,7 +61,7 @@ def test_a_gallery_is_brought_over(old, tmp_path):
         np.testing.assert_array_equal(gallery.embeddings(sorted(KNOWN)), EMBEDDINGS)
         [answer] = gallery.search(EMBEDDINGS[3:], 1)
         assert answer.hits[0].entry.person == "12"
-    with pytest.raises(InputError, match="is of format 2 already"):
+    with pytest.raises(InputError, match="already has format 2"):
         upgrade(old, now=7.0)
 
 
@@ -124,7 +124,7 @@ def test_shards_have_the_names_behind_the_numbers(tmp_path):
     assert [file.name for file in sorted(folder.iterdir())] == [
         "embeddings-00000.parquet", "embeddings-00001.parquet", "embeddings.json",
     ]  # fmt: skip
-    with pytest.raises(InputError, match="is of format 2 already"):
+    with pytest.raises(InputError, match="already has format 2"):
         upgrade(folder, now=7.0)
 
 

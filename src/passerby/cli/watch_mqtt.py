@@ -106,7 +106,7 @@ class Mqtt:
         connected = self._answered.wait(answer) and not self._refusal
         if self._refusal in _REFUSALS:
             self.close(0.0)
-            raise InputError(f"{self._name}: name or password refused")
+            raise InputError(f"{self._name}: refuses this name and password")
         if not connected:
             reason = self._refusal or "does not answer"
             say(terminal(errors=True), f"{self._name}: {reason}; trying again, events wait")
