@@ -111,8 +111,7 @@ def network(folder):
     cosines = [float(torch.cosine_similarity(wanted, other).min()) for other in others]
     return [
         "**The network**: ResNet-50 (BagOfTricks) at 256 x 128. Goals, beside eager PyTorch in "
-        "float32: bfloat16 4, int8 8. Least cosine with it, on noise (with pictures, int8 is "
-        "nearer: embedding.md): "
+        "float32: bfloat16 4, int8 8. Least cosine with it, on noise: "
         + ", ".join(f"{n} {c:.6f}" for n, c in zip(list(ways)[1:], cosines, strict=True))
         + ".",
         "",
