@@ -139,15 +139,15 @@ def test_the_exponent_cannot_overflow(bound, gradient):
 
 def test_controls_of_the_mask():
     """No mask: LAN sees the map as it is. Exchanged: the mask of the picture half a batch on."""
-    image = torch.randn(4, 3, 32, 16)
+    image = torch.randn(6, 3, 32, 16)
     networks = {}
     for mask in ("own", "exchanged", "none"):
         torch.manual_seed(0)
         networks[mask] = METHOD.network(small(mask=mask)).eval()
     own, exchanged, none = (network.features(image) for network in networks.values())
     assert own.m.std(dim=0).max() > 0
-    torch.testing.assert_close(exchanged.m, own.m[[2, 3, 0, 1]])
-    torch.testing.assert_close(exchanged.o, own.f * own.m[[2, 3, 0, 1]])
+    torch.testing.assert_close(exchanged.m, own.m[[3, 4, 5, 0, 1, 2]])
+    torch.testing.assert_close(exchanged.o, own.f * own.m[[3, 4, 5, 0, 1, 2]])
     assert (none.m == 1).all()
     torch.testing.assert_close(none.o, none.f)
     assert "mixing.transform.weight" not in networks["none"].state_dict()

@@ -1,6 +1,6 @@
 """Each paper's recipe as a whole, and where each of its numbers goes."""
 
-from dataclasses import fields, replace
+from dataclasses import FrozenInstanceError, fields, replace
 from functools import cache
 
 import numpy as np
@@ -168,6 +168,8 @@ BATCHES = {
 def test_the_whole_recipe(name):
     recipe = METHODS[name].recipe
     assert to_plain(recipe()) == RECIPES[name]
+    with pytest.raises(FrozenInstanceError):
+        recipe().height = 1
     for data in ("market1501", "dukemtmc", "cuhk03", "synthetic"):
         assert recipe.for_data(data) == replace(recipe(), **FOR_DATA.get((name, data), {})), data
 
