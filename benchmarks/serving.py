@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,7 +61,7 @@ def main():
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve_folder(options.serve)
+        serve_folder(options.serve, options.workers)
         return
     if options.quick:
         options.clients, options.seconds, options.entries = 10, 3.0, 1000
@@ -77,17 +78,25 @@ def main():
         sys.exit("requests failed or acknowledged additions are lost")
 
 
-def serve_folder(folder):
-    from passerby.serving.server import serve
+def opened(folder):
     from passerby.serving.service import Service
-    from passerby.serving.settings import Address, Limits
-    from passerby.serving.tokens import TokenFile
 
     gallery = Gallery.open(folder / "gallery", NoiseModel(), resident=True)
-    serve(
-        Service(gallery, NoiseModel()), TokenFile(folder / "tokens.json"), Address(port=0),
-        Limits(rate=0), ready=lambda url: print(url, flush=True),
-    )  # fmt: skip
+    return Service(gallery, NoiseModel())
+
+
+def serve_folder(folder, workers):
+    from passerby.serving.server import serve
+    from passerby.serving.settings import Address, Limits
+    from passerby.serving.tokens import TokenFile
+    from passerby.serving.workers import serve_together
+
+    tokens, address, limits = TokenFile(folder / "tokens.json"), Address(port=0), Limits(rate=0)
+    say = partial(print, flush=True)
+    if workers == 1:
+        serve(opened(folder), tokens, address, limits, ready=say)
+    else:
+        serve_together(partial(opened, folder), workers, tokens, address, limits, ready=say)
 
 
 def measure(folder, options):
@@ -97,13 +106,13 @@ def measure(folder, options):
         embeddings = rng.standard_normal((options.entries, WIDTH)).astype(np.float32)
         cameras = [str(i % 8) for i in range(options.entries)]
         gallery.add(embeddings, NewEntries(keys=keys, cameras=cameras))
-    server = subprocess.Popen(
-        [sys.executable, __file__, "--serve", str(folder)], stdout=subprocess.PIPE, text=True
-    )
+    command = [__file__, "--serve", str(folder), "--workers", str(options.workers)]
+    server = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
     try:
         url = server.stdout.readline().strip().rstrip("/")
-        # The first search compiles.
-        asyncio.run(load(url, keys, argparse.Namespace(clients=1, seconds=0.1, adds=0)))
+        # The first search of a process compiles.
+        first = argparse.Namespace(clients=8 * options.workers, seconds=0.1, adds=0)
+        asyncio.run(load(url, keys, first))
         before = cpu_seconds(server.pid), cpu_seconds(os.getpid()) - cpu_seconds(server.pid)
         found = asyncio.run(load(url, keys, options))
         after = cpu_seconds(server.pid), cpu_seconds(os.getpid()) - cpu_seconds(server.pid)
@@ -194,7 +203,8 @@ def page(found, options):
     lines = [
         "# Serving under load", "",
         f"`python benchmarks/serving.py --clients {options.clients} --seconds "
-        f"{options.seconds:g} --entries {options.entries}` on {platform.machine()}, Python "
+        f"{options.seconds:g} --entries {options.entries} --workers {options.workers}` on "
+        f"{platform.machine()}, Python "
         f"{platform.python_version()}, uvicorn {version('uvicorn')}, fastapi {version('fastapi')}; "
         f"server and clients on one machine; resident gallery, {WIDTH} numbers an entry, no "
         "network to compute.", "",

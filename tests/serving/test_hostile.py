@@ -320,7 +320,7 @@ def test_too_much_at_once_is_told_to_come_back(tmp_path):
 
     from passerby.serving.service import Service
 
-    made, _, _ = client(Service(service.gallery, Slow()), tmp_path, workers=1, waiting=0)
+    made, _, _ = client(Service(service.gallery, Slow()), tmp_path, threads=1, waiting=0)
     with made:
         sent = {"content": as_bytes(drawn(0)), "headers": PNG}
         first = []

@@ -219,7 +219,7 @@ def serve_people(
 
     say(console, f"9. Serving it; pictures to search by: {options.out / 'people' / 'query'}")
     served = ServeOptions(pictures=split.root, port=options.port, open=True, quiet=True)
-    serve_gallery(Place(str(place)), model, served, partial(say, console))
+    serve_gallery(Place(str(place)), lambda: model, served, partial(say, console))
 
 
 def table(colours: Evaluation, own: Evaluation, learned: Evaluation) -> Table:

@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,7 @@ from passerby.types import InputError
 if TYPE_CHECKING:
     from passerby.embedding.embedder import Embedder
     from passerby.gallery.gallery import Gallery
+    from passerby.serving.service import Service
     from passerby.serving.tokens import Token
 
 TOKEN_USAGE = """usage: passerby serve token add|list|remove GALLERY ...
@@ -62,8 +64,8 @@ class ServeOptions:
     """PEM file of its private key."""
     resident: bool = True
     """Keep the embeddings of a gallery in a folder in memory."""
-    workers: int = 2
-    """Number of requests computed at once."""
+    workers: int = 1
+    """Number of processes that answer, each with the model and the gallery in its memory."""
     rate: float = 50.0
     """Requests per second allowed for each client; 0: no limit."""
     max_body_mb: float = 10.0
@@ -122,32 +124,35 @@ def run(arguments: list[str]) -> None:
         dataclasses.make_dataclass("Serve", fields, frozen=True), arguments, "passerby serve",
         description="Search a gallery over HTTP and on a web page.",
     )  # fmt: skip
-    model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
-    serve_gallery(command.Place, model, command.ServeOptions, _say)
+    load = partial(_model, command.ModelOptions, command.NetworkOptions)
+    serve_gallery(command.Place, load, command.ServeOptions, _say)
+
+
+def _model(options: ModelOptions, networks: NetworkOptions) -> Embedder:
+    return with_networks(load_model(options), networks)
 
 
 def serve_gallery(
-    place: Place, model: Embedder, options: ServeOptions, say: Callable[[str], None]
+    place: Place, load: Callable[[], Embedder], options: ServeOptions, say: Callable[[str], None]
 ) -> None:
     """Serves a gallery until it is told to stop.
 
     Args:
         place: the gallery; one that does not exist is made by the first addition.
-        model: whose embeddings it holds.
+        load: gives the model whose embeddings it holds; pickled where there are several processes.
         options: see there.
         say: told where the page is.
 
     Raises:
         InputError: what is missing to serve, or does not fit.
     """
-    from passerby.gallery.travel import Travel, read_travel
-
     serving = _serving()
     if (options.tls_certificate is None) != (options.tls_key is None):
         raise InputError("--tls-certificate and --tls-key must be given together")
     if options.pictures is not None and not options.pictures.is_dir():
         raise InputError(f"{options.pictures}: no such folder of pictures")
-    travel = Travel() if options.travel is None else read_travel(options.travel)
+    if options.workers < 1:
+        raise InputError(f"--workers must be at least 1: given {options.workers}")
     _log(options.quiet)
     tokens = serving.TokenFile(serving.token_file(place.gallery, options.tokens))
     certificate = None
@@ -156,13 +161,12 @@ def serve_gallery(
     body = int(options.max_body_mb * 1_000_000)
     limits = serving.Limits(
         body=body, pixels=options.max_pixels, bodies=max(256_000_000, 4 * body),
-        rate=options.rate, workers=options.workers,
+        rate=options.rate,
     )  # fmt: skip
     address = serving.Address(
         options.host, options.port, options.name, certificate is not None, options.trust_proxy
     )
     address.check(len(tokens.all()))
-    folder = "://" not in place.gallery and not place.gallery.endswith(".db")
 
     def ready(url: str) -> None:
         say(f"serving {place.gallery} at {url}   (stop with Ctrl-C)")
@@ -177,13 +181,35 @@ def serve_gallery(
         say("note: behind a proxy that speaks HTTPS, give its address: --trust-proxy 127.0.0.1")
     if tokens.there and all(token.expired() for token in tokens.all().values()):
         say(f"note: {tokens.file} contains no valid token: nobody can sign in")
-    gallery = _opened(place, model, options.resident and folder)
+    make = partial(_service, place, load, options)
+    if options.workers == 1:
+        service = make()
+        _tell_of_gallery(service.gallery, options.pictures, say)
+        serving.serve(service, tokens, address, limits, certificate, ready)
+        return
+    with _opened(place, None, resident=False) as gallery:
+        _tell_of_gallery(gallery, options.pictures, say)
+    serving.serve_together(make, options.workers, tokens, address, limits, certificate, ready)
+
+
+def _service(place: Place, load: Callable[[], Embedder], options: ServeOptions) -> Service:
+    """Gallery, model and pictures, opened in the process that answers."""
+    from passerby.gallery.travel import Travel, read_travel
+    from passerby.serving.service import Service
+
+    _log(options.quiet)
+    travel = Travel() if options.travel is None else read_travel(options.travel)
+    model = load()
+    folder = "://" not in place.gallery and not place.gallery.endswith(".db")
+    gallery = _opened(place, model, resident=options.resident and folder)
+    return Service(gallery, model, options.pictures, travel=travel)
+
+
+def _tell_of_gallery(gallery: Gallery, pictures: Path | None, say: Callable[[str], None]) -> None:
     if not gallery.exists:
-        say(f"note: {place.gallery}: no gallery yet; the first addition creates it")
-    if options.pictures is not None and gallery.exists:
-        _tell_of_missing(gallery, options.pictures, say)
-    service = serving.Service(gallery, model, options.pictures, travel=travel)
-    serving.serve(service, tokens, address, limits, certificate, ready)
+        say(f"note: {gallery.place}: no gallery yet; the first addition creates it")
+    elif pictures is not None:
+        _tell_of_missing(gallery, pictures, say)
 
 
 def _tell_of_missing(gallery: Gallery, root: Path, say: Callable[[str], None]) -> None:
@@ -202,7 +228,7 @@ def _tell_of_missing(gallery: Gallery, root: Path, say: Callable[[str], None]) -
     )
 
 
-def _opened(place: Place, model: Embedder, resident: bool) -> Gallery:
+def _opened(place: Place, model: Embedder | None, *, resident: bool) -> Gallery:
     from passerby.gallery.gallery import Gallery
 
     token = None if place.token_file is None else place.token_file.read_text("utf-8").strip()
@@ -256,18 +282,18 @@ def _day(seconds: float) -> str:
 def _serving() -> Any:
     """The names that serving needs, from packages that may be missing."""
     try:
-        from passerby.serving import server, tokens
+        from passerby.serving import server, tokens, workers
     except ImportError as error:
         raise InputError(
             f"serving needs more packages ({error.name}): pip install 'passerby[serve]'"
         ) from error
     from types import SimpleNamespace
 
-    from passerby.serving.service import Service
     from passerby.serving.settings import Address, Limits
 
     return SimpleNamespace(
-        serve=server.serve, Certificate=server.Certificate, Service=Service, Address=Address,
+        serve=server.serve, serve_together=workers.serve_together,
+        Certificate=server.Certificate, Address=Address,
         Limits=Limits, TokenFile=tokens.TokenFile, token_file=tokens.token_file,
     )  # fmt: skip
 

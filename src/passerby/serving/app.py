@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -24,7 +25,7 @@ from passerby.gallery.filters import Filter
 from passerby.serving import schemas
 from passerby.serving.batches import Batches
 from passerby.serving.guard import Guard, User, cookie_of, headers_of
-from passerby.serving.limits import Work
+from passerby.serving.limits import Rates, Work
 from passerby.serving.metrics import Metrics
 from passerby.serving.page_files import page_files
 from passerby.serving.pictures import FORMATS, encoded, received
@@ -33,6 +34,7 @@ from passerby.serving.refusals import Refusal, one_line
 from passerby.serving.service import Asked, Service
 from passerby.serving.sessions import COOKIE, HOURS, Sessions
 from passerby.serving.settings import Address, Limits
+from passerby.serving.shared import Table
 from passerby.serving.times import add_times
 from passerby.serving.tokens import TokenFile
 from passerby.types import InputError
@@ -124,6 +126,7 @@ def create_app(
     tokens: TokenFile,
     address: Address | None = None,
     limits: Limits | None = None,
+    shared: Path | None = None,
 ) -> FastAPI:
     """The application; it closes the gallery when it ends.
 
@@ -132,19 +135,22 @@ def create_app(
         tokens: who may use it; none there: whoever reaches it.
         address: which Host headers it answers to.
         limits: see there.
+        shared: folder of what the processes of one server have in common; None: it is one process.
 
     Raises:
         InputError: an address that is not safe without a token.
     """
     address, limits = address or Address(), limits or Limits()
     address.check(len(tokens.all()))
-    work = Work(limits.workers, limits.waiting)
+    metrics = Metrics()
+    work = Work(limits.threads, limits.waiting, metrics.work.set)
+    sessions, clients = (
+        Table(None if shared is None else shared / name) for name in ("sessions", "clients")
+    )
     parts = Parts(
-        service, tokens, Sessions(tokens), Metrics(), work, Batches(service.search, work),
-        Batches(service.embed, work, PICTURES), limits, address,
+        service, tokens, Sessions(tokens, table=sessions), metrics, work,
+        Batches(service.search, work), Batches(service.embed, work, PICTURES), limits, address,
     )  # fmt: skip
-
-    parts.metrics.work.set_function(lambda: parts.work.busy)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -160,7 +166,7 @@ def create_app(
     )  # fmt: skip
     app.add_middleware(
         Guard, address=address, limits=limits, tokens=tokens, sessions=parts.sessions,
-        metrics=parts.metrics,
+        metrics=metrics, rates=Rates(limits.rate, limits.burst, table=clients),
     )  # fmt: skip
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(address.proxies))
     _add_refusals(app, service)

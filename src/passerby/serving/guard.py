@@ -69,6 +69,7 @@ class Guard:
         tokens: who may use the server; none there: whoever reaches it.
         sessions: of the page.
         metrics: counts requests.
+        rates: of clients.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Guard:
         tokens: TokenFile,
         sessions: Sessions,
         metrics: Metrics,
+        rates: Rates,
     ) -> None:
         self._app = app
         self._address = address
@@ -87,7 +89,7 @@ class Guard:
         self._tokens = tokens
         self._sessions = sessions
         self._metrics = metrics
-        self._rates = Rates(limits.rate, limits.burst)
+        self._rates = rates
         self._bodies = Bodies(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

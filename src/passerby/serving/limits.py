@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import TypeVar
 
 from passerby.serving.refusals import Refusal
+from passerby.serving.shared import Row, Table
 
 T = TypeVar("T")
-_MOST_CLIENTS = 10_000
 
 
 class Rates:
@@ -22,25 +21,33 @@ class Rates:
         rate: requests a second; 0: any.
         burst: size of the bucket.
         clock: seconds that only grow.
+        table: holds the buckets, of several processes too; None: one of its own.
     """
 
-    def __init__(self, rate: float, burst: int, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        rate: float,
+        burst: int,
+        clock: Callable[[], float] = monotonic,
+        table: Table | None = None,
+    ) -> None:
         self._rate = rate
         self._burst = burst
         self._clock = clock
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets = table or Table()
 
     def take(self, client: str) -> float:
         """Takes one request out; 0, or the seconds to wait where the bucket is empty."""
         if self._rate == 0:
             return 0.0
-        now = self._clock()
-        left, then = self._left.pop(client, (float(self._burst), now))
-        left = min(self._burst, left + (now - then) * self._rate)
-        allowed = left >= 1
-        self._left[client] = (left - allowed, now)
-        if len(self._left) > _MOST_CLIENTS:
-            self._left.popitem(last=False)
+        with self._buckets.alone():
+            now = self._clock()
+            kept = self._buckets.get(client)
+            left = float(self._burst)
+            if kept is not None:
+                left = min(left, kept.number + max(0.0, now - kept.time) * self._rate)
+            allowed = left >= 1
+            self._buckets.put(client, Row(b"", left - allowed, now))
         return 0.0 if allowed else (1 - left) / self._rate
 
 
@@ -50,9 +57,13 @@ class Work:
     Args:
         workers: threads.
         waiting: requests that may wait.
+        watch: told how many are computed or wait, whenever it changes.
     """
 
-    def __init__(self, workers: int, waiting: int) -> None:
+    def __init__(
+        self, workers: int, waiting: int, watch: Callable[[int], object] = lambda _: None
+    ) -> None:
+        self._watch = watch
         self._most = workers + waiting
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="passerby")
         self.busy = 0
@@ -67,10 +78,12 @@ class Work:
         if self.busy >= self._most:
             raise Refusal(503, "the server is busy: try again", retry=1)
         self.busy += 1
+        self._watch(self.busy)
 
     def end(self) -> None:
         """Counts one less."""
         self.busy -= 1
+        self._watch(self.busy)
 
     async def __call__(self, function: Callable[[], T]) -> T:
         """What the function returns; it runs to its end even if nobody waits for it any more.

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import os
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE"})
 
 
 class Metrics:
-    """Of one server, in a registry of its own."""
+    """Of one server, in a registry of its own; of several processes of it, where they say so.
+
+    `FOLDER` in the environment, set before anything of Prometheus is imported, names a folder
+    where they keep theirs together.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -22,8 +30,9 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.work = Gauge(
-            "passerby_work", "Requests that are computed or wait for it", registry=self.registry
-        )
+            "passerby_work", "Requests that are computed or wait for it", registry=self.registry,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
         self.searches = Counter("passerby_searches", "Searches", ["match"], registry=self.registry)
         self.added = Counter("passerby_added_entries", "Entries added", registry=self.registry)
         self.removed = Counter(
@@ -38,4 +47,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """In Prometheus' text format."""
-        return generate_latest(self.registry)
+        if FOLDER not in os.environ:
+            return generate_latest(self.registry)
+        every = CollectorRegistry()
+        MultiProcessCollector(every)  # type: ignore[no-untyped-call]
+        return generate_latest(every)

@@ -57,13 +57,36 @@ def serve(
         InputError: an address that is not safe without a token, or that cannot be listened on; a
             certificate that cannot be read.
     """
+    listening, address = listen(address, tokens, tls=certificate is not None)
+    app = create_app(service, tokens, address, limits)
+    answer(app, listening, certificate, lambda: ready(url_of(address)) if ready else None)
+
+
+def listen(address: Address, tokens: TokenFile, *, tls: bool) -> tuple[socket.socket, Address]:
+    """Takes the port; the address then names it.
+
+    Raises:
+        InputError: an address that is not safe without a token, or that cannot be listened on.
+    """
     address.check(len(tokens.all()))
     listening = _socket(address)
-    address = replace(address, port=listening.getsockname()[1], tls=certificate is not None)
-    app = create_app(service, tokens, address, limits)
+    return listening, replace(address, port=listening.getsockname()[1], tls=tls)
+
+
+def answer(
+    app: FastAPI,
+    listening: socket.socket,
+    certificate: Certificate | None,
+    ready: Callable[[], None],
+) -> None:
+    """Answers what comes to a socket until SIGINT or SIGTERM.
+
+    Raises:
+        InputError: a certificate that cannot be read.
+    """
     config = configured(app, certificate)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    server = _Server(config, lambda: ready(_url(address)) if ready else None)
+    server = _Server(config, ready)
     try:
         config.load()
     except OSError as error:
@@ -134,7 +157,8 @@ def _socket(address: Address) -> socket.socket:
     return listening
 
 
-def _url(address: Address) -> str:
+def url_of(address: Address) -> str:
+    """Of the page."""
     host = f"[{address.host}]" if ":" in address.host else address.host
     if address.names and not address.local:
         host = address.names[0].partition(":")[0]

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 
+from passerby.serving.shared import Row, Table
 from passerby.serving.tokens import Token, TokenFile
 
 COOKIE = "passerby_session"
 HOURS = 12
-_MOST = 1000
-
-
-@dataclass(frozen=True)
-class _Session:
-    token: Token
-    until: float
 
 
 class Sessions:
@@ -27,15 +19,19 @@ class Sessions:
 
     Args:
         tokens: what sessions stand on.
-        clock: seconds that only grow.
+        clock: seconds that only grow, of this machine.
+        table: holds the sessions, of several processes too; None: one of its own.
     """
 
-    def __init__(self, tokens: TokenFile, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        tokens: TokenFile,
+        clock: Callable[[], float] = monotonic,
+        table: Table | None = None,
+    ) -> None:
         self._tokens = tokens
         self._clock = clock
-        self._lock = threading.Lock()
-        self._open: dict[str, _Session] = {}
-        self._needed = tokens.there
+        self._open = table or Table()
 
     @property
     def needed(self) -> bool:
@@ -43,34 +39,34 @@ class Sessions:
 
         Removing the last token, or the file under a running server, opens it to nobody.
         """
-        self._needed = self._needed or self._tokens.there
-        return self._needed
+        if not self._open.marked and self._tokens.there:
+            self._open.mark()
+        return self._open.marked
 
     def start(self, token: Token) -> str:
         """A new session; the text for its cookie."""
         text = secrets.token_urlsafe(32)
-        now = self._clock()
-        with self._lock:
-            self._open = {key: one for key, one in self._open.items() if one.until > now}
-            while len(self._open) >= _MOST:
-                self._open.pop(next(iter(self._open)))
-            self._open[_key(text)] = _Session(token, now + HOURS * 3600)
+        with self._open.alone():
+            self._open.put(text, Row(_digest(token), 0.0, self._clock() + HOURS * 3600))
         return text
 
     def find(self, text: str) -> Token | None:
         """The token that a cookie stands for; None: no session, or it or its token ended."""
-        session = self._open.get(_key(text))
-        if session is None or session.until <= self._clock():
+        # Kept by its hash, so that how long the look-up takes tells nothing of the text.
+        with self._open.alone():
+            kept = self._open.get(text)
+        if kept is None or kept.time <= self._clock():
             return None
-        now = self._tokens.all().get(session.token.name)
-        return now if now == session.token and not now.expired() else None
+        for token in self._tokens.all().values():
+            if _digest(token) == kept.value and not token.expired():
+                return token
+        return None
 
     def end(self, text: str) -> None:
         """Ends a session, if there is one."""
-        with self._lock:
-            self._open.pop(_key(text), None)
+        with self._open.alone():
+            self._open.remove(text)
 
 
-def _key(text: str) -> str:
-    # Looked up by its hash, so that how long the lookup takes tells nothing of the text.
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _digest(token: Token) -> bytes:
+    return hashlib.sha256(repr(token).encode()).digest()

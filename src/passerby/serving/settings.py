@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from passerby.types import InputError
 
@@ -27,15 +27,15 @@ class Limits:
     """Requests a second of one client (a token's name, or an address without one); 0: any."""
     burst: int = 300
     """Requests that a client may make at once before the rate holds."""
-    workers: int = 2
-    """Requests that are computed at once."""
+    threads: int = 2
+    """Requests of one process that are computed at once, beside searches."""
     waiting: int = 256
-    """Requests that may wait for it; further ones are told to come back."""
+    """Requests that may wait for an answer; further ones are told to come back."""
     hits: int = 200
     """Most hits of a search, and entries of a page."""
 
     def __post_init__(self) -> None:
-        whole = (self.body, self.open_body, self.pixels, self.bodies, self.burst, self.workers,
+        whole = (self.body, self.open_body, self.pixels, self.bodies, self.burst, self.threads,
                  self.hits)  # fmt: skip
         if min(whole) < 1 or self.waiting < 0 or not self.seconds > 0 or not self.rate >= 0:
             raise InputError(f"limits must be greater than 0: given {self}")
@@ -45,6 +45,11 @@ class Limits:
                 f"{self.bodies:,} and "
                 f"{self.body:,} bytes"
             )
+
+    def divided(self, processes: int) -> Limits:
+        """Those of one of several processes: what they cannot count together is divided."""
+        bodies = max(self.bodies // processes, 4 * self.body)
+        return replace(self, waiting=-(-self.waiting // processes), bodies=bodies)
 
     @property
     def share(self) -> int:

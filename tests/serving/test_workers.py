@@ -1,0 +1,127 @@
+"""Two processes that answer as one server, under load."""
+
+import os
+import signal
+import threading
+import time
+
+import httpx2
+import numpy as np
+import psutil
+import pytest
+from running import running
+from served import ColourModel, as_bytes, bearer, drawn
+
+from passerby.gallery.gallery import Gallery
+from passerby.gallery.new_rows import NewEntries
+from passerby.serving.tokens import TokenFile
+
+pytestmark = pytest.mark.slow
+
+
+def children(worker):
+    """The processes that answer: what `multiprocessing` keeps for itself is none of them."""
+    return [
+        each for each in psutil.Process(worker.pid).children()
+        if "resource_tracker" not in " ".join(each.cmdline())
+    ]  # fmt: skip
+
+
+def asked(url, times, path="/v1/statistics", **more):
+    """Answers on as many connections as there are questions: both processes give some."""
+    return [httpx2.get(f"{url}{path}", timeout=60, **more) for _ in range(times)]
+
+
+def test_removed_means_never_found_again_whoever_answers(tmp_path):
+    keys = [f"r{number}" for number in range(60)]
+    with running(tmp_path, "--together") as (url, worker):
+        rows = np.random.default_rng(0).uniform(0, 1, (60, 6)).astype(np.float32)
+        with Gallery.open(tmp_path / "people.gallery", ColourModel()) as gallery:
+            gallery.add(rows, NewEntries(keys=keys))
+        gone, wrong, count, stop = {}, [], [], threading.Event()
+
+        def search():
+            while not stop.is_set():
+                started = time.monotonic()
+                query = {"key": "p0/0.png", "k": 200, "everything": True}
+                with httpx2.Client(timeout=60) as http:
+                    for _ in range(3):
+                        started = time.monotonic()
+                        answer = http.get(f"{url}/v1/search/entry", params=query)
+                        found = {hit["entry"]["key"] for hit in answer.json()["hits"]}
+                        wrong.extend(key for key in found if gone.get(key, 1e30) < started)
+                        missing = set(keys) - found - set(gone)
+                        wrong.extend(key for key in missing if key not in removing)
+                        count.append(answer.status_code)
+
+        removing = set()
+        searchers = [threading.Thread(target=search) for _ in range(4)]
+        for each in searchers:
+            each.start()
+        for key in keys[:8]:
+            removing.add(key)
+            answer = httpx2.delete(f"{url}/v1/entries", params={"key": [key]}, timeout=60)
+            assert answer.json() == {"removed": 1}
+            gone[key] = time.monotonic()
+        stop.set()
+        for each in searchers:
+            each.join(60)
+        assert len(children(worker)) == 2
+    assert not wrong
+    assert set(count) == {200}
+    with Gallery.open(tmp_path / "people.gallery", ColourModel()) as gallery:
+        assert {entry.key for entry in gallery.entries()} >= set(keys[8:])
+        gallery.check()  # the audit log of both processes holds together
+        searched = sum(line["what"] == "search" for line in gallery.audit.lines())
+        assert searched == len(count)
+
+
+def test_sessions_rates_metrics_and_names_are_those_of_the_server(tmp_path):
+    tokens = TokenFile(tmp_path / "tokens.json")
+    texts = {name: tokens.add(name, "write") for name in ("desk", "hall")}
+    with running(tmp_path, "--together", "--rate") as (url, worker):
+        login = httpx2.post(f"{url}/v1/session", json={"token": texts["desk"]}, timeout=60)
+        cookies = dict(login.cookies)
+        assert {one.status_code for one in asked(url, 12, cookies=cookies)} == {200}
+        told = asked(url, 1, "/v1/metrics", headers=bearer(texts["hall"]))[0].text
+        line = next(
+            each for each in told.splitlines() if "/v1/statistics" in each and "_total" in each
+        )
+        assert float(line.split()[-1]) == 12
+        httpx2.delete(f"{url}/v1/session", cookies=cookies, timeout=60)
+        assert {one.status_code for one in asked(url, 6, cookies=cookies)} == {401}
+        # One bucket, of 40 requests: 13 are used up by the token `desk`.
+        head = bearer(texts["desk"])
+        found = [one.status_code for one in asked(url, 40, headers=head)]
+        assert found.count(200) == 28
+        tokens.remove("hall")
+        head = bearer(texts["hall"])
+        assert {one.status_code for one in asked(url, 6, headers=head)} <= {401, 429}
+
+
+def test_one_that_dies_is_started_anew_and_all_end_together(tmp_path):
+    with running(tmp_path, "--together") as (url, worker):
+        first, second = children(worker)
+        first.kill()
+        until = time.monotonic() + 120
+        while len(children(worker)) < 2 or first in children(worker):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+            assert httpx2.get(f"{url}/v1/health", timeout=60).status_code == 200
+        alive = children(worker)
+        assert second in alive
+        add = httpx2.post(
+            f"{url}/v1/entries", params={"key": "new"}, content=as_bytes(drawn(0)), timeout=60
+        )
+        assert add.status_code == 200
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == -signal.SIGTERM
+        assert not any(each.is_running() for each in alive)
+
+
+def test_they_end_with_the_parent_however_that_ends(tmp_path):
+    with running(tmp_path, "--together") as (_, worker):
+        alive = children(worker)
+        os.kill(worker.pid, signal.SIGKILL)
+        psutil.wait_procs(alive, 60)
+        assert not any(each.is_running() for each in alive)
