@@ -110,10 +110,9 @@ class _Asked:
 
     def counting(self, now: float) -> Filter:
         """Which entries count: nothing expired, nothing of its own camera if it has one."""
-        where = replace(self.search.where, alive_at=now)
-        if self.camera is None or self.search.own_camera:
-            return where
-        return replace(where, not_cameras=(*where.not_cameras, self.camera))
+        where = self.search.where
+        own = () if self.camera is None or self.search.own_camera else (self.camera,)
+        return replace(where, alive_at=now, not_cameras=(*where.not_cameras, *own))
 
 
 def answer_all(

@@ -81,7 +81,8 @@ def serve_together(
     from passerby.serving.server import listen, url_of
 
     listening, address = listen(address, tokens, tls=certificate is not None)
-    with listening, tempfile.TemporaryDirectory(prefix="passerby-serve-") as folder, _stopped():
+    shared = tempfile.TemporaryDirectory(prefix="passerby-serve-")
+    with _stopped(), listening, shared as folder:
         job = Job(
             make,
             tokens.file,
