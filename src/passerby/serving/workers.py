@@ -136,6 +136,7 @@ class _Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
         for process in self._running:
             process.terminate()
         until = time.monotonic() + ENDING
@@ -177,6 +178,8 @@ class _Workers:
 
     def _start(self) -> SpawnProcess:
         context = get_context("spawn")
+        # Prometheus looks for it as it is imported, which may be before `work` begins.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._job.shared)
         # Its other end closes with this process, however that ends.
         ours, theirs = context.Pipe()
         process = context.Process(target=work, args=(self._job, self._listening, theirs))
@@ -188,7 +191,6 @@ class _Workers:
 
 def work(job: Job, listening: socket.socket, parent: Connection) -> None:
     """What one process does: tells the parent when it answers, or why it does not."""
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(job.shared)
     # Until the server has a handler of its own: the parent ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
