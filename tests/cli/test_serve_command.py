@@ -79,6 +79,7 @@ def test_what_cannot_be_served(tmp_path, capsys, model):
     fails(capsys, [*base, "--name", "http://a"], "a name must look like")
     fails(capsys, [*base, "--port", "70000"], "a port must be")
     fails(capsys, [*base, "--rate", "-1"], "limits")
+    fails(capsys, [*base, "--workers", "0"], "--workers must be at least 1")
     (tmp_path / "c.pem").write_text("no certificate")
     tls = ["--tls-certificate", str(tmp_path / "c.pem"), "--tls-key", str(tmp_path / "c.pem")]
     assert run([*base, "--port", "0", *tls]) == 2
@@ -87,7 +88,8 @@ def test_what_cannot_be_served(tmp_path, capsys, model):
     assert "people.gallery: no gallery yet" in notes[-1]
 
 
-def test_a_server_answers_and_stops_when_told(tmp_path, model):
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_a_server_answers_and_stops_when_told(tmp_path, model, workers):
     place = tmp_path / "people.gallery"
     embedder = Embedder.load(model)
     rng = np.random.default_rng(0)
@@ -96,7 +98,7 @@ def test_a_server_answers_and_stops_when_told(tmp_path, model):
         gallery.add(embedder.embed(pictures), NewEntries(keys=["a", "b", "c"]))
     server = subprocess.Popen(
         [sys.executable, "-m", "passerby", "serve", str(place), "--model", str(model),
-         "--port", "0"],
+         "--port", "0", "--workers", workers],
         stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     try:
