@@ -32,6 +32,7 @@ class Sessions:
         self._tokens = tokens
         self._clock = clock
         self._open = table or Table()
+        self._look()
 
     @property
     def needed(self) -> bool:
@@ -39,8 +40,7 @@ class Sessions:
 
         Removing the last token, or the file under a running server, opens it to nobody.
         """
-        if not self._open.marked and self._tokens.there:
-            self._open.mark()
+        self._look()
         return self._open.marked
 
     def start(self, token: Token) -> str:
@@ -66,6 +66,10 @@ class Sessions:
         """Ends a session, if there is one."""
         with self._open.alone():
             self._open.remove(text)
+
+    def _look(self) -> None:
+        if not self._open.marked and self._tokens.there:
+            self._open.mark()
 
 
 def _digest(token: Token) -> bytes:
