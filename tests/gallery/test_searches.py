@@ -74,7 +74,7 @@ def test_by_entries_and_embeddings_beside_what_is_wrong(filled):
     assert hits_of(found[2].answer)[0] == made_up.search(query, 3)[0]
     assert [isinstance(one, InputError) for one in found[3:]] == [True] * 3
     assert "must be (N, 12)" in str(found[3])
-    assert "at least 1" in str(found[5])
+    assert "given 0" in str(found[5])
 
 
 def test_an_entry_leaves_out_itself_its_picture_and_its_camera(filled):
