@@ -1,5 +1,6 @@
 """Starts and stops a server in a process of its own."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ def running(folder, *options):
     """Gives the address and the process; both end with the block."""
     worker = subprocess.Popen(
         [sys.executable, str(Path(__file__).parent / "serve_worker.py"), str(folder), *options],
-        stdout=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)},
     )  # fmt: skip
     try:
         url = worker.stdout.readline().strip()
