@@ -81,7 +81,7 @@ def test_a_first_look_beside_the_data_is_not_trained_on(data, tmp_path, capsys, 
     assert "again without --limit" in capsys.readouterr().out
     assert sheet.is_file()
     if kind == "masks":
-        with pytest.raises(InputError, match="is not finished"):
+        with pytest.raises(InputError, match="not finished: run"):
             find_cues(data)
     else:
         assert find_cues(data) is None

@@ -137,7 +137,7 @@ def test_interrupted_folder_is_written_anew(tiny, tmp_path):
 
 def test_foreign_folder_is_refused_and_left_alone(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"mine")
-    with pytest.raises(InputError, match=r"empty folder.*holiday\.jpg"):
+    with pytest.raises(InputError, match=r"not empty .*holiday\.jpg"):
         write_synthetic(tmp_path, TINY)
     assert (tmp_path / "holiday.jpg").read_bytes() == b"mine"
     (tmp_path / "synthetic.unfinished").touch()

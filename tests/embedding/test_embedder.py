@@ -93,7 +93,7 @@ def test_what_is_no_list_of_pictures(model, pictures, message):
 
 
 def test_masks_must_be_as_many_as_the_pictures(model):
-    with pytest.raises(InputError, match="2 for 1"):
+    with pytest.raises(InputError, match="1 pictures, 2 entries"):
         model.embed([np.zeros((4, 4, 3), np.uint8)], masks=[None, None])
 
 
