@@ -53,10 +53,24 @@ def test_float32_is_the_same_network():
     check_same("bag_of_tricks")
 
 
+# Operations of theirs OpenVINO does not read from torch.
+LEFT_TO_TORCH = ("attention_driven", "mask_pooling")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "bag_of_tricks"])
-def test_every_method_is_converted(name):
+@pytest.mark.parametrize("name", [n for n in METHODS if n not in ("bag_of_tricks", *LEFT_TO_TORCH)])
+def test_other_methods_are_converted(name):
     check_same(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEFT_TO_TORCH)
+def test_what_it_does_not_read_is_one_line_or_left_to_torch(name):
+    model = small(name)
+    with pytest.raises(InputError, match="OpenVINO cannot compute this network") as caught:
+        model.optimised(engine="openvino")
+    assert "\n" not in str(caught.value)
+    assert isinstance(model.optimised(pictures=MANY)._computes, Optimised)
 
 
 def test_a_converted_embedder_is_the_same_model(model, converted):
