@@ -23,6 +23,7 @@ from passerby.gallery.gallery import Gallery
 from passerby.gallery.pictures import add_samples
 from passerby.methods import find_method
 from passerby.recipes import override
+from passerby.types import InputError
 
 COLOURS = {"Anna": (200, 20, 20), "Bert": (20, 20, 200), "0004": (20, 200, 20)}
 
@@ -268,6 +269,21 @@ def test_corrections_on_the_command_line(model, tmp_path, capsys):
     for _ in range(4):
         does("undo", place)
     assert known(Gallery.open(place)) == before
+
+
+def test_a_rename_is_not_undone_into_somebody_elses_name(model, tmp_path, capsys):
+    people = folder_of(tmp_path / "people", "Anna", ["lift"])
+    folder_of(people, "Bert", ["lift"])
+    place = tmp_path / "g"
+    add(capsys, place, model, people, "--data", "folder")
+    with Gallery.open(place) as gallery:
+        change = gallery.rename("Anna", "Anna Smith").change
+        second = gallery.rename("Bert", "Anna").change
+        with pytest.raises(InputError, match="another person is called 'Anna' now"):
+            gallery.undo(change)
+        gallery.undo(second)
+        assert gallery.undo(change).entries == 1
+        assert {entry.person for entry in gallery.entries()} == {"Anna", "Bert"}
 
 
 def test_a_milvus_lite_file_opens_in_another_process(tmp_path):

@@ -187,10 +187,12 @@ class Corrections:
             now: seconds since 1970 in UTC.
 
         Raises:
-            InputError: there is none, or no audit log.
+            InputError: there is none, or no audit log; somebody else has the old name by now.
         """
         line = self.correction(change)
         column, value = line["column"], line["name"] or UNKNOWN
+        if line["what"] == "rename":
+            self._free(column, _only(line["before"]))
         self.audit.write("undo", now, undid=line["change"])
         changed = 0
         for name, keys in line["before"].items():
@@ -231,6 +233,11 @@ class Corrections:
             for name, key in rows:
                 found.setdefault(name, []).append(key)
         return found
+
+    def _free(self, column: Named, name: str | None) -> None:
+        """Sees that nobody has the name that a rename took from everyone who had it."""
+        if name is not None and self.store.count([Condition(column, "==", name)]):
+            raise InputError(f"another {column} is called {name!r} now: rename that one first")
 
     def _known(self, column: Named, name: str) -> None:
         if not self.store.count([Condition(column, "==", name)]):
