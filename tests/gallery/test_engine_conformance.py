@@ -419,7 +419,7 @@ def test_bad_entries_are_refused_whole(own, change, message):
 
 def test_bad_searches_are_refused(own):
     for arguments, message in [
-        ({"k": 0}, "at least 1"),
+        ({"k": 0}, "k and a shortlist are 1 to 1,000,000: given"),
         ({"query_cameras": ["1"]}, "one value for each query"),
         ({"threshold": math.nan}, "must be a number"),
         ({"group_by": "camera"}, "person or track"),
