@@ -218,6 +218,7 @@ def test_one_process_trains_a_run(market, tmp_path):
     out = tmp_path / "run"
     recipe = {"stages.0.epochs": 1, "stages.1.epochs": 0}
     run(market, out, recipe=recipe)
+    assert (out / "run.lock").stat().st_mode & 0o077 == 0  # no other user can hold it
     before = (out / "metrics.csv").read_bytes()
     code = "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); "
     code += "lock.acquire(); print('held', flush=True); time.sleep(60)"

@@ -102,6 +102,7 @@ def test_where_to_go_on(tmp_path):
         read_rest(file, "a.mp4", "t")
     write_rest(file, "a.mp4", "s", Rest(20.0, 500, 9, done=True))
     assert read_rest(file, "b.mp4", "s") == Rest()
-    file.write_text('{"format": 1}')
-    with pytest.raises(InputError, match="watch.json: damaged"):
-        read_rest(file, "a.mp4", "s")
+    for damaged in ('{"format": 1}', "[" * 100_000):
+        file.write_text(damaged)
+        with pytest.raises(InputError, match="watch.json: damaged"):
+            read_rest(file, "a.mp4", "s")

@@ -242,7 +242,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / ".lock", timeout=0, mode=0o600):
             yield
     except Timeout:
         raise InputError(f"{folder}: another process watches this camera") from None

@@ -32,7 +32,7 @@ def alone(run: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(run / LOCK, timeout=0)
+    lock = FileLock(run / LOCK, timeout=0, mode=0o600)
     try:
         lock.acquire()
     except Timeout:

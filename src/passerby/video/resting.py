@@ -47,7 +47,7 @@ def read_rest(file: Path, place: str, settings: str) -> Rest:
         plain = json.loads(file.read_text(encoding="utf-8"))
         held = (plain["format"], plain["place"], plain["settings"])
         rest = Rest(**plain["rest"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{file}: damaged ({error}): remove it to start over") from None
     if held == (FORMAT, place, settings):
         return rest
