@@ -25,7 +25,12 @@ from passerby.methods import find_method
 from passerby.recipes import override
 from passerby.types import InputError
 
-COLOURS = {"Anna": (200, 20, 20), "Bert": (20, 20, 200), "0004": (20, 200, 20)}
+COLOURS = {
+    "Anna": (200, 20, 20),
+    "Bert": (20, 20, 200),
+    "0004": (20, 200, 20),
+    "Carl": (90, 90, 200),
+}
 
 
 def draw(file, person, seed):
@@ -248,6 +253,20 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_names_that_nobody_has_are_told(model, tmp_path, capsys):
+    people = folder_of(tmp_path / "people", "Anna", ["lift"])
+    place = tmp_path / "g"
+    add(capsys, place, model, people, "--data", "folder")
+    assert run(["gallery", "remove", str(place), "--persons", "anna", "--dry-run"]) == 0
+    assert "note: the gallery has no person 'anna'" in capsys.readouterr().err
+    picture = str(next(people.glob("Anna/*")))
+    search = ["gallery", "search", str(place), picture, "--model", str(model)]
+    assert run([*search, "--query-camera", "lfit", "--cameras", "lift"]) == 0
+    told = capsys.readouterr().err
+    assert "note: the gallery has no camera 'lfit'" in told
+    assert "'lift'" not in told
+
+
 def test_corrections_on_the_command_line(model, tmp_path, capsys):
     people = folder_of(tmp_path / "people", "Anna", ["lift", "door"])
     folder_of(people, "Bert", ["lift"])
@@ -269,6 +288,31 @@ def test_corrections_on_the_command_line(model, tmp_path, capsys):
     for _ in range(4):
         does("undo", place)
     assert known(Gallery.open(place)) == before
+
+
+def test_nothing_is_undone_into_somebody_elses_name(model, tmp_path, capsys):
+    people = tmp_path / "people"
+    for name in ("Anna", "Bert", "Carl"):
+        folder_of(people, name, ["lift", "door"])
+    place = tmp_path / "g"
+    add(capsys, place, model, people, "--data", "folder")
+    with Gallery.open(place) as gallery:
+        merged = gallery.merge(["Anna", "Bert"]).change
+        gallery.rename("Carl", "Bert")
+        with pytest.raises(InputError, match="another person is called 'Bert' now"):
+            gallery.undo(merged)
+        gallery.undo()
+        gallery.undo()
+        split = gallery.split(["Anna/lift_0.png"]).change
+        gallery.rename("Anna", "Zoe")
+        gallery.rename("Carl", "Anna")
+        with pytest.raises(InputError, match="gave the name 'Anna': undo that one first"):
+            gallery.undo(split)
+        for _ in range(3):
+            gallery.undo()
+        assert [entry.person for entry in gallery.entries()].count("Anna") == 2
+        with pytest.raises(InputError, match="no person 'Ana'"):
+            gallery.merge(["Ana", "Anna"])
 
 
 def test_a_rename_is_not_undone_into_somebody_elses_name(model, tmp_path, capsys):

@@ -22,6 +22,7 @@ from passerby.cli.gallery_options import (
     confirm,
     filter_of,
     load_model,
+    note_missing_names,
     open_gallery,
     seconds_of,
 )
@@ -206,11 +207,13 @@ def _search(command: Any) -> None:
     model = with_networks(load_model(command.ModelOptions), command.NetworkOptions)
     model = with_files(model, command.FileOptions)
     cameras = [options.query_camera or one.camera for one in pictures]
+    where = filter_of(command.FilterOptions)
     with open_gallery(command.Place, model) as gallery:
+        note_missing_names(gallery, where, options.query_camera)
         answers = gallery.search(
             embed_queries(model, pictures, command.FileOptions.cues, terminal(errors=True)),
             options.k,
-            filter_of(command.FilterOptions),
+            where,
             threshold=options.threshold,
             query_cameras=cameras,
             own_camera=options.own_camera,
@@ -248,6 +251,7 @@ def _remove(command: Any) -> None:
     with open_gallery(command.Place) as gallery:
         if where.empty:
             gallery.remove(where)  # refuses
+        note_missing_names(gallery, where)
         people = gallery.people(where)
         count, text = sum(one.entries for one in people), removal_text(people)
         if options.dry_run:

@@ -15,11 +15,12 @@ import tyro
 from passerby.cli.cue_options import FileOptions, NetworkOptions
 from passerby.cli.options import named
 from passerby.embedding.shipped import SHIPPED
-from passerby.terminal import show
+from passerby.terminal import say, show, terminal
 from passerby.types import InputError
 
 if TYPE_CHECKING:
     from passerby.embedding.embedder import Embedder
+    from passerby.gallery.corrections import Named
     from passerby.gallery.filters import Filter
     from passerby.gallery.gallery import Gallery
     from passerby.gallery.settings import Model, Space
@@ -135,6 +136,18 @@ def filter_of(options: FilterOptions) -> Filter:
         tracks=options.tracks,
         keys=options.keys,
     )
+
+
+def note_missing_names(gallery: Gallery, where: Filter, query_camera: str | None = None) -> None:
+    """Names the people and cameras that were asked for and that no entry has: often misspelt."""
+    cameras = [*(where.cameras or ()), *where.not_cameras]
+    asked: dict[Named, list[str]] = {
+        "person": list(where.persons or ()),
+        "camera": cameras if query_camera is None else [*cameras, query_camera],
+    }
+    for column, names in asked.items():
+        for name in gallery.missing(column, names):
+            say(terminal(errors=True), f"note: the gallery has no {column} {name!r}")
 
 
 def confirm(question: str) -> None:

@@ -19,6 +19,10 @@ from passerby.types import InputError
 Named = Literal["person", "camera"]
 
 _AT_ONCE = 1_000
+_TAKES_ALL = ("rename", "merge")
+"""Corrections after which nobody has the old name."""
+_NAMES_ANEW = ("rename", "merge", "split")
+"""Corrections whose name may be another person's than before."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Corrections:
             raise InputError(
                 f"merge needs at least two names: given {', '.join(persons) or 'none'}"
             )
-        for person in others:
+        for person in persons:
             self._known("person", person)
         return self.write(Filter(persons=others), name, now, "merge")
 
@@ -187,12 +191,11 @@ class Corrections:
             now: seconds since 1970 in UTC.
 
         Raises:
-            InputError: there is none, or no audit log; somebody else has the old name by now.
+            InputError: there is none, or no audit log; somebody else may have an old name by now.
         """
         line = self.correction(change)
         column, value = line["column"], line["name"] or UNKNOWN
-        if line["what"] == "rename":
-            self._free(column, _only(line["before"]))
+        self._still_theirs(line)
         self.audit.write("undo", now, undid=line["change"])
         changed = 0
         for name, keys in line["before"].items():
@@ -210,14 +213,7 @@ class Corrections:
         """
         if self.audit.file is None:
             raise InputError("undoing needs the audit log: this gallery has none (--audit FILE)")
-        lines = self.audit.lines()
-        undone = {line.get("undid") for line in lines}
-        made = [
-            line
-            for line in lines
-            if ("before" in line or "pair" in line) and line["change"] not in undone
-        ]
-        found = [line for line in made if change in (None, line["change"])]
+        found = [line for line in self._made() if change in (None, line["change"])]
         if not found:
             which = "" if change is None else f" {change!r}"
             raise InputError(f"the audit log has no correction{which} to undo")
@@ -234,10 +230,31 @@ class Corrections:
                 found.setdefault(name, []).append(key)
         return found
 
-    def _free(self, column: Named, name: str | None) -> None:
-        """Sees that nobody has the name that a rename took from everyone who had it."""
-        if name is not None and self.store.count([Condition(column, "==", name)]):
-            raise InputError(f"another {column} is called {name!r} now: rename that one first")
+    def _made(self) -> list[dict[str, Any]]:
+        """Lines of the corrections that were not undone, oldest first."""
+        lines = self.audit.lines()
+        undone = {line.get("undid") for line in lines}
+        return [
+            line
+            for line in lines
+            if ("before" in line or "pair" in line) and line["change"] not in undone
+        ]
+
+    def _still_theirs(self, line: dict[str, Any]) -> None:
+        """Sees that names that undoing gives back were not given to somebody else since."""
+        column, names = line["column"], sorted(name for name in line["before"] if name)
+        if line["what"] in _TAKES_ALL:
+            for name in names:
+                if self.store.count([Condition(column, "==", name)]):
+                    raise InputError(f"another {column} is called {name!r} now: rename it first")
+        made = self._made()
+        for later in made[made.index(line) + 1 :]:
+            given = later["what"] in _NAMES_ANEW and later["column"] == column
+            if given and later["name"] in names:
+                raise InputError(
+                    f"a later correction, {later['change']}, gave the name {later['name']!r}: "
+                    "undo that one first"
+                )
 
     def _known(self, column: Named, name: str) -> None:
         if not self.store.count([Condition(column, "==", name)]):

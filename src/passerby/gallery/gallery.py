@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from heapq import nsmallest
@@ -28,7 +28,7 @@ from passerby.gallery.entries import (
     labels_of,
     to_entries,
 )  # fmt: skip
-from passerby.gallery.filters import Filter
+from passerby.gallery.filters import Condition, Filter
 from passerby.gallery.identified import PRECISION, Identified
 from passerby.gallery.naming import numbers_among
 from passerby.gallery.new_rows import NewEntries, check_embeddings, rows_of
@@ -485,6 +485,12 @@ class Gallery:
     def people(self, where: Filter | None = None) -> list[Person]:
         """The identities among the entries that a filter means, by name; the unknown come last."""
         return people_of(self._looked_up(where or Filter(), COLUMNS))
+
+    def missing(self, column: Named, names: Iterable[str]) -> list[str]:
+        """Those of the names of people, or of cameras, that no entry has; sorted."""
+        return sorted(
+            name for name in set(names) if not self._store.count([Condition(column, "==", name)])
+        )
 
     def times(
         self, where: Filter, columns: int, most: int,
