@@ -74,7 +74,13 @@ def test_a_card_has_two_actions_and_a_menu_for_the_others(page, tmp_path):
     assert [one.inner_text() for one in visible] == ["Same person", "Different"]
     card.locator("summary").click()
     menu = [one.inner_text() for one in card.locator(".menu button").all() if one.is_visible()]
-    assert menu == ["Search with this", "All 3 of this track", "All of Anna", "Remove …"]
+    assert menu == [
+        "Search with this",
+        "All 3 of this track",
+        "All of Anna",
+        "Rename …",
+        "Remove …",
+    ]
     page.keyboard.press("Escape")
     assert not card.locator(".menu button").first.is_visible()
     page.locator(".hit summary").nth(1).click()

@@ -188,9 +188,8 @@ def _add(command: Any) -> None:
         say(
             console,
             f"warning: {len(found.others):,} pictures were not added: the gallery already has "
-            "other "
-            f"pictures of the same names, e.g. {found.others[0]}; use --namespace NAME to keep two "
-            "sources apart",
+            f"other pictures of the same names, e.g. {found.others[0]}; use --namespace NAME to "
+            "keep two sources apart",
         )
     _tell_raw(profiles, {each for one in samples if (each := one.camera)}, options.namespace)
     tell_added(command, found)
@@ -240,8 +239,7 @@ def _tell_raw(profiles: Profiles | None, cameras: set[str], namespace: str | Non
     if new:
         terminal(errors=True).print(
             f"note: no profile yet for camera {', '.join(new)}: its embeddings stay raw until you "
-            "run "
-            "passerby gallery profile"
+            "run passerby gallery profile"
         )
 
 

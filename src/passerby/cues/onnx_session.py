@@ -50,8 +50,7 @@ def open_session(
         if "external" in str(error).lower():
             raise InputError(
                 f"{source}: its weights are in other files (external data): save it as one file "
-                "with "
-                "onnx.save(onnx.load(FILE), OTHER)"
+                "with onnx.save(onnx.load(FILE), OTHER)"
             ) from None
         reason = " ".join(str(error).split())[:150]
         raise InputError(f"{source}: ONNX Runtime cannot read it: {reason}") from None

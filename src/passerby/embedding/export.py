@@ -10,7 +10,7 @@ import json
 import keyword
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ import torch
 from torch import nn
 
 from passerby.embedding.embedder import Embedder
-from passerby.embedding.made_up import made_up
+from passerby.embedding.made_up import compared, made_up
 from passerby.embedding.onnx_network import METADATA, OnnxNetwork, note_file
 from passerby.files import atomic, write_text
 from passerby.recipes import to_plain
-from passerby.types import InputError, InputSpec
+from passerby.types import InputError
 
 OPSET = 18
 """Version of ONNX' operators."""
@@ -72,7 +72,12 @@ def export_onnx(model: Embedder, file: str | Path) -> ExportedModel:
     content = exported(model, json.dumps(note))
     specs = model.inputs.specs
     found = OnnxNetwork(torch.frombuffer(bytearray(content), dtype=torch.uint8), specs, file)
-    width, cosine = _compared(_exportable(model.network), found, specs)
+    width, cosine = compared(_exportable(model.network), found, specs)
+    if not cosine > LEAST_COSINE:
+        raise FloatingPointError(
+            f"ONNX Runtime gives other embeddings than torch: least cosine {cosine:.6f}, at least "
+            f"{LEAST_COSINE} is needed"
+        )
     with atomic(file) as temporary:
         temporary.write_bytes(content)
     note = {**note, "sha256": hashlib.sha256(content).hexdigest()}
@@ -182,22 +187,3 @@ def _quiet() -> Any:
             yield
     finally:
         log.setLevel(level)
-
-
-def _compared(
-    network: nn.Module, found: OnnxNetwork, specs: Mapping[str, InputSpec]
-) -> tuple[int, float]:
-    inputs = made_up(specs, 3, seed=1)
-    with torch.inference_mode():
-        wanted, given = network(**inputs).double(), found(**inputs).double()
-    if wanted.shape != given.shape:
-        raise FloatingPointError(
-            f"ONNX Runtime gives embeddings of {tuple(given.shape)}, torch {tuple(wanted.shape)}"
-        )
-    cosine = float(torch.cosine_similarity(wanted, given).min())
-    if not cosine > LEAST_COSINE:
-        raise FloatingPointError(
-            f"ONNX Runtime gives other embeddings than torch: least cosine {cosine:.6f}, at least "
-            f"{LEAST_COSINE} is wanted"
-        )
-    return given.shape[1], cosine

@@ -55,8 +55,7 @@ def write_small(model: Embedder, folder: Path) -> SmallModel:
     if not cosine > LEAST_COSINE:
         raise InputError(
             f"float16 is too coarse for this model's weights: lowest cosine {cosine:.6f} with its "
-            "own "
-            f"embeddings, at least {LEAST_COSINE} is wanted"
+            f"own embeddings, at least {LEAST_COSINE} is needed"
         )
     made = Embedder(model.method, model.recipe, network)
     write_model(folder, {**made.config, "fingerprint": made.fingerprint}, halved)
